@@ -1,0 +1,55 @@
+# The two commands a newcomer needs: `make demo` and `make test`. Both set everything up themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup demo test test-long format lint types layers unit wheel schemas clean
+
+help:            ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+setup: $(STAMP)  ## make .venv with the pinned install (a second run skips it)
+
+# torch stands in the same pip command as all that needs it: that keeps one build of it.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0 --editable ".[dev]"
+	touch $@
+
+demo: setup      ## simulate, ingest, train, evaluate, screen, report: the whole path in a few minutes
+	$(BIN)/clinic-mm demo --out demo
+
+test: setup format-check lint types layers unit  ## all that CI runs, under 8 minutes
+
+test-long: setup ## the long runs
+	$(BIN)/python -m pytest -m long
+
+format: setup    ## put the code into form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: format-check
+format-check: setup
+	$(BIN)/ruff format --check .
+
+lint: setup
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+layers: setup
+	$(BIN)/lint-imports
+
+unit: setup
+	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadscope
+
+schemas: setup   ## write schemas/*.schema.json anew from the models
+	$(BIN)/python -m clinic_mm.schema_files
+
+wheel: setup     ## build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean:           ## remove the environment and what the demo wrote
+	rm -rf $(VENV) demo dist build

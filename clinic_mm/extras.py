@@ -1,0 +1,46 @@
+"""Optional parts: which there are, whether they are installed, and how to get them."""
+
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from types import ModuleType
+from typing import Final
+
+from clinic_mm.errors import ExtraMissingError
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """One optional part: the distribution, the module it gives, what it is for, how to install it."""
+
+    distribution: str
+    module: str
+    purpose: str
+    install: str
+
+
+EXTRAS: Final = (
+    Extra("pylibjpeg-libjpeg", "libjpeg", "JPEG lossless DICOM (GPLv3)", 'pip install "clinic_mm[jpeg-lossless]"'),
+    Extra("transformers", "transformers", "note encoder from a local folder", "pip install transformers"),
+)
+
+
+def installed(distribution: str) -> str | None:
+    """Version of a distribution, None where it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def need(module: str) -> ModuleType:
+    """Import an optional module.
+
+    Raises:
+        ExtraMissingError: If it is not installed, with the command that installs it.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        extra = next((e for e in EXTRAS if e.module == module), None)
+        mend = extra.install if extra else f"pip install {module}"
+        raise ExtraMissingError(f"The optional part {module} is not installed", module, f"Run: {mend}") from error

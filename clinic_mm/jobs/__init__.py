@@ -1,0 +1,1 @@
+"""Drive the flow over many cases; one bad case never stops the rest."""

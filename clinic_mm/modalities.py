@@ -1,0 +1,87 @@
+"""THE table of modalities: one row each, from file to viewer. Further rows come by entry point `clinic_mm.modalities`.
+
+A row names its parts by dotted path, so that reading the table imports neither torch nor MONAI nor MNE.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Final
+
+from clinic_mm.errors import TaskError
+
+
+@dataclass(frozen=True, slots=True)
+class Modality:
+    """One kind of evidence.
+
+    Attributes:
+        name: As in task files and patterns.
+        label: As a clinician reads it.
+        load: `module:function(files, *, locator, until) -> Signal`, the decoder.
+        prep: `module:Class`, signal to tensors and plain summaries (see `prep.base.Prep`).
+        encoder: `module:Class`, tensors to tokens (see `encoders.base.Encoder`).
+        unit: What the numbers of its signal are in.
+        cost: Relative burden of acquiring it (money, time, dose), chest X-ray = 1.
+    """
+
+    name: str
+    label: str
+    load: str
+    prep: str
+    encoder: str
+    unit: str
+    cost: float
+
+
+def _built_in(name: str, label: str, unit: str, cost: float) -> Modality:
+    source = "notes" if name == "note" else name
+    kind = name.capitalize()
+    return Modality(
+        name=name,
+        label=label,
+        load=f"clinic_mm.sources.{source}:load",
+        prep=f"clinic_mm.prep.{name}:{kind}Prep",
+        encoder=f"clinic_mm.encoders.{name}:{kind}Encoder",
+        unit=unit,
+        cost=cost,
+    )
+
+
+BUILT_IN: Final = (
+    _built_in("ct", "CT", "HU", 8.0),
+    _built_in("xray", "Chest X-ray", "grey", 1.0),
+    _built_in("eeg", "EEG", "V", 5.0),
+    _built_in("record", "Patient record", "", 0.5),
+    _built_in("note", "Clinical note", "", 0.2),
+)
+
+
+@cache
+def table() -> Mapping[str, Modality]:
+    """All modalities by name: the built-in rows and those that installed packages add."""
+    added = (point.load() for point in entry_points(group="clinic_mm.modalities"))
+    return {row.name: row for row in (*BUILT_IN, *added)}
+
+
+def modality(name: str) -> Modality:
+    """One row of the table.
+
+    Raises:
+        TaskError: For an unknown name, with the list and the nearest name.
+    """
+    rows = table()
+    if name in rows:
+        return rows[name]
+    near = get_close_matches(name, rows, n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    raise TaskError(f"Unknown modality {name!r}", "modalities", f"{hint}Known: {', '.join(rows)}")
+
+
+def resolve(dotted: str) -> Any:  # noqa: ANN401  - a part of a row may be any class or function
+    """The object that a row names as `module:attribute`."""
+    module, _, attribute = dotted.partition(":")
+    return getattr(import_module(module), attribute)

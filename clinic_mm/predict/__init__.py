@@ -1,0 +1,1 @@
+"""Pool, calibrate, prediction set, attribution: one case in, one frozen Prediction out."""

@@ -1,0 +1,102 @@
+"""Decoded evidence: what a reader hands to prep. Arrays with their units in the field names, nothing identifying.
+
+In:  nothing. Out: frozen containers. Nothing here reads a file, and nothing here has been resampled or scaled to taste.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import pandas as pd
+from jaxtyping import Float32
+from numpy import ndarray as Array
+
+from clinic_mm.types import Flag
+
+RECORD_COLUMNS = ("patient_id", "category", "code", "display", "value", "text", "unit", "time", "source_id")
+"""Columns of a record in long form, one row per fact.
+
+patient_id  the source's own id (str); never leaves the cohort folder unkeyed
+category    demographic | observation | condition | medication | procedure | encounter | report | imaging | allergy
+code        `loinc:718-7`, `snomed:38341003`, `rxnorm:314076`, `birth_date`, `sex`, or a mapped column's own name
+display     the source's words for the code
+value       float64, NaN where the fact has no number
+text        categorical or free value, "" where none (sex: female | male | other | unknown)
+unit        as the source has it, UCUM where it says so, "" where none
+time        UTC timestamp, NaT where undated
+source_id   resource id or row, to find the fact again
+"""
+
+NOTE_COLUMNS = ("patient_id", "time", "kind", "text", "source_id")
+"""Columns of notes: one row per document. `kind` is the source's type of note, "" where none."""
+
+
+@dataclass(frozen=True, slots=True)
+class CtVolume:
+    """A CT series in space.
+
+    Attributes:
+        hu: Hounsfield units, axes x to the Right, y to the Anterior, z to the Superior end (RAS order: index grows
+            toward Right, Anterior, Superior).
+        spacing_mm: Voxel size along the same three axes.
+        flags: What was seen or repaired on reading.
+    """
+
+    hu: Float32[Array, "x y z"]
+    spacing_mm: tuple[float, float, float]
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class XrayImage:
+    """A radiograph, grey values in [0, 1] after Modality and VOI LUT, larger is brighter (MONOCHROME2 sense).
+
+    Attributes:
+        grey: Rows (top to bottom) by columns (left to right) as displayed.
+        spacing_mm: Row and column spacing, None where unknown.
+        view_position: `AP`, `PA`, `LL`, … or "" where unknown.
+        flags: What was seen or repaired on reading.
+    """
+
+    grey: Float32[Array, "row column"]
+    spacing_mm: tuple[float, float] | None = None
+    view_position: str = ""
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EegRecording:
+    """An EEG with 10-20 names where they could be normalised.
+
+    Attributes:
+        volts: One row per channel, in volts.
+        channels: Names, normalised (`Fp1`, `T7`, `Cz`), EEG channels only.
+        sfreq_hz: Sampling rate.
+        annotations: (onset_s, duration_s, description).
+        flags: What was seen or repaired on reading.
+    """
+
+    volts: Float32[Array, "channel sample"]
+    channels: tuple[str, ...]
+    sfreq_hz: float
+    annotations: tuple[tuple[float, float, str], ...] = ()
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PatientRecord:
+    """All facts of one patient known at a time: rows in long form (RECORD_COLUMNS), time ascending."""
+
+    rows: pd.DataFrame
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoteText:
+    """The clinical notes that one piece of evidence stands for, as one text."""
+
+    text: str
+    kind: str = ""
+    flags: tuple[Flag, ...] = ()
+
+
+Signal: TypeAlias = CtVolume | XrayImage | EegRecording | PatientRecord | NoteText
