@@ -1,1 +1,1 @@
-"""Tensors in; tokens, summary and logits out, one network per modality. What stands in an absent row reaches nothing."""
+"""Tensors in; tokens, summary and logits out, one network per modality. An absent row reaches nothing."""

@@ -1,1 +1,1 @@
-"""Read hospital files: check, place in time, refuse with a reason. Files in; Evidence, Rejected and signals out. Never guesses."""
+"""Read hospital files: check, place in time, refuse with a reason. Files in; Evidence, Rejected, signals out."""

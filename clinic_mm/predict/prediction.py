@@ -1,0 +1,103 @@
+"""The Prediction: one frozen object that report, store and dashboard read. Nobody computes a number twice."""
+
+import hashlib
+from typing import Literal
+
+import orjson
+from pydantic import AwareDatetime, Field
+
+from clinic_mm.types import SCHEMA_VERSION, Flag, Frozen
+
+HASH_DIGITS = 6
+NOT_HASHED = frozenset({"run_id", "created_at"})
+
+
+class MissingEvidence(Frozen):
+    """One modality that did not speak, and why: absent, rejected with its code, or failed."""
+
+    modality: str
+    status: Literal["absent", "rejected", "failed"]
+    code: str = ""
+    why: str = ""
+
+
+class SeenFlag(Frozen):
+    """A quality flag of one modality that did speak."""
+
+    modality: str
+    flag: Flag
+
+
+class PredictionSet(Frozen):
+    """Classes that cannot be ruled out at a level, the calibration patients behind it, and what it promises."""
+
+    level: float
+    classes: tuple[str, ...]
+    n: int
+    guarantee: Literal["approximate", "split"] = "approximate"
+
+
+class Prediction(Frozen):
+    """A calibrated answer for one case.
+
+    Attributes:
+        probabilities: Calibrated, one per class, summing to 1.
+        pattern: Sorted names of the modalities that spoke.
+        subsets: Calibrated probabilities for every subset of what is present; the key joins sorted names with "+",
+            "" is the prior. The dashboard's toggles read these.
+        shapley: Each present modality's share. Binary: of the log-odds of the second class. Otherwise: of the
+            centred log-probability of the most probable class. They sum to v(all) - v(none).
+        shapley_exact: False where shares were sampled (more than 8 modalities).
+        decision: The most probable class, "" where the model abstains.
+        abstained: Why no answer is given, "" where one is.
+    """
+
+    schema_version: str = SCHEMA_VERSION
+    case_key: str
+    patient_key: str
+    decision_time: AwareDatetime | None
+    target: str
+    kind: Literal["binary", "multiclass"]
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    decision: str
+    prediction_set: PredictionSet
+    pattern: tuple[str, ...]
+    subsets: dict[str, tuple[float, ...]]
+    shapley: dict[str, float]
+    shapley_exact: bool = True
+    missing: tuple[MissingEvidence, ...] = ()
+    flags: tuple[SeenFlag, ...] = ()
+    abstained: str = ""
+    notices: tuple[str, ...] = Field(default=(), description="What a reader must know of this answer, in words.")
+    model_hash: str
+    input_hash: str
+    settings_hash: str
+    run_id: str = ""
+    created_at: AwareDatetime | None = None
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 over canonical JSON, floats to 6 digits, without time stamps or run ids."""
+        return canonical_hash(self.model_dump(mode="json", exclude=set(NOT_HASHED)))
+
+    def probability_of(self, name: str) -> float:
+        """Calibrated probability of one class by name."""
+        return self.probabilities[self.classes.index(name)]
+
+
+def canonical_hash(value: object) -> str:
+    """SHA-256 of a JSON value with sorted keys and floats rounded to 6 digits."""
+    return hashlib.sha256(orjson.dumps(_rounded(value), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _rounded(value: object) -> object:
+    match value:
+        case float():
+            return round(value, HASH_DIGITS) + 0.0
+        case dict():
+            return {key: _rounded(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_rounded(inner) for inner in value]
+        case _:
+            return value

@@ -1,0 +1,115 @@
+"""The task file: what is asked of a cohort, in TOML, checked before anything is computed.
+
+In:  a path, or a mapping. Out: a frozen `Task`. Every mistake gets an error that names the mend.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from clinic_mm.errors import TaskError
+from clinic_mm.modalities import modality
+from clinic_mm.types import SCHEMA_VERSION, Frozen
+
+RESERVED_KINDS = ("multilabel", "regression", "survival")
+
+
+class DecisionTime(Frozen):
+    """When the answer is due: a time column of the labels, plus an offset (event + offset)."""
+
+    column: str = "decision_time"
+    offset_h: float = 0.0
+
+
+class ModalityTask(Frozen):
+    """One modality of a task: a kind from the table, and for records the codes it is made of (all if empty)."""
+
+    kind: str
+    codes: tuple[str, ...] = ()
+    summaries: tuple[str, ...] = ("last", "mean", "min", "max", "count", "age_h")
+
+
+class Budget(Frozen):
+    """How long the networks may train. `None` means the default of the size."""
+
+    epochs: int | None = Field(default=None, ge=0)
+    batch: int = Field(default=32, ge=2)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    threads: int = Field(default=2, ge=1)
+
+
+class Task(Frozen):
+    """A whole task. See `docs/task_file.md` for an annotated example."""
+
+    schema_version: str = SCHEMA_VERSION
+    target: str
+    kind: Literal["binary", "multiclass"] = "binary"
+    classes: tuple[str, ...] = ("negative", "positive")
+    modalities: tuple[str, ...]
+    modality: dict[str, ModalityTask] = Field(default_factory=dict)
+    decision_time: DecisionTime = DecisionTime()
+    select: Literal["latest", "first", "all"] = "latest"
+    size: Literal["tiny", "small", "base"] = "tiny"
+    seed: int = 0
+    folds: int = Field(default=3, ge=2)
+    level: float = Field(default=0.9, gt=0.5, lt=1.0)
+    train: Budget = Budget()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if len(self.modalities) < 1 or len(set(self.modalities)) != len(self.modalities):
+            raise TaskError(
+                "A task needs modalities, each named once", "modalities", 'Write modalities = ["ct", "eeg"]'
+            )
+        for name in self.modalities:
+            modality(self.kind_of(name))
+        if unused := set(self.modality) - set(self.modalities):
+            mend = "Add them to modalities, or leave the tables out"
+            raise TaskError(f"Tables for modalities that are not used: {sorted(unused)}", "modality", mend)
+        if len(self.classes) < 2 or (self.kind == "binary" and len(self.classes) != 2):
+            raise TaskError("The classes do not fit the kind", "classes", "Binary has two, multiclass two or more")
+        return self
+
+    def kind_of(self, name: str) -> str:
+        """The row of the modality table that a modality of this task is read by."""
+        return self.modality[name].kind if name in self.modality else name
+
+    def options(self, name: str) -> ModalityTask:
+        """What the task says of one modality, the defaults where it says nothing."""
+        return self.modality.get(name) or ModalityTask(kind=name)
+
+
+def parse_task(given: Mapping[str, object], where: str = "task") -> Task:
+    """Check a mapping and freeze it.
+
+    Raises:
+        TaskError: What is wrong, the field, and the mend.
+    """
+    if given.get("kind") in RESERVED_KINDS:
+        raise TaskError(
+            f"Kind {given['kind']!r} is reserved, not built yet", f"{where} / kind", "Use binary or multiclass"
+        )
+    try:
+        return Task.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise TaskError(first["msg"], f"{where} / {field}", "See docs/task_file.md") from None
+
+
+def read_task(path: Path) -> Task:
+    """Read a task file.
+
+    Raises:
+        TaskError: If the file is absent, not TOML, or not a task.
+    """
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise TaskError("There is no such task file", str(path), "Give the path of a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TaskError(f"The task file is not TOML: {error}", str(path), "See docs/task_file.md") from None
+    return parse_task(given, str(path))
