@@ -1,0 +1,151 @@
+"""The ingest file `cohort.toml`: which folders hold evidence, whose it is, and where the labels stand.
+
+In:  a TOML file, or a folder without one (then: everything below it, patients by what the files say).
+Out: a frozen `CohortSpec`. Every mistake gets an error that names the mend. Nothing here opens the evidence.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import AwareDatetime, Field, JsonValue, ValidationError, model_validator
+
+from clinic_mm.errors import TaskError
+from clinic_mm.times import site_zone
+from clinic_mm.types import SCHEMA_VERSION, Frozen
+
+SPEC_NAME: Final = "cohort.toml"
+RESERVED_ROOT: Final = "cohort"
+"""The root that names the cohort folder itself, where record.parquet and note.parquet lie."""
+
+SEE_DOCS: Final = "See docs/cohort_file.md"
+UndatedPolicy = Literal["refuse", "accept"]
+
+
+class SourceSpec(Frozen):
+    """One folder (or one file) of evidence.
+
+    Attributes:
+        name: Name of the root; paths in the manifest are relative to it.
+        path: Where it lies, relative to the ingest file.
+        kind: What its files are; `auto` tells each by its first bytes.
+        patient: Where the patient id stands: in the file's own header or rows (`header`), in the first folder below
+            the source (`folder`), in the file name up to the first "_" (`stem`), or in a table of files (`table`).
+        mapping: How a CSV or Parquet table is read: an inline table, or the path of a TOML file.
+        timeless: Its evidence carries no times and never will; accept it undated, flagged, whatever the policy.
+    """
+
+    name: str = Field(default="files", pattern=r"^[A-Za-z0-9_.-]+$")
+    path: str = "."
+    kind: Literal["auto", "dicom", "nifti", "picture", "eeg", "fhir", "table", "text"] = "auto"
+    patient: Literal["header", "folder", "stem", "table"] = "header"
+    mapping: str | dict[str, JsonValue] | None = None
+    timeless: bool = False
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.name == RESERVED_ROOT:
+            raise TaskError(f"The name {RESERVED_ROOT!r} is reserved for the cohort folder", "source / name", "Rename")
+        if self.patient == "table" and self.mapping is None:
+            mend = 'Add mapping = {files = "path", patient = "patient_id"} or the path of a mapping file'
+            raise TaskError("Patients from a table need a mapping", f"source {self.name}", mend)
+        return self
+
+
+class LabelsSpec(Frozen):
+    """The labels: a CSV or Parquet file, one row per patient and decision time.
+
+    Attributes:
+        path: Where it lies, relative to the ingest file.
+        patient: Column with the source's patient id.
+        decision_time: Column with the time that an answer is due, where there is one.
+        times: Further columns that are times (events that a task may count from).
+        origin: Where times are relative: what `offset` counts from.
+        offset: Column with the decision time as an offset from `origin`, in `offset_unit`.
+        columns: Columns kept; all where empty.
+    """
+
+    path: str
+    patient: str = "patient_id"
+    decision_time: str = "decision_time"
+    times: tuple[str, ...] = ()
+    origin: AwareDatetime | None = None
+    offset: str = ""
+    offset_unit: Literal["h", "d", "min", "s"] = "h"
+    columns: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if bool(self.offset) != (self.origin is not None):
+            mend = 'Give both, such as origin = 2000-01-01T00:00:00Z and offset = "day"'
+            raise TaskError("An offset and its origin belong together", "labels / origin", mend)
+        return self
+
+
+class CohortSpec(Frozen):
+    """A whole ingest file. See `docs/cohort_file.md` for an annotated example."""
+
+    schema_version: str = SCHEMA_VERSION
+    name: str = "cohort"
+    site_timezone: str = "UTC"
+    undated: UndatedPolicy = "refuse"
+    source: tuple[SourceSpec, ...] = (SourceSpec(),)
+    labels: LabelsSpec | None = None
+    simulated: bool = False
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        site_zone(self.site_timezone)
+        names = [one.name for one in self.source]
+        if not names or len(set(names)) != len(names):
+            raise TaskError("A cohort needs sources, each with its own name", "source", "Give each a name of its own")
+        if self.schema_version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+            mend = f'Write schema_version = "{SCHEMA_VERSION}"'
+            raise TaskError(f"Unknown version {self.schema_version!r} of the ingest file", "schema_version", mend)
+        return self
+
+
+def parse_spec(given: Mapping[str, object], where: str = SPEC_NAME) -> CohortSpec:
+    """Check a mapping and freeze it.
+
+    Raises:
+        TaskError: What is wrong, the field, and the mend.
+    """
+    try:
+        return CohortSpec.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise TaskError(first["msg"], f"{where} / {field}", SEE_DOCS) from None
+
+
+def read_spec(path: Path) -> tuple[CohortSpec, Path]:
+    """The ingest file and the folder that its paths start from.
+
+    Args:
+        path: A TOML file, a folder with a `cohort.toml`, or any other folder, which gets the default: one source,
+            everything in it, patients as the files name them.
+
+    Raises:
+        TaskError: If there is no such file or folder, or it is not an ingest file.
+    """
+    if path.is_dir():
+        if not (path / SPEC_NAME).is_file():
+            return CohortSpec(), path
+        path = path / SPEC_NAME
+    return parse_spec(read_toml(path), str(path)), path.parent
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """A TOML file as a mapping.
+
+    Raises:
+        TaskError: If there is no such file, or it is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError):
+        raise TaskError("There is no such file", str(path), f"Give a folder, or the path of a {SPEC_NAME}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TaskError(f"The file is not TOML: {error}", str(path), SEE_DOCS) from None
