@@ -1,0 +1,284 @@
+"""One Prediction as a FHIR R4B Bundle of type collection, every resource marked as asserted by software.
+
+In:  a Prediction, the time of writing, the model's name and version.
+Out: a JSON-ready dict: DiagnosticReport, RiskAssessment, one Observation per modality, Provenance, Device.
+     The same arguments give the same bytes.
+
+Nothing here names a patient: the subject is the pseudonymous key. Nothing here signs: the report stays preliminary.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from clinic_mm.errors import InputError
+from clinic_mm.predict.prediction import MissingEvidence, Prediction
+from clinic_mm.report.fhir_parts import (
+    AI_ASSERTED,
+    TEST_DATA,
+    clean,
+    coded,
+    identifier,
+    narrative,
+    reference,
+    resource_id,
+)
+from clinic_mm.report.fhir_valid import check_bundle
+from clinic_mm.report.words import (
+    NOT_A_DEVICE,
+    SIMULATED,
+    answer_in_words,
+    label_of,
+    missing_in_words,
+    ordered_shares,
+    share_in_words,
+    share_unit,
+)
+
+Resource = dict[str, Any]
+ABSENT_REASON: Final = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+RISK_OF_REPORT: Final = "http://hl7.org/fhir/StructureDefinition/diagnosticReport-risk"
+PERCENT_DIGITS: Final = 4
+
+
+def fhir_report(
+    prediction: Prediction,
+    *,
+    created: datetime,
+    model_name: str,
+    model_version: str,
+    labels: Mapping[str, str] | None = None,
+    simulated: bool = False,
+    validate: bool = False,
+) -> Resource:
+    """Write one Prediction as a FHIR R4B Bundle.
+
+    Args:
+        prediction: The stored answer; its content hash is the identifier of Bundle and DiagnosticReport.
+        created: When the report is written, with a zone.
+        model_name: The artifact's name.
+        model_version: The artifact's version.
+        labels: Modality name to label; the modality table's where left out.
+        simulated: Adds the security label HTEST to every resource and says so in the text.
+        validate: Check each resource with `fhir.resources.R4B` (about 1 ms each).
+
+    Raises:
+        InputError: If `created` has no zone.
+        ClinicError: If `validate` is set and a resource is not valid, which is our fault.
+
+    Source: HL7 FHIR R4B (4.3.0); v3-ObservationValue AIAST; v3-ActReason HTEST.
+    """
+    if created.tzinfo is None:
+        raise InputError("The time of a report has no zone", "created", "Give an aware datetime")
+    writer = _Writer(prediction, created, model_name, model_version, labels or {}, simulated)
+    bundle = writer.bundle()
+    if validate:
+        check_bundle(bundle)
+    return bundle
+
+
+def report_bytes(bundle: Resource) -> bytes:
+    """The one spelling of a report on disk: keys sorted, two spaces, a newline at the end."""
+    return orjson.dumps(bundle, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+class _Writer:
+    """Holds what all resources of one report share."""
+
+    def __init__(
+        self,
+        prediction: Prediction,
+        created: datetime,
+        model_name: str,
+        model_version: str,
+        labels: Mapping[str, str],
+        simulated: bool,
+    ) -> None:
+        self.prediction, self.hash = prediction, prediction.content_hash
+        self.created = created.astimezone(UTC).isoformat(timespec="milliseconds")
+        self.model_name, self.model_version = clean(model_name), clean(model_version)
+        self.labels, self.simulated = labels, simulated
+
+    def bundle(self) -> Resource:
+        observations = [self._present(name, share) for name, share in ordered_shares(self.prediction)]
+        observations += [self._missing(missing) for missing in self.prediction.missing]
+        results = [self.diagnostic_report(observations), self.risk_assessment(observations), *observations]
+        resources = [*results, self.provenance(results), self.device()]
+        return {
+            "resourceType": "Bundle",
+            "id": self._id("Bundle"),
+            "meta": self._meta(),
+            "identifier": identifier("prediction-sha256", self.hash),
+            "type": "collection",
+            "timestamp": self.created,
+            "entry": [{"fullUrl": f"urn:uuid:{found['id']}", "resource": found} for found in resources],
+        }
+
+    def diagnostic_report(self, observations: list[Resource]) -> Resource:
+        conclusion = " ".join([*([f"{SIMULATED}."] if self.simulated else []), self._answer(), NOT_A_DEVICE])
+        rows = [self._sentence(found) for found in observations]
+        return {
+            **self._head("DiagnosticReport", "", [conclusion, *rows, *self._remarks()]),
+            "extension": [{"url": RISK_OF_REPORT, "valueReference": reference(self._id("RiskAssessment"))}],
+            "identifier": [identifier("prediction-sha256", self.hash), identifier("case-key", self._case)],
+            "status": "preliminary",
+            "category": [coded("http://terminology.hl7.org/CodeSystem/v2-0074", "OTH", "Other")],
+            "code": {"text": clean(self.prediction.target)},
+            "subject": self._subject(),
+            **self._effective("effectiveDateTime"),
+            "issued": self.created,
+            **({"result": [reference(found["id"]) for found in observations]} if observations else {}),
+            "conclusion": conclusion,
+        }
+
+    def risk_assessment(self, observations: list[Resource]) -> Resource:
+        """Probabilities in percent, as the standard has it; none at all where the model abstains."""
+        rows = zip(self.prediction.classes, self.prediction.probabilities, strict=True)
+        basis = [reference(found["id"]) for found in observations if "valueQuantity" in found]
+        return {
+            **self._head("RiskAssessment", "", [self._answer()]),
+            "status": "preliminary",
+            "method": {"text": f"{self.model_name} {self.model_version}".strip()},
+            "code": {"text": clean(self.prediction.target)},
+            "subject": self._subject(),
+            **self._effective("occurrenceDateTime"),
+            "performer": reference(self._device_id),
+            **({"basis": basis} if basis else {}),
+            "prediction": [self._outcome(name, p) for name, p in rows],
+            "note": [{"text": text} for text in [*self._remarks(), NOT_A_DEVICE]],
+        }
+
+    def provenance(self, results: list[Resource]) -> Resource:
+        hashes = (("input", self.prediction.input_hash), ("settings", self.prediction.settings_hash))
+        entities = [
+            {"role": "source", "what": {"identifier": identifier(f"{name}-sha256", value), "display": name}}
+            for name, value in hashes
+            if value
+        ]
+        return {
+            **self._head("Provenance", "", [f"Computed by {self.model_name} {self.model_version}."]),
+            "target": [reference(found["id"]) for found in results],
+            "recorded": self.created,
+            "activity": {"text": "Automated inference, not reviewed by a person"},
+            "agent": [
+                {
+                    "type": coded(
+                        "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "assembler", "Assembler"
+                    ),
+                    "who": reference(self._device_id),
+                }
+            ],
+            **({"entity": entities} if entities else {}),
+        }
+
+    def device(self) -> Resource:
+        versions = (("software version", self.model_version), ("model SHA-256", self.prediction.model_hash))
+        return {
+            **self._head("Device", self._device_id, [f"Software {self.model_name} {self.model_version}."]),
+            "identifier": [identifier("model-sha256", clean(self.prediction.model_hash))],
+            "status": "active",
+            "deviceName": [{"name": f"clinic_mm: {self.model_name}", "type": "model-name"}],
+            "type": {"text": "Decision support software, research only"},
+            "version": [{"type": {"text": kind}, "value": clean(value)} for kind, value in versions if value],
+            "note": [{"text": NOT_A_DEVICE}],
+        }
+
+    def _present(self, name: str, share: float) -> Resource:
+        label, words = self._label(name), share_in_words(self.prediction, share)
+        flags = [f"{f.flag.why} ({f.flag.code})" for f in self.prediction.flags if f.modality == name]
+        return {
+            **self._observation(name, [f"{label}: {words}.", *flags]),
+            "valueQuantity": {
+                "value": round(share, 6) + 0.0,
+                "unit": share_unit(self.prediction),
+                "system": "http://unitsofmeasure.org",
+                "code": "1",
+            },
+            "note": [{"text": clean(text)} for text in [f"{label}: {words}", *flags]],
+        }
+
+    def _missing(self, missing: MissingEvidence) -> Resource:
+        words = clean(missing_in_words(missing))
+        code, display = _absent_reason(missing)
+        return {
+            **self._observation(missing.modality, [f"{self._label(missing.modality)}: {words}."]),
+            "dataAbsentReason": {**coded(ABSENT_REASON, code, display), "text": words},
+        }
+
+    def _observation(self, name: str, lines: list[str]) -> Resource:
+        label = self._label(name)
+        return {
+            **self._head("Observation", f"Observation/{name}", lines),
+            "status": "preliminary",
+            "code": {
+                "coding": [{"system": "urn:x-clinic-mm:modality", "code": clean(name), "display": label}],
+                "text": f"Share of {label} in the estimate",
+            },
+            "subject": self._subject(),
+            **self._effective("effectiveDateTime"),
+            "device": reference(self._device_id),
+        }
+
+    def _outcome(self, name: str, p: float) -> Resource:
+        outcome: Resource = {"outcome": {"text": clean(name)}}
+        if self.prediction.abstained:
+            return {**outcome, "rationale": "No probability is given: the model abstains"}
+        percent = round(p * 100, PERCENT_DIGITS) + 0.0
+        kept = name in self.prediction.prediction_set.classes
+        place = "inside" if kept else "outside"
+        level = f"{self.prediction.prediction_set.level * 100:g} %"
+        return {
+            **outcome,
+            "probabilityDecimal": percent,
+            "rationale": f"Calibrated probability, in percent; {place} the {level} prediction set",
+        }
+
+    def _head(self, kind: str, role: str, lines: list[str]) -> Resource:
+        said = [SIMULATED, *lines] if self.simulated and SIMULATED not in lines[0] else lines
+        found = role if kind == "Device" else self._id(role or kind)
+        return {"resourceType": kind, "id": found, "meta": self._meta(), "text": narrative(said)}
+
+    def _meta(self) -> Resource:
+        return {"security": [AI_ASSERTED, *([TEST_DATA] if self.simulated else [])]}
+
+    def _remarks(self) -> list[str]:
+        return [clean(notice) for notice in self.prediction.notices]
+
+    def _sentence(self, observation: Resource) -> str:
+        reason = observation.get("dataAbsentReason")
+        text = observation["note"][0]["text"] if reason is None else reason["text"]
+        return text if reason is None else f"{observation['code']['coding'][0]['display']}: {text}"
+
+    def _effective(self, field: str) -> Resource:
+        moment = self.prediction.decision_time
+        return {} if moment is None else {field: moment.astimezone(UTC).isoformat(timespec="seconds")}
+
+    def _subject(self) -> Resource:
+        return {"type": "Patient", "identifier": identifier("patient-key", clean(self.prediction.patient_key))}
+
+    def _label(self, name: str) -> str:
+        return clean(label_of(name, self.labels))
+
+    def _answer(self) -> str:
+        return clean(answer_in_words(self.prediction))
+
+    def _id(self, role: str) -> str:
+        return resource_id(self.hash, role)
+
+    @property
+    def _case(self) -> str:
+        return clean(self.prediction.case_key)
+
+    @property
+    def _device_id(self) -> str:
+        return resource_id(self.prediction.model_hash, "Device")
+
+
+def _absent_reason(missing: MissingEvidence) -> tuple[str, str]:
+    if missing.status == "absent":
+        return "not-performed", "Not Performed"
+    if "unsupported" in missing.code:
+        return "unsupported", "Unsupported"
+    return "error", "Error"

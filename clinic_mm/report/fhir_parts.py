@@ -1,0 +1,54 @@
+"""Small FHIR data types as dicts: identifiers, references, codings, narrative.
+
+In:  plain strings, some of them from files that nobody has checked. Out: dicts and strings that are safe in FHIR.
+
+Nothing here knows a Prediction.
+"""
+
+import html
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+NAMESPACE: Final = UUID("6c1d3c0e-52a5-5d0c-9a35-0f5a2b6f1b1e")
+AI_ASSERTED: Final = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+    "code": "AIAST",
+    "display": "Artificial Intelligence asserted",
+}
+TEST_DATA: Final = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason",
+    "code": "HTEST",
+    "display": "test health data",
+}
+
+
+def clean(text: str) -> str:
+    """A FHIR string: control characters become spaces, and an empty one becomes a dash (FHIR has no empty strings)."""
+    kept = "".join(sign if sign.isprintable() else " " for sign in text).strip()
+    return kept or "-"
+
+
+def narrative(lines: list[str]) -> dict[str, Any]:
+    """Generated XHTML, one paragraph a line, everything escaped."""
+    body = "".join(f"<p>{html.escape(clean(line))}</p>" for line in lines)
+    return {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{body}</div>'}
+
+
+def identifier(kind: str, value: str) -> dict[str, str]:
+    """An identifier in this software's own systems."""
+    return {"system": f"urn:x-clinic-mm:{kind}", "value": value}
+
+
+def coded(system: str, code: str, display: str) -> dict[str, Any]:
+    """A CodeableConcept of one coding."""
+    return {"coding": [{"system": system, "code": code, "display": display}]}
+
+
+def resource_id(content: str, role: str) -> str:
+    """A UUID that depends on the content and the part it plays, and on nothing else."""
+    return str(uuid5(NAMESPACE, f"{content}/{role}"))
+
+
+def reference(found: str) -> dict[str, str]:
+    """A reference to a resource of the same bundle."""
+    return {"reference": f"urn:uuid:{found}"}

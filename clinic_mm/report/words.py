@@ -1,0 +1,87 @@
+"""The words that every report and page uses for one Prediction, so that none of them says it differently.
+
+In:  a Prediction or a part of one, and the labels of its modalities. Out: plain sentences, nothing escaped.
+
+Nothing here computes a number that the Prediction does not hold.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from clinic_mm.modalities import table
+from clinic_mm.predict.prediction import MissingEvidence, Prediction, PredictionSet
+
+NOT_A_DEVICE: Final = "Research software. Not a medical device. Not for diagnosis or treatment."
+SIMULATED: Final = "SIMULATED COHORT — not patients"
+STATUS_WORDS: Final = {"absent": "not acquired", "rejected": "acquired, not usable", "failed": "software failure"}
+SMALL_SHARE: Final = 0.005
+"""Shares below this print as 0.00 and are said to have no direction."""
+
+
+def label_of(name: str, labels: Mapping[str, str] | None = None) -> str:
+    """A modality as a clinician reads it: the given label, else the table's, else its own name."""
+    if labels and name in labels:
+        return labels[name]
+    return table()[name].label if name in table() else name
+
+
+def probability(value: float) -> str:
+    """A probability with two digits; never a bare 0 or 1, which no model can know."""
+    if 0.0 <= value < 0.01:
+        return "< 0.01"
+    return "> 0.99" if 0.99 < value <= 1.0 else f"{value:.2f}"
+
+
+def named_class(prediction: Prediction) -> str:
+    """The class that the answer speaks of: the second of two, else the most probable."""
+    if prediction.kind == "binary":
+        return prediction.classes[1]
+    return prediction.classes[max(range(len(prediction.classes)), key=prediction.probabilities.__getitem__)]
+
+
+def set_in_words(found: PredictionSet) -> str:
+    """`90 % set {positive}, approximate, n = 120 calibration patients`."""
+    classes = ", ".join(found.classes) or "empty: unlike the calibration patients"
+    return f"{found.level * 100:g} % set {{{classes}}}, {found.guarantee}, n = {found.n} calibration patients"
+
+
+def answer_in_words(prediction: Prediction) -> str:
+    """The whole answer in one or two sentences; an abstention says so first and gives no probability."""
+    if prediction.abstained:
+        return f"No answer for {prediction.target}: {prediction.abstained.rstrip('.')}."
+    name = named_class(prediction)
+    number = probability(prediction.probability_of(name))
+    return f"Probability of {name} ({prediction.target}): {number}. {set_in_words(prediction.prediction_set)}."
+
+
+def missing_in_words(missing: MissingEvidence) -> str:
+    """Why one modality did not speak: `acquired, not usable: three slices are missing (ct.missing_slices)`."""
+    reason = f": {missing.why.rstrip('.')}" if missing.why else ""
+    code = f" ({missing.code})" if missing.code else ""
+    return f"{STATUS_WORDS[missing.status]}{reason}{code}"
+
+
+def signed(value: float) -> str:
+    """Two digits with the sign in front, the minus a real one."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def share_unit(prediction: Prediction) -> str:
+    """What the shares are shares of."""
+    return "log-odds" if prediction.kind == "binary" else "centred log-probability"
+
+
+def share_in_words(prediction: Prediction, share: float) -> str:
+    """`+1.20 towards positive (odds × 3.3)`; the factor only where the share is one of log-odds."""
+    name = named_class(prediction)
+    if abs(share) < SMALL_SHARE:
+        return "0.00, no direction"
+    direction = "towards" if share > 0 else "away from"
+    factor = f" (odds × {math.exp(share):.2g})" if prediction.kind == "binary" and abs(share) < 20 else ""
+    return f"{signed(share)} {direction} {name}{factor}"
+
+
+def ordered_shares(prediction: Prediction) -> list[tuple[str, float]]:
+    """Modalities with their shares, the weightiest first, ties by name."""
+    return sorted(prediction.shapley.items(), key=lambda item: (-abs(item[1]), item[0]))
