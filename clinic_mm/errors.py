@@ -65,6 +65,7 @@ class EvidenceError(InputError):
     """
 
     def __init__(self, code: str, what: str, where: str = "", mend: str = "") -> None:
+        # Not ClinicError's: the arguments kept by Exception must be those of this constructor, to survive a worker.
         Exception.__init__(self, code, what, where, mend)
         self.code, self.what, self.where, self.mend = code, what, where, mend
 

@@ -25,11 +25,14 @@ class DecisionTime(Frozen):
 
 
 class ModalityTask(Frozen):
-    """One modality of a task: a kind from the table, and for records the codes it is made of (all if empty)."""
+    """One modality of a task: a kind from the table, and what that kind lets a task choose.
+
+    `codes`: what a record is made of (all if empty). `text_model`: folder of a local transformer for notes.
+    """
 
     kind: str
     codes: tuple[str, ...] = ()
-    summaries: tuple[str, ...] = ("last", "mean", "min", "max", "count", "age_h")
+    text_model: str = ""
 
 
 class Budget(Frozen):
@@ -51,7 +54,7 @@ class Task(Frozen):
     modalities: tuple[str, ...]
     modality: dict[str, ModalityTask] = Field(default_factory=dict)
     decision_time: DecisionTime = DecisionTime()
-    select: Literal["latest", "first", "all"] = "latest"
+    select: Literal["latest", "first"] = "latest"
     size: Literal["tiny", "small", "base"] = "tiny"
     seed: int = 0
     folds: int = Field(default=3, ge=2)

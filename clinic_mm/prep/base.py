@@ -1,0 +1,113 @@
+"""What every prep is: a frozen recipe that turns one signal into the encoder's tensor and into plain summaries.
+
+In:  a decoded signal (clinic_mm.signals), and the time the answer is due.
+Out: Prepared: `x` for the network, `plain` for the plain heads, and the flags seen on the way.
+
+A prep that learns something (which codes a cohort has) learns it from training cases only, in `fit`, and carries it
+in its recipe. Nothing here reads a file or knows about patients.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+import orjson
+from jaxtyping import Float, Float32
+from numpy import ndarray as Array
+
+from clinic_mm.errors import EvidenceError
+from clinic_mm.modalities import modality, resolve
+from clinic_mm.signals import Signal
+from clinic_mm.task import ModalityTask
+from clinic_mm.types import Flag
+
+S = TypeVar("S", bound=Signal)
+Recipe = dict[str, Any]
+"""Plain JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One piece of evidence, ready for encoders and heads.
+
+    Attributes:
+        x: What the encoder of this kind takes, one case, no batch axis.
+        plain: Plain summaries; NaN where a summary cannot be had from this signal.
+        flags: What was seen while preparing.
+    """
+
+    x: Float[Array, "..."]
+    plain: Float32[Array, " p"]
+    flags: tuple[Flag, ...] = ()
+
+
+class Prep(ABC, Generic[S]):
+    """One kind of evidence, one recipe. The recipe is JSON, so that an artifact can carry it."""
+
+    kind: ClassVar[str]
+    version: ClassVar[int] = 1
+    learns: ClassVar[bool] = False
+    dtype: ClassVar[type[np.floating[Any]]] = np.float32
+    """Type of `x`: half precision where the input carries no more than that (pixels, microvolts)."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    @classmethod
+    @abstractmethod
+    def plan(cls, size: str, options: ModalityTask) -> Self:
+        """The recipe for a model size, before anything is learnt from a cohort."""
+
+    def fit(self, signals: Iterable[tuple[S, datetime | None]]) -> Self:
+        """Learn from training signals; most preps have nothing to learn."""
+        del signals
+        return self
+
+    @abstractmethod
+    def __call__(self, signal: S, until: datetime | None = None) -> Prepared:
+        """Prepare one signal as known at `until`.
+
+        Raises:
+            EvidenceError: If the signal cannot serve this recipe.
+        """
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of `x` without the batch axis."""
+
+    @property
+    @abstractmethod
+    def plain_names(self) -> tuple[str, ...]:
+        """A name for each plain summary, in order."""
+
+    @property
+    def key(self) -> str:
+        """Identity of what this prep does: kind, version and recipe. Two equal keys give equal outputs."""
+        text = orjson.dumps([self.kind, self.version, self.recipe], option=orjson.OPT_SORT_KEYS)
+        return text.decode()
+
+
+def make_prep(kind: str, recipe: Recipe) -> Prep[Signal]:
+    """The prep of a kind with a recipe as an artifact carries it."""
+    made: Prep[Signal] = resolve(modality(kind).prep)(recipe)
+    return made
+
+
+def plan_prep(kind: str, size: str, options: ModalityTask) -> Prep[Signal]:
+    """The prep of a kind for a model size."""
+    planned: Prep[Signal] = resolve(modality(kind).prep).plan(size, options)
+    return planned
+
+
+class NothingKnownError(EvidenceError):
+    """The evidence is fine, but holds nothing that this recipe asks for: absent, not rejected."""
+
+
+def quantiles(values: Array, at: tuple[float, ...]) -> Array:
+    """Quantiles of the finite values, NaN where there are none."""
+    finite = values[np.isfinite(values)]
+    return np.quantile(finite, at).astype(np.float32) if finite.size else np.full(len(at), np.nan, np.float32)

@@ -1,0 +1,88 @@
+"""Turn a CT volume into the tensor that the CT encoder expects.
+
+In:  Hounsfield units in space, axes RAS (clinic_mm.signals.CtVolume).
+Out: float16 [1, x, y, z], clipped to a wide window and scaled to [0, 1], resized to the grid of the model size;
+     plain summaries: shares of tissue by HU, quantiles, blob responses inside the lung and outside it.
+
+The whole field of view is kept: proportions follow the scanner's field, not millimetres.
+"""
+
+from itertools import pairwise
+from typing import ClassVar, Final, Self
+
+import numpy as np
+from numpy import ndarray as Array
+from scipy import ndimage
+
+from clinic_mm.errors import EvidenceError
+from clinic_mm.prep.base import Prep, Prepared, quantiles
+from clinic_mm.prep.resample import resize
+from clinic_mm.prep.texture import LEVELS, blob_names, blob_summary, shares
+from clinic_mm.signals import CtVolume
+from clinic_mm.task import ModalityTask
+
+AIR_HU: Final = -1000.0
+"""Hounsfield units of air, by the definition of the scale."""
+WINDOW_HU: Final = (-1000.0, 600.0)
+GRID: Final = {"tiny": 48, "small": 64, "base": 96}
+TISSUE_EDGES_HU: Final = np.array([-1024, -950, -850, -700, -500, -200, -50, 0, 50, 100, 200, 400, 1000, 3072], float)
+LUNG_BELOW_HU: Final = -500.0
+SIGMAS: Final = (0.8, 1.3, 2.0)
+
+
+class CtPrep(Prep[CtVolume]):
+    """Window, scale and resize a CT volume."""
+
+    kind: ClassVar[str] = "ct"
+    dtype = np.float16
+
+    @classmethod
+    def plan(cls, size: str, options: ModalityTask) -> Self:
+        """A cubic grid by model size; nothing to learn from a cohort."""
+        del options
+        return cls({"grid": GRID[size], "window_hu": list(WINDOW_HU)})
+
+    def __call__(self, signal: CtVolume, until: object = None) -> Prepared:
+        """Prepare one volume.
+
+        Raises:
+            EvidenceError: `ct.not_finite` where voxels are not numbers.
+        """
+        del until
+        if not np.isfinite(signal.hu).all():
+            raise EvidenceError("ct.not_finite", "Voxels are not numbers", "ct", "Export the series again")
+        hu = resize(signal.hu, self.shape[1:])
+        low, high = self.recipe["window_hu"]
+        x = (np.clip(hu, low, high) - low) / (high - low)
+        return Prepared(x[None].astype(self.dtype), plain_summary(hu), signal.flags)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """One channel and the grid."""
+        return (1, *3 * (int(self.recipe["grid"]),))
+
+    @property
+    def plain_names(self) -> tuple[str, ...]:
+        """Tissue shares, quantiles, blobs."""
+        tissue = tuple(f"share HU {a:g}..{b:g}" for a, b in pairwise(TISSUE_EDGES_HU))
+        return (
+            *tissue,
+            *(f"HU q{q:g}" for q in LEVELS),
+            *blob_names("lung", SIGMAS),
+            *blob_names("tissue", SIGMAS),
+        )
+
+
+def plain_summary(hu: Array) -> Array:
+    """Tissue shares, quantiles and blob responses of a resized volume, in HU."""
+    smooth = ndimage.gaussian_filter(hu, 2.0, truncate=2.0)
+    body = ndimage.binary_fill_holes(smooth > LUNG_BELOW_HU)
+    lung = body & (smooth < LUNG_BELOW_HU)
+    return np.concatenate(
+        [
+            shares(hu, TISSUE_EDGES_HU),
+            quantiles(hu, LEVELS),
+            blob_summary(hu, lung, SIGMAS),
+            blob_summary(hu, body & ~lung, SIGMAS),
+        ]
+    ).astype(np.float32)

@@ -1,0 +1,37 @@
+"""Plain summaries that images share: grey-value shares, quantiles, and how blob-like they are at some scales.
+
+In:  an image or volume. Out: short float32 vectors with their names. Learns nothing.
+Blob response: scale-normalised difference of Gaussians (Lindeberg, doi:10.1023/A:1008045108935).
+"""
+
+import numpy as np
+from numpy import ndarray as Array
+from scipy import ndimage
+
+from clinic_mm.prep.base import quantiles
+
+LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+BLOB_LEVELS = (0.5, 0.95, 0.99, 0.999, 1.0)
+
+
+def shares(values: Array, edges: Array) -> Array:
+    """Share of values in each bin; values outside the edges count in the outermost bins."""
+    counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), bins=edges)
+    return (counts / max(values.size, 1)).astype(np.float32)
+
+
+def blob_response(image: Array, sigma: float) -> Array:
+    """Difference of Gaussians at `sigma` and 1.6 `sigma` (in samples): high inside bright blobs of that size."""
+    near = ndimage.gaussian_filter(image, sigma, truncate=3.0)
+    response: Array = near - ndimage.gaussian_filter(image, 1.6 * sigma, truncate=3.0)
+    return response
+
+
+def blob_summary(image: Array, where: Array, sigmas: tuple[float, ...]) -> Array:
+    """Quantiles of the blob response inside a mask, for each scale."""
+    return np.concatenate([quantiles(blob_response(image, s)[where], BLOB_LEVELS) for s in sigmas])
+
+
+def blob_names(place: str, sigmas: tuple[float, ...]) -> tuple[str, ...]:
+    """Names that go with `blob_summary`."""
+    return tuple(f"blob {place} s{s:g} q{q:g}" for s in sigmas for q in BLOB_LEVELS)
