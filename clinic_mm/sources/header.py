@@ -1,0 +1,243 @@
+"""Read the header of one DICOM file and keep of it only what imaging needs.
+
+In:  a file that claims to be DICOM.
+Out: a `Header` of plain values, or `EvidenceError` with a code that names the tag, never its contents.
+
+Nothing here decodes pixels or judges whether a series hangs together.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pydicom.dataset import Dataset
+
+from clinic_mm.errors import EvidenceError
+from clinic_mm.sources.dicom_stream import Opened, guarded, open_dicom, pixel_element
+
+LONGEST_ID: Final = 256
+"""Characters; the standard allows 64 in a Patient ID, some archives prefix it."""
+PLAIN_CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")
+"""Form of the code strings that may go on into `meta`; anything else may hold free text and is dropped."""
+MOMENTS: Final = ("Acquisition", "Content", "Series", "Study")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the stored pixels lie in the stream, PS3.3 C.7.6.3."""
+
+    transfer_syntax: str
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    bits_allocated: int
+    bits_stored: int
+    signed: bool
+    photometric: str
+    offset: int
+    length: int
+
+    @property
+    def native_bytes(self) -> int:
+        """Size of the pixels once decoded."""
+        return math.ceil(self.rows * self.columns * self.frames * self.samples * self.bits_allocated / 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What imaging needs of one file. `patient_id` goes no further than the join; the repr never shows it."""
+
+    path: Path
+    patient_id: str = field(repr=False)
+    study_uid: str = field(repr=False)
+    series_uid: str = field(repr=False)
+    sop_uid: str = field(repr=False)
+    sop_class: str
+    modality: str
+    image_type: tuple[str, ...]
+    moments: tuple[tuple[str, str], ...] = field(repr=False)
+    utc_offset: str
+    instance_number: int | None
+    position: tuple[float, ...] | None
+    orientation: tuple[float, ...] | None
+    pixel_spacing_mm: tuple[float, ...] | None
+    thickness_mm: float | None
+    declared_gap_mm: float | None
+    slope: float | None
+    intercept: float | None
+    rescale_type: str
+    padding: int | None
+    padding_limit: int | None
+    lossy: bool
+    for_processing: bool
+    burned_in: bool
+    view_position: str
+    laterality: str
+    body_part: str
+    kernel: str
+    layout: Layout | None
+    fault: EvidenceError | None = None
+
+    @property
+    def pixels(self) -> Layout:
+        """Where the pixels lie.
+
+        Raises:
+            EvidenceError: Why there are none that could be read.
+        """
+        if self.layout is None:
+            raise self.fault or EvidenceError("dicom.no_pixels", "The file has no pixel data", "PixelData (7FE0,0010)")
+        return self.layout
+
+
+def read_header(path: Path) -> Header:
+    """The header of one file, without its pixels.
+
+    Raises:
+        EvidenceError: With a code that says what is wrong: `file.empty`, `dicom.unreadable`, `dicom.no_pixels`, …
+    """
+    return header_of(path, open_dicom(path, whole=False))
+
+
+def header_of(path: Path, opened: Opened) -> Header:
+    """The plain values of an opened file.
+
+    Raises:
+        EvidenceError: `dicom.bad_value` for an element that cannot be read, `dicom.unreadable` where nothing fits.
+    """
+    read = _Elements(opened.dataset)
+    with guarded():
+        layout, fault = _layout_or_fault(read, opened)
+        if layout is None and not read.text("SOPClassUID") and not read.text("Modality"):
+            raise EvidenceError("dicom.unreadable", "The file does not hold what DICOM asks for", "", "Export it again")
+        patient_id = read.text("PatientID")
+        if len(patient_id) > LONGEST_ID:
+            raise EvidenceError("dicom.bad_value", "The Patient ID is longer than any system writes", "PatientID")
+        return Header(
+            path=path,
+            patient_id=patient_id,
+            study_uid=read.text("StudyInstanceUID"),
+            series_uid=read.text("SeriesInstanceUID"),
+            sop_uid=read.text("SOPInstanceUID"),
+            sop_class=read.text("SOPClassUID"),
+            modality=read.code("Modality"),
+            image_type=tuple(part.strip().upper() for part in read.text("ImageType").split("\\")),
+            moments=(*_moments(read),),
+            utc_offset=read.text("TimezoneOffsetFromUTC"),
+            instance_number=read.integer("InstanceNumber"),
+            position=read.numbers("ImagePositionPatient", 3),
+            orientation=read.numbers("ImageOrientationPatient", 6),
+            pixel_spacing_mm=read.numbers("PixelSpacing", 2) or read.numbers("ImagerPixelSpacing", 2),
+            thickness_mm=read.number("SliceThickness"),
+            declared_gap_mm=read.number("SpacingBetweenSlices"),
+            slope=read.number("RescaleSlope"),
+            intercept=read.number("RescaleIntercept"),
+            rescale_type=read.text("RescaleType").upper(),
+            padding=read.integer("PixelPaddingValue"),
+            padding_limit=read.integer("PixelPaddingRangeLimit"),
+            lossy=read.text("LossyImageCompression") == "01",
+            for_processing=read.code("PresentationIntentType") == "FOR PROCESSING",
+            burned_in=read.code("BurnedInAnnotation") == "YES",
+            view_position=read.code("ViewPosition"),
+            laterality=read.code("ImageLaterality") or read.code("Laterality"),
+            body_part=read.code("BodyPartExamined"),
+            kernel=read.code("ConvolutionKernel"),
+            layout=layout,
+            fault=fault,
+        )
+
+
+def _layout_or_fault(read: "_Elements", opened: Opened) -> tuple[Layout | None, EvidenceError | None]:
+    # A contour or a report has no pixels, and that is not what is wrong with it: its kind is told first.
+    try:
+        return _layout(read, opened), None
+    except EvidenceError as fault:
+        return None, fault
+
+
+def _layout(read: "_Elements", opened: Opened) -> Layout:
+    rows, columns = read.integer("Rows") or 0, read.integer("Columns") or 0
+    offset, length = pixel_element(opened)
+    allocated = read.integer("BitsAllocated") or 0
+    layout = Layout(
+        transfer_syntax=opened.transfer_syntax,
+        rows=rows,
+        columns=columns,
+        frames=read.integer("NumberOfFrames") or 1,
+        samples=read.integer("SamplesPerPixel") or 1,
+        bits_allocated=allocated,
+        bits_stored=read.integer("BitsStored") or 0,
+        signed=read.integer("PixelRepresentation") == 1,
+        photometric=read.code("PhotometricInterpretation"),
+        offset=offset,
+        length=length,
+    )
+    high_bit = read.integer("HighBit")
+    if rows < 1 or columns < 1 or layout.frames < 1:
+        raise EvidenceError("dicom.bad_value", "The picture has no rows or no columns", "Rows, Columns")
+    if allocated not in {8, 16, 32} or not 1 <= layout.bits_stored <= allocated:
+        raise EvidenceError("dicom.bad_value", "The bit depth does not fit together", "BitsAllocated, BitsStored")
+    if high_bit is not None and high_bit != layout.bits_stored - 1:
+        raise EvidenceError("dicom.bad_value", "The bit depth does not fit together", "HighBit, BitsStored")
+    return layout
+
+
+def _moments(read: "_Elements") -> Iterator[tuple[str, str]]:
+    """Dates and times from the most telling to the least: those with both come first."""
+    combined = read.text("AcquisitionDateTime")
+    pairs = [(combined[:8], combined[8:].partition("+")[0].partition("-")[0])] if combined else []
+    pairs += [(read.text(f"{name}Date"), read.text(f"{name}Time")) for name in MOMENTS]
+    yield from sorted((pair for pair in pairs if pair[0]), key=lambda pair: not pair[1])
+
+
+class _Elements:
+    """Reads elements as plain values; what cannot be read is named by its keyword."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def raw(self, keyword: str) -> Any:  # noqa: ANN401  - an element holds any type
+        try:
+            return self.dataset.get(keyword)
+        except Exception:  # noqa: BLE001 - the border: a malformed element can raise anything
+            raise _bad(keyword) from None
+
+    def text(self, keyword: str) -> str:
+        value = self.raw(keyword)
+        many = isinstance(value, list) or (hasattr(value, "__iter__") and not isinstance(value, (str, bytes)))
+        text = "\\".join(str(part) for part in value) if many and value is not None else str(value or "")
+        return text.strip(" \0")
+
+    def code(self, keyword: str) -> str:
+        text = self.text(keyword).upper()
+        return text if PLAIN_CODE.fullmatch(text) else ""
+
+    def numbers(self, keyword: str, count: int) -> tuple[float, ...] | None:
+        value = self.raw(keyword)
+        if value is None or value == "" or (hasattr(value, "__len__") and len(value) == 0):
+            return None
+        try:
+            numbers = tuple(float(part) for part in (value if count > 1 else [value]))
+        except (TypeError, ValueError):
+            raise _bad(keyword) from None
+        if len(numbers) != count or not all(math.isfinite(number) for number in numbers):
+            raise _bad(keyword)
+        return numbers
+
+    def number(self, keyword: str) -> float | None:
+        numbers = self.numbers(keyword, 1)
+        return None if numbers is None else numbers[0]
+
+    def integer(self, keyword: str) -> int | None:
+        number = self.number(keyword)
+        if number is not None and number != int(number):
+            raise _bad(keyword)
+        return None if number is None else int(number)
+
+
+def _bad(keyword: str) -> EvidenceError:
+    return EvidenceError("dicom.bad_value", "An element of the header cannot be read", keyword, "Export it again")
