@@ -1,0 +1,137 @@
+"""Tell EEG channels from the others and give them their 10-20 names.
+
+In:  the labels of a recording as its file has them, and which of them are voltages.
+Out: which to keep, under which names, and what was seen. The names are data: `schemas/eeg_channels.toml`.
+
+Nothing here guesses a position: a label that is not in the table stays as it is and is flagged.
+"""
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+
+from clinic_mm import bundle
+from clinic_mm.types import Flag
+
+BANK_LABEL = re.compile(r"[A-I]\d{1,2}")
+BANK_ONLY = re.compile(r"[BDGH]\d{1,2}")
+"""Labels that number the plugs of an amplifier (BioSemi, grids); no 10-20 name begins with these letters."""
+BANK_MIN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelTable:
+    """The policy table, ready for use."""
+
+    electrodes: dict[str, str]
+    prefix: re.Pattern[str]
+    reference: re.Pattern[str]
+    not_eeg: re.Pattern[str]
+    no_patient: frozenset[str]
+    no_date: frozenset[date]
+    scale_v: float
+    flat_v: float
+    values: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPlan:
+    """Which channels to read.
+
+    Attributes:
+        keep: Positions in the file, ascending.
+        names: Their names, one for each of `keep`.
+        flags: Blank, duplicated, unplaced labels.
+    """
+
+    keep: tuple[int, ...]
+    names: tuple[str, ...]
+    flags: tuple[Flag, ...]
+
+
+@cache
+def channel_table() -> ChannelTable:
+    """Read `schemas/eeg_channels.toml` once."""
+    given = tomllib.loads((bundle.folder("schemas") / "eeg_channels.toml").read_text(encoding="utf-8"))
+    electrodes = {name.upper(): name for name in given["electrodes"]}
+    electrodes |= {old.upper(): new for old, new in given["aliases"].items()}
+    return ChannelTable(
+        electrodes=electrodes,
+        prefix=re.compile(rf"(?:{_either(given['prefixes'])})[ _-]+(?=\S)", re.IGNORECASE),
+        reference=re.compile(rf"(.+?)[ _]?[-:_](?:{_either(given['references'])})", re.IGNORECASE),
+        not_eeg=re.compile(rf"(?:{'|'.join(given['not_eeg'])})", re.IGNORECASE),
+        no_patient=frozenset(code.upper() for code in given["header"]["no_patient"]),
+        no_date=frozenset(given["header"]["no_date"]),
+        scale_v=given["limits"]["scale_v"],
+        flat_v=given["limits"]["flat_v"],
+        values=given["limits"]["values"],
+    )
+
+
+def electrode_name(label: str) -> str | None:
+    """The 10-20 name of a label, `Fp1-F7` for a derivation of two, None where the table does not know it."""
+    table = channel_table()
+    bare = bare_label(label)
+    if found := table.electrodes.get(bare.upper()):
+        return found
+    if (referenced := table.reference.fullmatch(bare)) and (found := table.electrodes.get(referenced[1].upper())):
+        return found
+    pair = [table.electrodes.get(part.strip().upper()) for part in bare.split("-")]
+    return f"{pair[0]}-{pair[1]}" if len(pair) == 2 and all(pair) else None
+
+
+def bare_label(label: str) -> str:
+    """A label without its kind of signal, outer blanks and trailing dots (`EEG Fp1-Ref` to `Fp1-Ref`)."""
+    return channel_table().prefix.sub("", " ".join(label.split()).strip(" ."), count=1)
+
+
+def plan_channels(labels: Sequence[str], voltage: Sequence[bool]) -> ChannelPlan:
+    """Choose the EEG channels of a recording.
+
+    Args:
+        labels: As in the file, in order.
+        voltage: Whether the channel's unit is one of voltage.
+    """
+    known = [electrode_name(label) for label in labels]
+    blank = [not bare_label(label) for label in labels]
+    banks = _is_bank([bare_label(label) for label in labels])
+    other = [_is_other(bare_label(label), banks=banks) for label in labels]
+    wanted = [i for i in range(len(labels)) if not blank[i] and (known[i] is not None or not other[i])]
+    electric = [i for i in wanted if voltage[i]]
+    named = {i: _name(labels[i], known[i], banks=banks) for i in electric}
+    often = Counter(named.values())
+    keep = tuple(i for i in electric if often[named[i]] == 1)
+    counts = {
+        "eeg.blank_label": (sum(blank), "channels have no label and were left out"),
+        "eeg.duplicate_label": (len(electric) - len(keep), "channels share a name with another and were left out"),
+        "eeg.not_voltage": (len(wanted) - len(electric), "channels have no unit of voltage and were left out"),
+        "eeg.bank_labels": (len(keep) if banks else 0, "channels are named by amplifier plug, not by position"),
+        "eeg.unplaced": (0 if banks else sum(known[i] is None for i in keep), "channels have no 10-20 name"),
+    }
+    flags = tuple(Flag(code=code, why=f"{count} {why}") for code, (count, why) in counts.items() if count)
+    return ChannelPlan(keep=keep, names=tuple(named[i] for i in keep), flags=flags)
+
+
+def _name(label: str, known: str | None, *, banks: bool) -> str:
+    bare = bare_label(label)
+    if banks and BANK_LABEL.fullmatch(bare.upper()):
+        return f"bank-{bare}"  # C3 of bank C is not the C3 of the 10-20 system
+    return known or " ".join(label.split()).strip(" .")
+
+
+def _is_other(bare: str, *, banks: bool) -> bool:
+    if banks and BANK_LABEL.fullmatch(bare.upper()):
+        return False
+    return bool(channel_table().not_eeg.fullmatch(bare))
+
+
+def _is_bank(labels: Sequence[str]) -> bool:
+    return sum(bool(BANK_ONLY.fullmatch(label.upper())) for label in labels) >= BANK_MIN
+
+
+def _either(words: Sequence[str]) -> str:
+    return "|".join(re.escape(word) for word in words)
