@@ -27,7 +27,7 @@ FINDING: Final[TypeAdapter[Finding]] = TypeAdapter(Finding)
 NO_DECISION: Final = Flag(
     code="time.no_decision", why="The case has no decision time, so no evidence was refused by it"
 )
-ACCEPTED: Final = Flag(code=UNDATED, why="Undated, and accepted so by the cohort's policy")
+ACCEPTED: Final = Flag(code=UNDATED, why="Nothing says when it was acquired; it was accepted so")
 WHY: Final = {
     AFTER: ("Acquired after the decision time", "Leave it out, or ask at a later decision time"),
     UNDATED: ("Nothing says when it was acquired", 'Give it a time, or set undated = "accept" or timeless = true'),
