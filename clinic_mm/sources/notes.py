@@ -1,0 +1,152 @@
+"""Read clinical notes: text files, and plain text inside FHIR resources.
+
+In:  `.txt` files, FHIR R4 files, or the cohort's own Parquet of notes.
+Out: rows in NOTE_COLUMNS; `NoteText` with the notes of one patient, oldest first, cut to what was written by then.
+
+Nothing here removes names from a text or judges what it says.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from clinic_mm.errors import EvidenceError
+from clinic_mm.signals import NOTE_COLUMNS, NoteText
+from clinic_mm.sources.fhir import MAX_NOTE_BYTES, Reading, notes_of
+from clinic_mm.sources.fhir_files import FhirFile, read_resources
+from clinic_mm.sources.found import Found
+from clinic_mm.sources.record import counted, extracted, known_by, of_one_patient, rejection
+from clinic_mm.sources.rows import Note, in_order, note_frame, typed
+from clinic_mm.types import Evidence, Flag, Rejected
+
+PARQUET: Final = b"PAR1"
+LATIN: Final = Flag(code="note.not_utf8", why="The text is not UTF-8; it was read as Latin-1")
+
+
+def read_notes(files: Sequence[Path], zone: tzinfo) -> tuple[pd.DataFrame, list[Rejected]]:
+    """Notes of all patients in FHIR files: DocumentReference, and DiagnosticReport's presented form.
+
+    Args:
+        files: Bundles, single resources or bulk NDJSON.
+        zone: Of the site, for times without a zone.
+
+    Returns:
+        Rows in NOTE_COLUMNS by patient and time, and what was left out, as `record.read_rows` says it. Troubles that
+        a record reader meets too are counted by both.
+    """
+    notes: list[Note] = []
+    rejected: list[Rejected] = []
+    for path in files:
+        file = FhirFile()
+        reading = Reading(file, zone)
+        try:
+            for resource in read_resources(path, file):
+                notes += notes_of(resource, reading)
+        except EvidenceError as error:
+            rejected.append(rejection(error, "note", path))
+        rejected += counted(file.troubles, "note", path)
+    return note_frame(notes), rejected
+
+
+def find_texts(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) -> Iterator[Found]:
+    """One undated `Found` for each text file; a table of files, or the folder, must say whose it is and when.
+
+    Args:
+        root: The folder looked through.
+        root_name: Its name in the cohort.
+        files: Text files below `root`.
+        zone: Not used: a text file has no time of its own.
+    """
+    del zone
+    for path in files:
+        named = (path.relative_to(root).as_posix(),)
+        try:
+            content, (text, flags) = _content(path), _text(_content(path))
+        except EvidenceError as error:
+            refused = Rejected(
+                modality="note", code=error.code, why=error.what, mend=error.mend, root=root_name, paths=named
+            )
+            yield Found("", refused)
+            continue
+        evidence = Evidence(
+            modality="note",
+            root=root_name,
+            paths=named,
+            content_hash=hashlib.sha256(content).hexdigest(),
+            flags=flags,
+            meta={"characters": len(text)},
+        )
+        yield Found("", evidence)
+
+
+def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = None) -> NoteText:
+    """The notes of one patient as one text, oldest first, a blank line between them.
+
+    Args:
+        files: The cohort's Parquet of notes (`locator` is the patient key), text files, or FHIR files (`locator` is
+            the source's patient id, and may be empty where they hold one patient).
+        locator: Whose notes.
+        until: Notes after this moment are left out; None keeps all.
+
+    Raises:
+        EvidenceError: `note.empty`, `note.too_large`, `note.not_text`, `note.several_patients`, `record.unreadable`,
+            and those of FHIR files.
+    """
+    heads = [_head(path) for path in files]
+    if any(head == PARQUET for head in heads):
+        frame = typed(pd.concat([extracted(path, locator, NOTE_COLUMNS) for path in files], ignore_index=True))
+    elif any(head.lstrip()[:1] == b"{" or head[:2] == b"\x1f\x8b" for head in heads):
+        frame, rejected = read_notes(files, UTC)
+        if frame.empty and rejected:
+            raise EvidenceError(rejected[0].code, rejected[0].why, "", rejected[0].mend)
+        frame = of_one_patient(frame, locator, "note")
+    else:
+        return _joined([_text(_content(path)) for path in files])
+    frame = in_order(frame[known_by(frame, until)])
+    undated = int(frame["time"].isna().sum())
+    flags = (Flag(code="note.undated", why=f"{undated} notes have no time"),) if undated else ()
+    kinds = [kind for kind in frame["kind"].unique() if kind]
+    return _joined([(text, flags) for text in frame["text"]], kinds[0] if len(kinds) == 1 else "")
+
+
+def _joined(texts: Sequence[tuple[str, tuple[Flag, ...]]], kind: str = "") -> NoteText:
+    whole = "\n\n".join(text for text, _ in texts if text)
+    if not whole:
+        raise EvidenceError("note.empty", "There is no text", "", "Leave the note out, or give its text")
+    flags = tuple(dict.fromkeys(flag for _, seen in texts for flag in seen))
+    return NoteText(text=whole, kind=kind, flags=flags)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_NOTE_BYTES + 1)
+    except OSError:
+        raise EvidenceError("file.unreadable", "The file cannot be opened", "", "Check that it may be read") from None
+    if len(content) > MAX_NOTE_BYTES:
+        raise EvidenceError("note.too_large", "The text is larger than 4 MiB", "", "Give the note without attachments")
+    return content
+
+
+def _text(content: bytes) -> tuple[str, tuple[Flag, ...]]:
+    if b"\0" in content:
+        raise EvidenceError("note.not_text", "The file holds binary data", "", "Give plain text, UTF-8")
+    try:
+        text, flags = content.decode("utf-8-sig"), ()
+    except UnicodeDecodeError:
+        return content.decode("latin-1").strip(), (LATIN,)
+    if not text.strip():
+        raise EvidenceError("note.empty", "The file is empty", "", "Leave the note out, or give its text")
+    return text.strip(), flags
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(4)
+    except OSError:
+        raise EvidenceError("file.unreadable", "The file cannot be opened", "", "Check that it may be read") from None

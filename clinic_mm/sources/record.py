@@ -1,0 +1,150 @@
+"""Read patient records: FHIR files to rows, and one patient's rows for one case.
+
+In:  FHIR R4 files, or the cohort's own Parquet of facts.
+Out: rows in RECORD_COLUMNS, times in UTC; `PatientRecord` for one patient, cut to what was known by then.
+
+Nothing here converts units or fills gaps.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+
+from clinic_mm.errors import EvidenceError
+from clinic_mm.signals import RECORD_COLUMNS, PatientRecord
+from clinic_mm.sources.fhir import MEDICATION, Reading, facts_of, medication_of
+from clinic_mm.sources.fhir_files import FhirFile, read_resources
+from clinic_mm.sources.rows import Fact, in_order, record_frame, typed
+from clinic_mm.types import Flag, Rejected
+
+PARQUET: Final = b"PAR1"
+WHY: Final = {
+    "fhir.bad_line": "lines are not JSON",
+    "fhir.bad_resource": "resources have another shape than FHIR R4",
+    "fhir.entered_in_error": "resources are marked as entered in error",
+    "fhir.no_code": "resources have no code",
+    "fhir.no_patient": "resources name no patient that is known",
+    "fhir.not_fhir": "documents are not FHIR resources",
+    "fhir.undated": "facts have no time that could be read",
+    "note.not_inline": "attachments are not in the file",
+    "note.not_text": "attachments are not plain text",
+    "note.too_large": "attachments are too large",
+    "note.undecodable": "attachments cannot be decoded",
+}
+
+
+def read_rows(files: Sequence[Path], zone: tzinfo) -> tuple[pd.DataFrame, list[Rejected]]:
+    """Facts of all patients in FHIR files.
+
+    Args:
+        files: Bundles, single resources or bulk NDJSON; they are read together, since they refer to each other.
+        zone: Of the site, for times without a zone.
+
+    Returns:
+        Rows in RECORD_COLUMNS by patient and time, and what was left out: one rejection per file and reason, with the
+        count in `why` and the path as it was given in `paths`. Undated facts are left out, demographics excepted.
+    """
+    facts: list[Fact] = []
+    medications: dict[str, tuple[str, str]] = {}
+    rejected: list[Rejected] = []
+    for path in files:
+        file = FhirFile()
+        reading = Reading(file, zone)
+        try:
+            for resource in read_resources(path, file):
+                facts += facts_of(resource, reading)
+                if resource["resourceType"] == "Medication":
+                    medications[f"Medication/{resource.get('id')}"] = medication_of(resource)
+        except EvidenceError as error:
+            rejected.append(rejection(error, "record", path))
+        rejected += counted(file.troubles, "record", path)
+    return record_frame(list(_with_medications(facts, medications))), rejected
+
+
+def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = None) -> PatientRecord:
+    """The record of one patient, as known at a time.
+
+    Args:
+        files: The cohort's Parquet of facts (`locator` is the patient key), or FHIR files (`locator` is the source's
+            patient id, and may be empty where they hold one patient).
+        locator: Whose facts.
+        until: Facts after this moment are left out; None keeps all.
+
+    Raises:
+        EvidenceError: `record.several_patients`, `record.no_facts`, `record.unreadable`, and those of FHIR files.
+    """
+    if any(_is_parquet(path) for path in files):
+        rows = typed(pd.concat([extracted(path, locator, RECORD_COLUMNS) for path in files], ignore_index=True))
+    else:
+        rows, rejected = read_rows(files, UTC)
+        if rows.empty and rejected:
+            raise EvidenceError(rejected[0].code, rejected[0].why, "", rejected[0].mend)
+        rows = of_one_patient(rows, locator, "record")
+    rows = in_order(rows[known_by(rows, until)])
+    if rows.empty:
+        raise EvidenceError("record.no_facts", "Nothing was known of this patient by then", "", "")
+    undated = int((rows["time"].isna() & (rows["category"] != "demographic")).sum())
+    why = f"{undated} facts have no time; nobody knows that they came before the decision"
+    return PatientRecord(rows=rows, flags=(Flag(code="record.undated", why=why),) if undated else ())
+
+
+def extracted(path: Path, locator: str, columns: Sequence[str]) -> pd.DataFrame:
+    """The rows of one patient key in one of the cohort's Parquet files, `patient_id` being the key."""
+    try:
+        frame = pd.read_parquet(path, filters=[("patient_key", "==", locator)])
+        return frame.assign(patient_id=frame["patient_key"])[list(columns)]
+    except (OSError, KeyError, pa.ArrowException):
+        what = "The cohort's table of facts or notes cannot be read"
+        raise EvidenceError("record.unreadable", what, "", "Run clinic-mm ingest again") from None
+
+
+def of_one_patient(frame: pd.DataFrame, locator: str, modality: str) -> pd.DataFrame:
+    """The rows of one patient of a source file; without a locator the only one in it."""
+    if locator:
+        return frame[frame["patient_id"] == locator]
+    if frame["patient_id"].nunique() > 1:
+        what, mend = "The files hold several patients", "Say which one is meant"
+        raise EvidenceError(f"{modality}.several_patients", what, "", mend)
+    return frame
+
+
+def known_by(frame: pd.DataFrame, until: datetime | None) -> "pd.Series[bool]":
+    """Which rows were known at a moment; undated rows count as known here, the cohort having judged them."""
+    if until is None:
+        return pd.Series(data=True, index=frame.index)
+    return frame["time"].isna() | (frame["time"] <= pd.Timestamp(until))
+
+
+def rejection(error: EvidenceError, modality: str, path: Path) -> Rejected:
+    """One file that cannot be used."""
+    return Rejected(modality=modality, code=error.code, why=error.what, mend=error.mend, paths=(path.as_posix(),))
+
+
+def counted(troubles: Counter[str], modality: str, path: Path) -> list[Rejected]:
+    """One rejection for each kind of trouble in a file that was otherwise used."""
+    return [
+        Rejected(modality=modality, code=code, why=f"{count} {WHY[code]}", paths=(path.as_posix(),))
+        for code, count in sorted(troubles.items())
+    ]
+
+
+def _with_medications(facts: list[Fact], medications: dict[str, tuple[str, str]]) -> Iterator[Fact]:
+    """Facts whose Medication is a resource of its own get its code; without one they keep the order's words."""
+    for fact in facts:
+        if fact[2].startswith(MEDICATION):
+            code, display = medications.get(fact[2].removeprefix(MEDICATION), ("", ""))
+            display = display or fact[3]
+            code = code or (f"text:{display.casefold()}" if display else "text:unknown")
+            yield (*fact[:2], code, display, *fact[4:])
+        else:
+            yield fact
+
+
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == PARQUET
