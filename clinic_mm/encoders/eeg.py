@@ -1,0 +1,58 @@
+"""The EEG encoder: the same temporal filters on every channel, then channels joined, one token per window.
+
+In:  [n, window, channel, sample] in units of 50 microvolts; a missing channel is NaN and is left out of the joining.
+Out: one token per window.
+Amplitude is evidence here, so the input is not normalised.
+Source: temporal-then-spatial filtering as in EEGNet (Lawhern et al., doi:10.1088/1741-2552/aace8c), channels pooled.
+"""
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from clinic_mm.encoders.base import Encoder
+
+FILTERS: Final = {"tiny": 16, "small": 32, "base": 64}
+
+
+class EegEncoder(Encoder):
+    """Shared temporal convolutions, mean and maximum over time, attention-free joining of channels."""
+
+    def __init__(self, shape: tuple[int, ...], n_classes: int, size: str) -> None:
+        super().__init__(shape, n_classes, size)
+        filters = FILTERS[size]
+        self.filters = nn.Sequential(
+            nn.Conv1d(1, filters, 25, stride=4, padding=12),
+            nn.GELU(),
+            nn.GroupNorm(4, filters),
+            nn.Conv1d(filters, filters, 9, stride=4, padding=4),
+            nn.GELU(),
+        )
+        self.place = nn.Parameter(0.02 * torch.randn(shape[1], 3 * filters))
+        self.amplitude = nn.Linear(2, filters)
+        self.channel = nn.Sequential(nn.Linear(3 * filters, self.width), nn.GELU())
+        self.join = nn.Linear(2 * self.width, self.width)
+
+    @property
+    def n_tokens(self) -> int:
+        """Windows."""
+        return self.shape[0]
+
+    def encode(self, x: Tensor) -> Tensor:
+        """One token per window, from the channels that are there."""
+        there = torch.isfinite(x).all(dim=-1)
+        rows = x[there]
+        maps = self.filters(rows[:, None])
+        size = torch.log1p(torch.stack([rows.abs().amax(dim=1), rows.std(dim=1)], dim=1))
+        features = torch.cat([maps.mean(dim=2), maps.amax(dim=2), self.amplitude(size)], dim=1)
+        places = self.place.expand(*there.shape, -1)[there]
+        said = self.channel(features + places)
+        spread = said.new_zeros(*there.shape, self.width)
+        spread[there] = said
+        count = there.sum(dim=2, keepdim=True).clamp(min=1)
+        largest = spread.masked_fill(~there[..., None], -torch.inf).amax(dim=2)
+        # A window without any channel has nothing to say: its token is what zeros give.
+        largest = torch.where(there.any(dim=2, keepdim=True), largest, 0.0)
+        tokens: Tensor = self.join(torch.cat([spread.sum(dim=2) / count, largest], dim=2))
+        return tokens

@@ -1,0 +1,52 @@
+"""The MONAI trunk that CT and X-ray share: a residual network whose feature map becomes tokens.
+
+In:  images [n, 1, …]. Out: one token per cell of the last feature map.
+GroupNorm throughout: no statistic crosses cases. Source: He et al., doi:10.1109/CVPR.2016.90; MONAI's ResNet.
+"""
+
+import torch
+from monai.networks.nets.resnet import ResNet
+from torch import Tensor, nn
+
+from clinic_mm.encoders.base import Encoder
+
+GROUPS = 4
+
+
+class ImageEncoder(Encoder):
+    """Three stages of a MONAI ResNet and a projection to the token width."""
+
+    def __init__(
+        self, shape: tuple[int, ...], n_classes: int, size: str, *, planes: tuple[int, int, int], blocks: int
+    ) -> None:
+        super().__init__(shape, n_classes, size)
+        trunk = ResNet(
+            "basic",
+            [blocks] * 4,
+            [*planes, planes[-1]],
+            spatial_dims=len(shape) - 1,
+            n_input_channels=shape[0],
+            conv1_t_size=5,
+            conv1_t_stride=2,
+            feed_forward=False,
+            norm=("group", {"num_groups": GROUPS}),
+        )
+        # The fourth stage would leave a map of 2 cells a side: too coarse for a nodule. It is not part of the network.
+        stem = nn.Sequential(trunk.conv1, trunk.bn1, nn.ReLU(), trunk.maxpool)
+        self.trunk = nn.Sequential(stem, trunk.layer1, trunk.layer2, trunk.layer3)
+        self.project = nn.Conv3d(planes[-1], self.width, 1) if len(shape) == 4 else nn.Conv2d(planes[-1], self.width, 1)
+        with torch.no_grad():
+            self._n_tokens = self._map(torch.zeros(1, *shape)).flatten(2).shape[2]
+
+    @property
+    def n_tokens(self) -> int:
+        """Cells of the last feature map."""
+        return self._n_tokens
+
+    def _map(self, x: Tensor) -> Tensor:
+        features: Tensor = self.project(self.trunk(x))
+        return features
+
+    def encode(self, x: Tensor) -> Tensor:
+        """One token per cell of the map."""
+        return self._map(x).flatten(2).transpose(1, 2)

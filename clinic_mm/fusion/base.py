@@ -1,0 +1,82 @@
+"""What every way of joining is, and the registry that finds it by name.
+
+In:  for each modality what its encoder said (ModalityOutput), and who is present [B, M].
+Out: case logits [B, C], valid for every subset; the empty subset gives the prior.
+Columns of `present` follow the list of names that the fusion was made with.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from clinic_mm.encoders.base import ModalityOutput
+from clinic_mm.errors import TaskError
+from clinic_mm.modalities import resolve
+from clinic_mm.shapes import Logits, Presence
+
+BUILT_IN: Final = {
+    "average": "clinic_mm.fusion.late:Average",
+    "bottleneck": "clinic_mm.fusion.bottleneck:Bottleneck",
+}
+
+
+class Fusion(nn.Module, ABC):
+    """Base of all ways of joining. The prior is a buffer; a subclass says what evidence adds to it."""
+
+    prior: Tensor
+
+    def __init__(self, names: Sequence[str], width: int, prior: Tensor) -> None:
+        super().__init__()
+        self.names, self.width = tuple(names), width
+        self.register_buffer("prior", prior.log())
+
+    @abstractmethod
+    def evidence(self, outputs: Mapping[str, ModalityOutput], present: Presence) -> Logits:
+        """What the present modalities add to the log prior. Rows here have at least one modality."""
+
+    def forward(self, outputs: Mapping[str, ModalityOutput], present: Presence) -> Logits:
+        """Case logits for whatever subset is present in each row."""
+        logits = self.prior.expand(len(present), -1)
+        rows = present.any(dim=1).nonzero().squeeze(1)
+        if not len(rows):
+            return logits
+        chosen = {name: _rows(outputs[name], rows) for name in self.names}
+        return logits.index_add(0, rows, self.evidence(chosen, present[rows]))
+
+
+def _rows(output: ModalityOutput, rows: Tensor) -> ModalityOutput:
+    return ModalityOutput(
+        output.tokens[rows], output.token_mask[rows], output.time_h[rows], output.summary[rows], output.logits[rows]
+    )
+
+
+@cache
+def registry() -> dict[str, str]:
+    """Fusions by name: built in, and from installed packages (entry points `clinic_mm.fusion`)."""
+    return {**BUILT_IN, **{point.name: point.value for point in entry_points(group="clinic_mm.fusion")}}
+
+
+def make_fusion(name: str, names: Sequence[str], width: int, prior: Tensor) -> Fusion:
+    """A fusion by name.
+
+    Raises:
+        TaskError: For an unknown name, with the list and the nearest name.
+    """
+    known = registry()
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise TaskError(f"Unknown fusion {name!r}", "fusion", f"{hint}Known: {', '.join(sorted(known))}")
+    made: Fusion = resolve(known[name])(names, width, prior)
+    return made
+
+
+def uniform_prior(n_classes: int) -> Tensor:
+    """Equal chances, for tests and for fusions fitted later."""
+    return torch.full((n_classes,), 1.0 / n_classes)

@@ -1,0 +1,106 @@
+"""The availability-aware log-pool: expert opinions weighted by who else is present (METHODS §2.2).
+
+In:  expert log-probabilities [n, M, C] and who is present [n, M]. Out: pooled logits [n, C] for any subset.
+
+    logits_S = log prior + b_S + sum over m in S of w_{m,S} (log p_m - log prior)
+    w_{m,S}  = exp(a_m + t_|S| + d_{m,S}) >= 0
+
+`a` is how far an expert is trusted, `t` what redundancy costs at a size (shrunk toward 1/sqrt|S|), `d` and `b` what one
+pattern has of its own (zero where it is rare). The empty subset gives the prior. Numpy only: a page can load it.
+Source: log-linear pooling, Genest & Zidek, doi:10.1214/ss/1177013825.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray as Array
+
+Pattern = tuple[str, ...]
+FLOOR: Final = 1e-6
+"""No expert may be certain: probabilities are kept this far from 0 before the logarithm."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPool:
+    """Fitted pool.
+
+    Attributes:
+        names: Modalities, in the order of the columns.
+        prior: Class prior [C].
+        trust: a_m [M].
+        size: t_s for s = 1 … M (index s - 1).
+        own: d_{m,S} [M] for patterns with values of their own.
+        shift: b_S [C] for the same patterns.
+    """
+
+    names: tuple[str, ...]
+    prior: Float[Array, " C"]
+    trust: Float[Array, " M"]
+    size: Float[Array, " M"]
+    own: Mapping[Pattern, Float[Array, " M"]] = field(default_factory=dict)
+    shift: Mapping[Pattern, Float[Array, " C"]] = field(default_factory=dict)
+
+    def logits(self, opinions: Float[Array, "n M C"], present: Bool[Array, "n M"]) -> Float[Array, "n C"]:
+        """Pooled logits; opinions of absent modalities are never looked at."""
+        out = np.tile(np.log(self.prior), (len(present), 1))
+        for row in np.unique(present, axis=0):
+            if row.any():
+                rows = (present == row).all(axis=1)
+                out[rows] += self.shift_of(row) + np.einsum(
+                    "nmc,m->nc", self._spoken(opinions, rows, row), self.weights(row)
+                )
+        return out
+
+    def weights(self, present: Bool[Array, " M"]) -> Float[Array, " m"]:
+        """Weights of the present modalities in one subset."""
+        pattern = self.pattern(present)
+        own = self.own[pattern][present] if pattern in self.own else 0.0
+        weights: Array = np.exp(self.trust[present] + self.size[present.sum() - 1] + own)
+        return weights
+
+    def shift_of(self, present: Bool[Array, " M"]) -> Float[Array, " C"]:
+        """b_S of one subset, zero where the pattern has none of its own."""
+        return self.shift.get(self.pattern(present), np.zeros_like(self.prior))
+
+    def pattern(self, present: Bool[Array, " M"]) -> Pattern:
+        """Sorted names of a subset."""
+        return tuple(sorted(np.array(self.names)[present]))
+
+    def _spoken(self, opinions: Array, rows: Array, row: Array) -> Array:
+        return log_ratio(opinions[rows][:, row], self.prior)
+
+
+def log_ratio(opinions: Float[Array, "... C"], prior: Float[Array, " C"]) -> Float[Array, "... C"]:
+    """The ratio log p - log prior of expert probabilities, floored."""
+    ratio: Array = np.log(np.clip(opinions, FLOOR, 1.0)) - np.log(prior)
+    return ratio
+
+
+def unfitted(names: tuple[str, ...], prior: Float[Array, " C"]) -> LogPool:
+    """The pool that every fit is shrunk toward: full trust, 1/sqrt|S|, nothing of their own."""
+    sizes = np.arange(1, len(names) + 1)
+    return LogPool(names, prior, np.zeros(len(names)), -0.5 * np.log(sizes))
+
+
+def softmax(logits: Float[Array, "... C"]) -> Float[Array, "... C"]:
+    """Probabilities along the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: Array = shifted / shifted.sum(axis=-1, keepdims=True)
+    return probabilities
+
+
+def subsets(present: Bool[Array, " M"], most: int = 64, seed: int = 0) -> Bool[Array, "k M"]:
+    """Non-empty subsets of a presence row, the row itself first; beyond 8 modalities `most` sampled ones."""
+    columns = np.flatnonzero(present)
+    if len(columns) <= 8:
+        masks = np.arange(2 ** len(columns) - 1, 0, -1)
+        bits = (masks[:, None] >> np.arange(len(columns))) & 1
+    else:
+        drawn = np.random.default_rng(seed).integers(0, 2, (most, len(columns)))
+        bits = np.unique(np.vstack([np.ones(len(columns), int), drawn[drawn.any(axis=1)]]), axis=0)[::-1]
+    out = np.zeros((len(bits), len(present)), dtype=bool)
+    out[:, columns] = bits.astype(bool)
+    return out
