@@ -1,0 +1,93 @@
+"""Readers that know where to look: how much of each latent can be got back from the written files.
+
+In:  a cohort folder, a row of its truth.csv. Out: an estimate that rises with v, on no particular scale.
+
+They read with pydicom, edfio and orjson directly and share nothing with clinic_mm.sources, so that a reader's bug
+cannot cancel itself. No model may use them.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from edfio import read_edf
+from pydicom import dcmread
+
+from clinic_mm.simulate.eeg import SPIKE_FIELD, complex_shape
+from clinic_mm.simulate.note import COMPLAINTS, GRADES
+from clinic_mm.simulate.record import LABS
+
+CORE: Final = 0.7
+"""Share of the radius of a nodule or opacity that is read: its edge is blurred."""
+
+LUNG_BELOW_HU: Final = -650.0
+
+
+def ct(out: Path, row: Mapping[str, str]) -> float:
+    """Mean HU of the nodule's core less that of the lung."""
+    slices = sorted((dcmread(p) for p in (out / row["ct_folder"]).iterdir()), key=lambda ds: ds.ImagePositionPatient[2])
+    first = slices[0]
+    hu = np.stack([ds.pixel_array for ds in slices]) * float(first.RescaleSlope) + float(first.RescaleIntercept)
+    z = np.array([float(ds.ImagePositionPatient[2]) for ds in slices])[:, None, None]
+    y = (float(first.ImagePositionPatient[1]) + np.arange(first.Rows) * float(first.PixelSpacing[0]))[:, None]
+    x = float(first.ImagePositionPatient[0]) + np.arange(first.Columns) * float(first.PixelSpacing[1])
+    centre = (float(row[f"ct_{axis}_mm"]) for axis in "zyx")
+    distance = np.sqrt(sum((a - c) ** 2 for a, c in zip((z, y, x), centre, strict=True)))
+    radius = float(row["ct_radius_mm"])
+    shell = hu[(distance > 1.5 * radius) & (distance < 2.2 * radius)]
+    return float(hu[distance < CORE * radius].mean() - np.median(shell[shell < LUNG_BELOW_HU]))
+
+
+def xray(out: Path, row: Mapping[str, str]) -> float:
+    """Mean grey of the opacity's core less the median of a ring around it."""
+    grey = dcmread(out / row["xray_file"]).pixel_array.astype(float)
+    r, c = np.mgrid[: grey.shape[0], : grey.shape[1]]
+    distance = np.hypot(r - float(row["xray_row"]), c - float(row["xray_column"])) / float(row["xray_radius_px"])
+    return float(grey[distance < CORE].mean() - np.median(grey[(distance > 1.25) & (distance < 1.8)]))
+
+
+def eeg(out: Path, row: Mapping[str, str]) -> float:
+    """Amplitude of the known shape at the known times, by least squares over all channels but the blinking ones."""
+    edf = read_edf(out / row["eeg_file"])
+    uv = np.stack([signal.data for signal in edf.signals])
+    shape = complex_shape() - complex_shape().mean()
+    starts = [round(float(s) * edf.signals[0].sampling_frequency) for s in row["eeg_onsets_s"].split()]
+    field = SPIKE_FIELD * (SPIKE_FIELD < 0.95) * (np.arange(len(SPIKE_FIELD)) > 6)
+    amplitudes = [field @ uv[:, s : s + len(shape)] @ shape for s in starts]
+    return float(np.median(amplitudes) / (shape @ shape) / (field @ field))
+
+
+def record(observations: Iterable[Mapping[str, Any]]) -> float:
+    """Mean of all carriers, each standardised and turned the right way; NaN where all cells are missing."""
+    labs = {lab.loinc: lab for lab in LABS if lab.sign}
+    found = [(labs.get(o["code"]["coding"][0]["code"]), o["valueQuantity"]["value"]) for o in observations]
+    values = [lab.sign * (value - lab.middle) / lab.spread for lab, value in found if lab]
+    return float(np.mean(values)) if values else float("nan")
+
+
+def note(document: Mapping[str, Any]) -> int:
+    """Sum of the grades: the level."""
+    text = base64.b64decode(document["content"][0]["attachment"]["data"]).decode()
+    level = 0
+    for sentence in text.split("."):
+        words = sentence.split()
+        if words and words[-1] in COMPLAINTS:
+            level += next(grade for grade, names in enumerate(GRADES) if words[-2] in names)
+    return level
+
+
+def resources(out: Path, kind: str, until: Mapping[str, datetime]) -> dict[str, list[dict[str, Any]]]:
+    """Resources of one type by patient id, those after the patient's decision time left out."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted((out / "fhir").glob(f"{kind}.*.ndjson")):
+        for line in path.read_bytes().splitlines():
+            resource = orjson.loads(line)
+            patient = resource["subject"]["reference"].removeprefix("Patient/")
+            at = datetime.fromisoformat(resource.get("effectiveDateTime") or resource["date"])
+            if at <= until[patient]:
+                found.setdefault(patient, []).append(resource)
+    return found
