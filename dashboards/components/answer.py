@@ -1,0 +1,133 @@
+"""The answer of one case: in words, as a number, what it rests on, and what it would be with less.
+
+In:  a stored Prediction. Out: the upper half of the case page.
+
+No model runs: switched-off modalities are looked up among the stored subsets.
+"""
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from clinic_mm.report.run import Prediction
+from clinic_mm.report.words import (
+    label_of,
+    missing_in_words,
+    named_class,
+    ordered_shares,
+    probability,
+    set_in_words,
+    share_in_words,
+    share_unit,
+    signed,
+)
+from components.plain import plain
+
+TOWARDS, AWAY, QUIET = "#e3a857", "#6cb2e8", "#8a949e"
+ROW_PX = 34
+
+Labels = dict[str, str]
+
+
+def headline(prediction: Prediction) -> None:
+    """The answer first: words and number, or why there is none."""
+    if prediction.abstained:
+        st.subheader(f"No answer for {plain(prediction.target)}")
+        st.markdown(f"{plain(prediction.abstained.rstrip('.'))}\\.")
+        return
+    name = named_class(prediction)
+    number = probability(prediction.probability_of(name))
+    st.metric(f"Probability of {plain(name)} ({plain(prediction.target)})", number)
+    st.markdown(plain(set_in_words(prediction.prediction_set)))
+    if len(prediction.classes) > 2:
+        _class_bars(prediction)
+
+
+def remarks(prediction: Prediction, labels: Labels) -> None:
+    """What is missing and why, quality flags, notices."""
+    st.markdown("##### Missing")
+    lines = [f"**{plain(label_of(m.modality, labels))}**: {plain(missing_in_words(m))}" for m in prediction.missing]
+    st.markdown(_list(lines) or "Nothing is missing.")
+    if prediction.flags:
+        st.markdown("##### Quality flags")
+        flags = prediction.flags
+        st.markdown(_list([f"**{plain(label_of(f.modality, labels))}**: {plain(f.flag.why)}" for f in flags]))
+    if prediction.notices:
+        st.markdown("##### To know")
+        st.markdown(_list([plain(notice) for notice in prediction.notices]))
+
+
+def shares(prediction: Prediction, labels: Labels) -> None:
+    """Each present modality's Shapley share as a bar from zero."""
+    st.markdown("##### What the answer rests on")
+    if not prediction.shapley:
+        st.markdown("No modality was usable: the answer is the base rate.")
+        return
+    rows = [
+        {
+            "modality": label_of(name, labels),
+            "share": share,
+            "text": signed(share),
+            "words": share_in_words(prediction, share),
+        }
+        for name, share in ordered_shares(prediction)
+    ]
+    st.altair_chart(_bars(pd.DataFrame(rows), share_unit(prediction)), width="stretch")
+    how = "exact" if prediction.shapley_exact else "sampled"
+    name = plain(named_class(prediction))
+    st.caption(
+        f"Shapley share of each modality ({how}), in {share_unit(prediction)}\\. "
+        f"Right of the line: towards {name}; left: away from it\\."
+    )
+
+
+@st.fragment
+def what_if(prediction: Prediction, labels: Labels) -> None:
+    """Switch modalities off and read the stored probability of the rest."""
+    if not prediction.pattern or prediction.abstained:
+        return
+    st.markdown("##### With less evidence")
+    with st.container(horizontal=True):
+        on = [name for name in prediction.pattern if _toggle(name, prediction, labels)]
+    name = named_class(prediction)
+    found = prediction.subsets.get("+".join(sorted(on)))
+    if found is None:
+        st.markdown("This combination was not stored\\.")
+        return
+    number = probability(found[prediction.classes.index(name)])
+    whole = probability(prediction.probability_of(name))
+    if len(on) == len(prediction.pattern):
+        st.markdown(f"All present evidence: probability of {plain(name)} **{number}**")
+    else:
+        rest = ", ".join(plain(label_of(m, labels)) for m in on) or "no evidence, the base rate"
+        st.markdown(f"With {rest}: probability of {plain(name)} **{number}** (all: {whole})")
+
+
+def _toggle(name: str, prediction: Prediction, labels: Labels) -> bool:
+    return st.toggle(plain(label_of(name, labels)), value=True, key=f"use-{prediction.case_key}-{name}")
+
+
+def _bars(frame: pd.DataFrame, unit: str) -> alt.LayerChart:
+    reach = max(1.0, float(frame["share"].abs().max()) * 1.35)
+    x = alt.X("share:Q", title=unit, scale=alt.Scale(domain=[-reach, reach]), axis=alt.Axis(grid=False, tickCount=5))
+    y = alt.Y("modality:N", sort=None, title=None, axis=alt.Axis(labelLimit=160, ticks=False, domain=False))
+    colour = alt.condition(alt.datum.share > 0, alt.value(TOWARDS), alt.value(AWAY))
+    tips = [alt.Tooltip("modality:N", title="Modality"), alt.Tooltip("words:N", title="Share")]
+    base = alt.Chart(frame)
+    bars = base.mark_bar(height=16).encode(x=x, y=y, color=colour, tooltip=tips)
+    right = base.transform_filter(alt.datum.share >= 0).mark_text(align="left", dx=5, color="#d9dfe5")
+    left = base.transform_filter(alt.datum.share < 0).mark_text(align="right", dx=-5, color="#d9dfe5")
+    zero = alt.Chart(pd.DataFrame({"share": [0.0]})).mark_rule(color=QUIET).encode(x="share:Q")
+    texts = [layer.encode(x=x, y=y, text="text:N") for layer in (right, left)]
+    return alt.layer(bars, *texts, zero).properties(height=ROW_PX * len(frame) + 40)
+
+
+def _class_bars(prediction: Prediction) -> None:
+    frame = pd.DataFrame({"Class": prediction.classes, "Probability": prediction.probabilities})
+    column = st.column_config.ProgressColumn(format="%.2f", min_value=0.0, max_value=1.0)
+    ranked = frame.sort_values("Probability", ascending=False)
+    st.dataframe(ranked, hide_index=True, column_config={"Probability": column})
+
+
+def _list(lines: list[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

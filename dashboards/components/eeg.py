@@ -1,0 +1,129 @@
+"""Show an EEG in pages of ten seconds, negative up, in the montages that a reader expects.
+
+In:  an `EegRecording` (volts). Out: one PNG a page, µV scale bar, annotations.
+
+The offset of each trace on a page (its median) is taken off; nothing else is filtered.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import streamlit as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from clinic_mm.signals import EegRecording
+from components.plain import plain
+
+PAGE_S: Final = 10.0
+BANANA: Final = (
+    ("Fp1", "F7"), ("F7", "T7"), ("T7", "P7"), ("P7", "O1"),
+    ("Fp1", "F3"), ("F3", "C3"), ("C3", "P3"), ("P3", "O1"),
+    ("Fz", "Cz"), ("Cz", "Pz"),
+    ("Fp2", "F4"), ("F4", "C4"), ("C4", "P4"), ("P4", "O2"),
+    ("Fp2", "F8"), ("F8", "T8"), ("T8", "P8"), ("P8", "O2"),
+)  # fmt: skip
+"""Longitudinal bipolar ("double banana") pairs, 10-20 names as of 1991 (ACNS Guideline 3)."""
+MONTAGES: Final = ("As recorded", "Average", "Double banana")
+SCALES_UV: Final = (20, 50, 100, 200, 500)
+MOST_TRACES: Final = 40
+INK, PAPER, FAINT, MARK = "#d2dae1", "#0e1216", "#28313a", "#e3a857"
+
+Traces = tuple[list[str], npt.NDArray[np.float64]]
+
+
+@st.fragment
+def view_eeg(eeg: EegRecording, key: str) -> None:
+    """The tile of one EEG."""
+    length_s = eeg.volts.shape[1] / eeg.sfreq_hz
+    pages = max(1, int(np.ceil(length_s / PAGE_S - 1e-9)))
+    one, two, three = st.columns([3, 2, 3])
+    montage = one.segmented_control("Montage", MONTAGES, default=MONTAGES[0], key=f"{key}-montage", required=True)
+    scale_uv = two.selectbox("µV between traces", SCALES_UV, index=2, key=f"{key}-scale")
+    page = three.slider(f"Page of {PAGE_S:g} s", 1, pages, 1, key=f"{key}-page") if pages > 1 else 1
+    start_s = (page - 1) * PAGE_S
+    names, volts = montaged(eeg, str(montage), start_s, PAGE_S)
+    if not names:
+        st.markdown("This recording has none of the channel pairs of this montage\\.")
+        return
+    shown = list(eeg.annotations)
+    st.image(
+        _drawn(names, volts * 1e6, float(scale_uv), start_s, eeg.sfreq_hz, shown),
+        output_format="PNG",
+        alt="EEG traces",
+        width="stretch",
+    )
+    more = f" · first {MOST_TRACES} of {len(names)} traces" if len(names) > MOST_TRACES else ""
+    st.caption(f"{eeg.sfreq_hz:g} Hz · {length_s:.0f} s in all · negative up · no filter{more}")
+    _annotations(shown, start_s)
+
+
+def montaged(eeg: EegRecording, montage: str, start_s: float, length_s: float) -> Traces:
+    """Names and volts [trace, sample] of one page in one montage, each trace around its median."""
+    first = round(start_s * eeg.sfreq_hz)
+    page = np.nan_to_num(eeg.volts[:, first : first + round(length_s * eeg.sfreq_hz)].astype(np.float64))
+    row = {name: index for index, name in enumerate(eeg.channels)}
+    if montage == "Double banana":
+        pairs = [(a, b) for a, b in BANANA if a in row and b in row]
+        names = [f"{a}–{b}" for a, b in pairs]
+        volts = np.array([page[row[a]] - page[row[b]] for a, b in pairs]).reshape(len(pairs), page.shape[1])
+    else:
+        names = list(eeg.channels)
+        volts = page - page.mean(axis=0) if montage == "Average" else page
+    return names, volts - (np.median(volts, axis=1, keepdims=True) if volts.size else 0.0)
+
+
+def _drawn(
+    names: list[str],
+    uv: npt.NDArray[np.float64],
+    scale_uv: float,
+    start_s: float,
+    sfreq_hz: float,
+    annotations: list[tuple[float, float, str]],
+) -> npt.NDArray[np.uint8]:
+    names, uv = names[:MOST_TRACES], uv[:MOST_TRACES]
+    figure = Figure(figsize=(14, 0.31 * len(names) + 0.9), dpi=110, facecolor=PAPER)
+    axes = figure.add_axes(
+        (0.062, 0.6 / (0.31 * len(names) + 0.9), 0.925, 1 - 0.75 / (0.31 * len(names) + 0.9)), facecolor=PAPER
+    )
+    seconds = start_s + np.arange(uv.shape[1]) / sfreq_hz
+    for index, trace in enumerate(uv):
+        axes.plot(seconds, -trace / scale_uv - index, color=INK, linewidth=0.6)
+    for onset, duration, _ in annotations:
+        if onset < start_s + PAGE_S and onset + duration >= start_s:
+            axes.axvspan(onset, onset + max(duration, 0.02), color=MARK, alpha=0.25, linewidth=0)
+    axes.set_xlim(start_s, start_s + PAGE_S)
+    axes.set_ylim(-len(names) + 0.2, 1.0)
+    axes.set_yticks(-np.arange(len(names)), names)
+    axes.set_xticks(start_s + np.arange(0, PAGE_S + 1))
+    axes.grid(axis="x", color=FAINT, linewidth=0.6)
+    axes.tick_params(colors=INK, labelsize=9, length=0)
+    axes.set_xlabel("s", color=INK, fontsize=9)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    _scale_bar(axes, start_s, scale_uv, len(names))
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+
+
+def _scale_bar(axes: "object", start_s: float, scale_uv: float, traces: int) -> None:
+    x, y = start_s + PAGE_S - 0.12, 0.0 if traces == 1 else -traces + 1.0
+    axes.plot([x, x], [y - 0.5, y + 0.5], color=MARK, linewidth=2)  # type: ignore[attr-defined]
+    axes.text(
+        x - 0.06,
+        y,
+        f"{scale_uv:g} µV",
+        color=MARK,
+        fontsize=9,
+        ha="right",
+        va="center",
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1},
+    )  # type: ignore[attr-defined]
+
+
+def _annotations(annotations: list[tuple[float, float, str]], start_s: float) -> None:
+    here = [a for a in annotations if start_s <= a[0] < start_s + PAGE_S]
+    if here:
+        st.caption("On this page: " + " · ".join(f"{onset:.1f} s {plain(text)}" for onset, _, text in here))

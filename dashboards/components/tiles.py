@@ -1,0 +1,94 @@
+"""One tile per modality: the evidence itself, or why there is none.
+
+In:  a case and the kinds of its modalities. Out: bordered tiles, images first.
+
+A study that cannot be shown leaves a reason in its tile and never stops the page.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+import streamlit as st
+
+from clinic_mm.errors import ClinicError
+from clinic_mm.report.run import Prediction
+from clinic_mm.report.words import label_of, missing_in_words
+from clinic_mm.types import Evidence
+from components.ct import view_ct
+from components.eeg import view_eeg
+from components.evidence import case_record, signal
+from components.note import view_note
+from components.plain import plain
+from components.record import view_record
+from components.xray import view_xray
+
+VIEWERS: Final[dict[str, Callable[..., None]]] = {
+    "ct": view_ct,
+    "xray": view_xray,
+    "eeg": view_eeg,
+    "record": view_record,
+    "note": view_note,
+}
+ROWS: Final = (("ct",), ("xray", "note"), ("eeg",), ("record",))
+"""Kinds side by side, from top to bottom; kinds not named here follow one by one."""
+
+
+def tiles(prediction: Prediction, kinds: dict[str, str], labels: dict[str, str]) -> None:
+    """All tiles of a case; modalities that are read from the same evidence share one."""
+    present = set(kinds.values())
+    known = {kind for row in ROWS for kind in row}
+    rows = [*ROWS, *((kind,) for kind in sorted(present - known))]
+    for row in rows:
+        here = [kind for kind in row if kind in present]
+        for column, kind in zip(st.columns(len(here)) if here else [], here, strict=True):
+            with column, st.container(border=True):
+                _tile(prediction, kind, [name for name in kinds if kinds[name] == kind], labels)
+
+
+def _tile(prediction: Prediction, kind: str, names: list[str], labels: dict[str, str]) -> None:
+    st.markdown(f"##### {plain(label_of(kind))}")
+    missing = [m for m in prediction.missing if m.modality in names]
+    for one in missing:
+        whose = f"{label_of(one.modality, labels)}: " if len(names) > 1 else ""
+        if one.status == "absent":
+            st.caption(plain(f"{whose}{missing_in_words(one)}"))
+        else:
+            st.warning(plain(f"{whose}{missing_in_words(one)}"), icon=":material/block:")
+    if len(missing) == len(names) and all(one.status == "absent" for one in missing):
+        return
+    try:
+        _studies(prediction, kind)
+    except ClinicError as error:
+        mend = f" {plain(error.mend)}\\." if error.mend else ""
+        st.warning(f"Cannot be shown: {plain(error.what)}\\.{mend}", icon=":material/visibility_off:")
+
+
+def _studies(prediction: Prediction, kind: str) -> None:
+    case = case_record(prediction.case_key)
+    usable = case.usable(kind)
+    if not usable:
+        st.caption("The cohort holds no usable study")
+        return
+    key = f"{prediction.case_key}-{kind}"
+    chosen = usable[-1]
+    if len(usable) > 1:
+        chosen = st.selectbox("Study", usable[::-1], format_func=_dated, key=f"{key}-study")
+    st.caption(f"{plain(_dated(chosen))}{_before(chosen.acquired_at, case.decision_time)}")
+    if kind not in VIEWERS:
+        st.caption("There is no viewer for this kind of evidence yet")
+        return
+    decoded: Any = signal(chosen, kind)
+    more = {"at": case.decision_time} if kind == "record" else {}
+    VIEWERS[kind](decoded, f"{key}-{usable.index(chosen)}", **more)
+
+
+def _dated(evidence: Evidence) -> str:
+    return f"{evidence.acquired_at:%Y-%m-%d %H:%M} UTC" if evidence.acquired_at else "Undated"
+
+
+def _before(acquired_at: datetime | None, decision_time: datetime | None) -> str:
+    if acquired_at is None or decision_time is None:
+        return ""
+    hours = (decision_time - acquired_at).total_seconds() / 3600
+    return f" · {hours:.0f} h before the decision" if hours < 72 else f" · {hours / 24:.0f} days before the decision"

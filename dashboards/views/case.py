@@ -1,0 +1,52 @@
+"""One case: the answer first, what it rests on, what is missing, then the evidence itself.
+
+The case stands in the address as `?case=<case_key>`, which is opaque.
+"""
+
+import streamlit as st
+
+from components.answer import headline, remarks, shares, what_if
+from components.opened import opened_run, prediction, worklist
+from components.plain import plain
+from components.ranking import labels, ranked
+from components.tiles import tiles
+
+KEY_LENGTH = 128
+
+
+def main() -> None:
+    """Draw the page."""
+    case_key = st.query_params.get("case", "")[:KEY_LENGTH]
+    if not case_key:
+        st.markdown("No case is chosen\\. Open one from the worklist\\.")
+        if st.button("To the worklist"):
+            st.switch_page("views/worklist.py")
+        return
+    found, info = prediction(case_key), opened_run().info
+    named = labels(info)
+    _heading(case_key)
+    left, right = st.columns([2, 3], gap="large")
+    with left, st.container(border=True):
+        headline(found)
+        remarks(found, named)
+    with right, st.container(border=True):
+        shares(found, named)
+        what_if(found, named)
+    tiles(found, dict(info.modalities), named)
+    hashes = {"Prediction": found.content_hash, "model": found.model_hash, "input": found.input_hash}
+    st.caption(" · ".join(f"{name} {plain(value[:16])}…" for name, value in hashes.items()))
+
+
+def _heading(case_key: str) -> None:
+    order = list(ranked(worklist(), 1)["case_key"])
+    at = order.index(case_key) if case_key in order else -1
+    title, back, on = st.columns([8, 1.2, 1.2], vertical_alignment="bottom")
+    title.header(f"Case {plain(case_key)}")
+    title.caption(f"Number {at + 1} of {len(order)} in the worklist")
+    if back.button("Previous", disabled=at <= 0, icon=":material/chevron_left:", width="stretch"):
+        st.switch_page("views/case.py", query_params={"case": order[at - 1]})
+    if on.button("Next", disabled=not 0 <= at < len(order) - 1, icon=":material/chevron_right:", width="stretch"):
+        st.switch_page("views/case.py", query_params={"case": order[at + 1]})
+
+
+main()
