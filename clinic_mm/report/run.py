@@ -24,8 +24,9 @@ import pyarrow.parquet as pq
 from pydantic import AwareDatetime, Field, ValidationError
 
 from clinic_mm.errors import ArtifactError, InputError
-from clinic_mm.predict.prediction import Prediction
+from clinic_mm.predict.prediction import Prediction as Prediction  # the dashboards take it from here
 from clinic_mm.report.atomic import written_whole
+from clinic_mm.task import DecisionTime
 from clinic_mm.types import SCHEMA_VERSION, Frozen
 
 JOIN: Final = "+"
@@ -52,7 +53,14 @@ class Counts(Frozen):
 
 
 class RunInfo(Frozen):
-    """What `run.json` holds. `modalities` maps each name of the task to its kind in the table of modalities."""
+    """What `run.json` holds.
+
+    Attributes:
+        cohort: Its folder, absolute or relative to the run folder.
+        modalities: Each name of the task with its kind in the table of modalities.
+        decision_time: As in the task, so that the same cases are formed again for viewing.
+        finished_at: None where the run was stopped.
+    """
 
     schema_version: str = SCHEMA_VERSION
     run_id: str
@@ -62,6 +70,7 @@ class RunInfo(Frozen):
     kind: Literal["binary", "multiclass"] = "binary"
     classes: tuple[str, ...]
     modalities: dict[str, str]
+    decision_time: DecisionTime = DecisionTime()
     counts: Counts = Counts()
     simulated: bool = False
     finished_at: AwareDatetime | None = None
