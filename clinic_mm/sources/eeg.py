@@ -143,10 +143,9 @@ def _judge(volts: Float64[Array, "channel sample"], names: Sequence[str], sfreq_
     if float(np.median(spread)) > table.scale_v:
         what = f"Typical amplitude is {float(np.median(spread)) * 1e3:.0f} mV, which no EEG has"
         raise EvidenceError("eeg.scale", what, "", "The file's unit is probably wrong: export it in µV")
-    flags = [Flag(code="eeg.flat_channel", why=f"No signal in {names[i]}") for i in map(int, np.flatnonzero(flat))]
-    large = [
-        Flag(code="eeg.scale", why=f"Not EEG in volts: {names[i]}") for i in np.flatnonzero(spread > table.scale_v)
-    ]
+    flags = [Flag(code="eeg.flat_channel", why=f"No signal in {names[i]}") for i in np.flatnonzero(flat).tolist()]
+    beyond = np.flatnonzero(spread > table.scale_v).tolist()
+    large = [Flag(code="eeg.scale", why=f"Amplitudes that no EEG has in {names[i]}") for i in beyond]
     return flags + large
 
 

@@ -28,10 +28,10 @@ LATIN: Final = Flag(code="note.not_utf8", why="The text is not UTF-8; it was rea
 
 
 def read_notes(files: Sequence[Path], zone: tzinfo) -> tuple[pd.DataFrame, list[Rejected]]:
-    """Notes of all patients in FHIR files: DocumentReference, and DiagnosticReport's presented form.
+    """Notes of all patients in FHIR files (DocumentReference, DiagnosticReport's presented form) and text files.
 
     Args:
-        files: Bundles, single resources or bulk NDJSON.
+        files: Bundles, single resources or bulk NDJSON; a `.txt` file is one undated note of a patient "".
         zone: Of the site, for times without a zone.
 
     Returns:
@@ -44,6 +44,9 @@ def read_notes(files: Sequence[Path], zone: tzinfo) -> tuple[pd.DataFrame, list[
         file = FhirFile()
         reading = Reading(file, zone)
         try:
+            if path.suffix.lower() == ".txt":
+                notes.append(("", None, "", _text(_content(path))[0], path.name))
+                continue
             for resource in read_resources(path, file):
                 notes += notes_of(resource, reading)
         except EvidenceError as error:
@@ -65,7 +68,8 @@ def find_texts(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) 
     for path in files:
         named = (path.relative_to(root).as_posix(),)
         try:
-            content, (text, flags) = _content(path), _text(_content(path))
+            content = _content(path)
+            text, flags = _text(content)
         except EvidenceError as error:
             refused = Rejected(
                 modality="note", code=error.code, why=error.what, mend=error.mend, root=root_name, paths=named
