@@ -21,8 +21,8 @@ WINDOWS_HU: Final = {
     "Brain": (40.0, 80.0),
 }
 """Level and width in Hounsfield units, as on most workstations."""
-AXIAL_PX, SIDE_PX = 560, 420
-LINE, LETTER = 150, 205
+AXIAL_PX, SIDE_PX, LINE_PX = 768, 576, 18
+INK, MARK = "white", "#e3a857"
 
 Grey = npt.NDArray[np.uint8]
 
@@ -40,7 +40,9 @@ def view_ct(volume: CtVolume, key: str) -> None:
     level, width = WINDOWS_HU[str(window)]
     spacing = " × ".join(f"{mm:.2f}" for mm in volume.spacing_mm)
     shape = " × ".join(str(n) for n in volume.hu.shape)
-    st.caption(f"Level {level:g} HU, width {width:g} HU · {shape} voxels of {spacing} mm · lines mark the other planes")
+    st.caption(
+        f"Level {level:g} HU, width {width:g} HU · {shape} voxels of {spacing} mm · amber marks: the other planes"
+    )
 
 
 def planes_at(volume: CtVolume, at: tuple[int, int, int], window: str) -> dict[str, Grey]:
@@ -54,8 +56,8 @@ def planes_at(volume: CtVolume, at: tuple[int, int, int], window: str) -> dict[s
     (x, y, z), (dx, dy, dz), hu = at, volume.spacing_mm, volume.hu
     nx, ny, nz = hu.shape
     axial = _plane(hu[::-1, ::-1, z].T, window, (dy, dx), (ny - 1 - y, nx - 1 - x), "RLAP", AXIAL_PX)
-    coronal = _plane(hu[::-1, y, ::-1].T, window, (dz, dx), (nz - 1 - z, nx - 1 - x), "RLSI", SIDE_PX)
-    sagittal = _plane(hu[x, ::-1, ::-1].T, window, (dz, dy), (nz - 1 - z, ny - 1 - y), "APSI", SIDE_PX)
+    coronal = _plane(hu[::-1, y, ::-1].T, window, (dz, dx), (nz - 1 - z, nx - 1 - x), "RLHF", SIDE_PX)
+    sagittal = _plane(hu[x, ::-1, ::-1].T, window, (dz, dy), (nz - 1 - z, ny - 1 - y), "APHF", SIDE_PX)
     return {"axial": axial, "coronal": coronal, "sagittal": sagittal}
 
 
@@ -88,18 +90,23 @@ def _plane(
     rows, columns = hu.shape[0] * spacing[0], hu.shape[1] * spacing[1]
     scale = longest / max(rows, columns)
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    image = Image.fromarray(to_grey(hu, window)).resize(size, Image.Resampling.BILINEAR)
+    image = Image.fromarray(to_grey(hu, window)).resize(size, Image.Resampling.BILINEAR).convert("RGB")
     _mark(image, (cross[0] + 0.5) / hu.shape[0], (cross[1] + 0.5) / hu.shape[1], letters)
     return np.asarray(image)
 
 
 def _mark(image: Image.Image, down: float, across: float, letters: str) -> None:
-    """Short lines at the edges only, so that nothing hides tissue."""
+    """Short lines at the edges only, so that nothing hides tissue; letters beside the corners, off the lines."""
     pen, (wide, high) = ImageDraw.Draw(image), image.size
-    x, y, short = across * wide, down * high, 14
-    pen.line([(x, high - short), (x, high)], fill=LINE)
-    pen.line([(wide - short, y), (wide, y)], fill=LINE)
+    x, y = across * wide, down * high
+    pen.line([(x, high - LINE_PX), (x, high)], fill=MARK, width=2)
+    pen.line([(wide - LINE_PX, y), (wide, y)], fill=MARK, width=2)
     left, right, top, bottom = letters
-    places = {left: (4, high / 2), right: (wide - 14, high / 2 - 20), top: (wide / 2, 2), bottom: (wide / 2, high - 18)}
+    places = {
+        left: (6, high * 0.4),
+        right: (wide - 18, high * 0.4),
+        top: (wide * 0.4, 4),
+        bottom: (wide * 0.4, high - 24),
+    }
     for letter, place in places.items():
-        pen.text(place, letter, fill=LETTER, font_size=15, stroke_width=1, stroke_fill=0)
+        pen.text(place, letter, fill=INK, font_size=18, stroke_width=1, stroke_fill="black")

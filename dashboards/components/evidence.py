@@ -12,7 +12,7 @@ import streamlit as st
 
 from clinic_mm.cohort.load import load_evidence
 from clinic_mm.cohort.manifest import Cohort, open_cohort
-from clinic_mm.errors import InputError
+from clinic_mm.errors import ClinicError, EvidenceError, InputError
 from clinic_mm.report.run import RunInfo
 from clinic_mm.signals import Signal
 from clinic_mm.types import CaseRecord, Evidence
@@ -68,4 +68,11 @@ def _cases(folder: str, changed: int) -> dict[str, CaseRecord]:
 # cache_resource, not cache_data: the latter pickles and copies, which for a CT costs more than decoding it.
 @st.cache_resource(max_entries=KEPT_SIGNALS, show_spinner="Reading the study")
 def _signal(evidence: str, kind: str, folder: str, changed: int) -> Signal:
-    return load_evidence(Evidence.model_validate_json(evidence), _cohort(folder, changed).roots, kind)
+    roots = _cohort(folder, changed).roots
+    try:
+        return load_evidence(Evidence.model_validate_json(evidence), roots, kind)
+    except ClinicError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the one border to the readers: a page never ends in a traceback
+        what = f"Its reader failed ({type(error).__name__})"
+        raise EvidenceError("reader.failed", what, kind, "Report this as a fault of clinic_mm") from None

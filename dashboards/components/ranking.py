@@ -8,6 +8,8 @@ import pandas as pd
 from clinic_mm.report.run import JOIN, RunInfo
 from clinic_mm.report.words import STATUS_WORDS, label_of
 
+SHOWN_RANGE = (0.01, 0.99)
+"""No bar is drawn as certain; the case page says `> 0.99`."""
 ANY, ANSWERED, ABSTAINED = "All", "Answered", "No answer"
 
 
@@ -36,7 +38,7 @@ def shown(frame: pd.DataFrame, info: RunInfo) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Case": frame["case_key"],
-            "Probability": frame["rank_by"],
+            "Probability": frame["rank_by"].clip(*SHOWN_RANGE),
             "Answer set": [
                 _classes(found, why) for found, why in zip(frame["prediction_set"], frame["abstained"], strict=True)
             ],
@@ -48,8 +50,10 @@ def shown(frame: pd.DataFrame, info: RunInfo) -> pd.DataFrame:
 
 
 def pattern_in_words(pattern: str, info: RunInfo) -> str:
-    """`CT · EEG`, in the order of the task."""
+    """`CT · EEG`, in the order of the task; `All 5` where nothing is missing."""
     names = set(pattern.split(JOIN)) if pattern else set()
+    if len(names) == len(info.modalities) > 1:
+        return f"All {len(names)}"
     return " · ".join(label_of(name, labels(info)) for name in info.modalities if name in names) or "none"
 
 

@@ -50,7 +50,7 @@ def _facts(run: Run) -> dict[str, str]:
         "Question": f"{info.target}: {' / '.join(info.classes)}",
         "Evidence": ", ".join(labels(info).values()),
         "Model": f"{info.model.name} {info.model.version}".strip(),
-        "Model hash": info.model.hash,
+        "Model hash": " ".join(info.model.hash[at : at + 16] for at in range(0, len(info.model.hash), 16)),
         "Cases": f"{counts.done:,} answered or abstained, {counts.skipped:,} skipped, {counts.failed:,} failed",
         "Patients": "simulated" if info.simulated else "not marked as simulated",
         "Run": info.run_id,

@@ -1,0 +1,82 @@
+"""A tiny simulated cohort and a made-up run over it, shared by the tests of logic and of the browser."""
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from clinic_mm.bundle import folder
+from clinic_mm.cohort.ingest import ingest
+from clinic_mm.predict.prediction import MissingEvidence, Prediction
+from clinic_mm.report.run import Counts, ModelOf, RunInfo, write_run, write_shard, write_skipped
+from clinic_mm.simulate.cohort import write_cohort
+from clinic_mm.types import CaseRecord
+from tests.report.predictions import ALL, flagged, made_up, rejected
+
+SHARES = {"ct": 1.4, "eeg": -0.5, "note": 0.2, "record": 0.8, "xray": 0.9}
+ABSTAINED = "Fewer than 20 calibration patients had this mix of evidence"
+REFUSED = "4 of 48 slices are missing [a link](http://127.0.0.1/x) ![](http://127.0.0.1/y.png)"
+
+Page = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="session")
+def made_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of four real (simulated) cases, one that abstains, and one whose case the cohort does not know."""
+    base = tmp_path_factory.mktemp("dashboard")
+    write_cohort(base / "files", cases=4, seed=5)
+    cases = ingest(base / "files", base / "cohort", key=base / "key").cases()
+    predictions = [_answered(case, abstained=ABSTAINED if at == 1 else "") for at, case in enumerate(cases)]
+    predictions.append(made_up("stranger", {"record": -1.0}, (rejected("ct", REFUSED, "ct.missing_slices"),)))
+    run = base / "run"
+    write_shard(predictions, run / "shards" / "part-00000.parquet")
+    write_skipped([{"case_key": "k9", "status": "skipped", "modality": "", "code": "", "why": "nothing usable"}], run)
+    write_run(_info(len(predictions)), run)
+    return run
+
+
+@pytest.fixture
+def page(made_run: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
+    """Open one page of the app, as Streamlit would: `page("case", case="…")`."""
+    app = folder("dashboards")
+    monkeypatch.setenv("CLINIC_MM_RUN", str(made_run))
+    monkeypatch.syspath_prepend(str(app))
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+    def opened(view: str = "worklist", **query: str) -> AppTest:
+        test = AppTest.from_file(str(app / "app.py"), default_timeout=60)
+        for name, value in query.items():
+            test.query_params[name] = value
+        if view != "worklist":
+            test.switch_page(f"views/{view}.py")
+        return test.run()
+
+    yield opened
+    for name in [name for name in sys.modules if name.split(".")[0] in {"components", "views"}]:
+        del sys.modules[name]
+
+
+def _answered(case: CaseRecord, abstained: str) -> Prediction:
+    shares = {name: SHARES[name] for name in case.pattern}
+    missing = tuple(MissingEvidence(modality=name, status="absent") for name in ALL if name not in shares)
+    found = made_up(case.case_key, shares, missing, abstained, (flagged(),) if "ct" in shares else ())
+    return found.model_copy(update={"decision_time": case.decision_time, "patient_key": case.patient_key})
+
+
+def _info(done: int) -> RunInfo:
+    return RunInfo(
+        run_id="r1",
+        model=ModelOf(path="model", hash="a" * 64, name="demo", version="0.1.0"),
+        cohort="../cohort",
+        target="disease",
+        classes=("negative", "positive"),
+        modalities={name: name for name in ("ct", "xray", "eeg", "record", "note")},
+        counts=Counts(done=done, skipped=1),
+        simulated=True,
+        finished_at=datetime(2026, 3, 2, 9, tzinfo=UTC),
+    )
