@@ -131,7 +131,7 @@ def percentile(draws: Float64[Array, " n"], level: float) -> tuple[float, float]
 
 
 def _interval(
-    terms: list[tuple[Float[Array, "..."], float]],
+    terms: list[tuple[Float[Array, "*R n C"], float]],
     metric: Metric,
     labels: Int[Array, " n"],
     patients: Array,

@@ -62,9 +62,9 @@ def _per_class(one: Resampled) -> Resampled:
     return metric
 
 
-def _ratio(top: Float64[Array, "..."], bottom: Array) -> Float64[Array, "..."]:
+def _ratio(top: Float64[Array, "*s"], bottom: Array) -> Float64[Array, "*s"]:
     """Quotient, NaN where bottom is 0."""
-    quotient: Float64[Array, "..."] = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+    quotient: Float64[Array, "*s"] = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
     return quotient
 
 
@@ -122,7 +122,7 @@ def _nll_rows(probs: Float[Array, "n C"], labels: Int[Array, " n"]) -> Float64[A
     return loss
 
 
-def _claim(probs: Float[Array, "n C"]) -> tuple[Float64[Array, " n"], Int[Array, " n"]]:
+def claim(probs: Float[Array, "n C"]) -> tuple[Float64[Array, " n"], Int[Array, " n"]]:
     """What calibration is judged on: P(second class) if there are two, else P(most probable class); and that class."""
     top = np.ones(len(probs), dtype=np.int64) if probs.shape[1] == 2 else probs.argmax(axis=1)
     return probs[np.arange(len(probs)), top].astype(np.float64), top
@@ -137,14 +137,14 @@ def _bins(confidence: Float64[Array, " n"]) -> Float64[Array, "n b"]:
 
 
 def _ece(probs: Float[Array, "n C"], labels: Int[Array, " n"], counts: Float64[Array, "R n"]) -> Float64[Array, " R"]:
-    confidence, top = _claim(probs)
+    confidence, top = claim(probs)
     gap = (labels == top) - confidence
     return _ratio(np.abs(counts @ (_bins(confidence) * gap[:, None])).sum(axis=1), counts.sum(axis=1))
 
 
 def _null_ece(probs: Float[Array, "n C"], counts: Float64[Array, "R n"], seed: int = 0) -> Float64[Array, " R"]:
     """Mean ECE of a perfectly calibrated model with these probabilities, for the same resamples."""
-    confidence, _ = _claim(probs)
+    confidence, _ = claim(probs)
     redrawn = np.random.default_rng(seed).random((REDRAWS, len(probs))) < confidence
     total = np.zeros(len(counts))
     bins = _bins(confidence)
@@ -157,7 +157,8 @@ def _null_ece(probs: Float[Array, "n C"], counts: Float64[Array, "R n"], seed: i
 def _excess_ece(
     probs: Float[Array, "n C"], labels: Int[Array, " n"], counts: Float64[Array, "R n"]
 ) -> Float64[Array, " R"]:
-    return _ece(probs, labels, counts) - _null_ece(probs, counts)
+    excess: Float64[Array, " R"] = _ece(probs, labels, counts) - _null_ece(probs, counts)
+    return excess
 
 
 auroc: Final = Metric("auroc", "AUROC", "higher", _per_class(_auroc))
