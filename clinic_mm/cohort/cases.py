@@ -57,16 +57,15 @@ def case_frame(
         TaskError: If the column is not one of the labels' times.
     """
     if labels is None:
-        rows = pd.DataFrame({"patient_key": pd.Series(patients, dtype="str"), DECISION: pd.NaT})
-        return CaseFrame(rows.astype({DECISION: "datetime64[us, UTC]"}), timed=False, left_out=0)
+        rows = pd.DataFrame({"patient_key": pd.Series(patients, dtype="str")})
+        return CaseFrame(_without_time(rows), timed=False, left_out=0)
     asked = decision or DecisionTime()
     if asked.column not in times:
         if asked.column != DECISION:
             known = ", ".join(times) or "none"
             mend = f"Times of these labels: {known}. Name further ones under [labels] times, then ingest again"
             raise TaskError(f"The labels have no time {asked.column!r}", "decision_time / column", mend)
-        rows = labels.assign(**{DECISION: pd.Series(pd.NaT, index=labels.index, dtype="datetime64[us, UTC]")})
-        return CaseFrame(rows, timed=False, left_out=0)
+        return CaseFrame(_without_time(labels), timed=False, left_out=0)
     moment = labels[asked.column] + timedelta(hours=asked.offset_h)
     rows = labels.assign(**{DECISION: moment}).dropna(subset=[DECISION])
     return CaseFrame(rows, timed=True, left_out=len(labels) - len(rows))
@@ -160,6 +159,10 @@ def _at(
     flags = (*finding.flags, *((ACCEPTED,) if undated else ()), *(() if moment else (NO_DECISION,)))
     until = moment if finding.root == RESERVED_ROOT else finding.until
     return finding.model_copy(update={"acquired_at": acquired_at, "until": until, "flags": flags})
+
+
+def _without_time(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(**{DECISION: pd.Series(pd.NaT, index=rows.index, dtype="datetime64[us, UTC]")})
 
 
 def _moment(value: object) -> datetime | None:

@@ -106,7 +106,7 @@ def describe(
         patients=len(cohort.patients),
         cases=len(frame.rows),
         left_out=frame.left_out,
-        findings_without_patient=int((evidence["patient_key"] == "").sum()),
+        findings_without_patient=int((evidence["code"] == "patient.unknown").sum()),
         patterns=_patterns(status),
         modalities=tuple(_counts(status[name], name) for name in wanted),
         refused=(*_refused_at_ingest(evidence), *_refused_by_time(joined)),

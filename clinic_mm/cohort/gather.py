@@ -7,26 +7,28 @@ Nothing here keys or writes anything, and no bad file stops it (see `guard`).
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 
 from clinic_mm.cohort.guard import guarded
+from clinic_mm.cohort.owned import Gathered, Owned, Place, owner
 from clinic_mm.cohort.spec import SourceSpec
+from clinic_mm.cohort.tables import Listed, by_table, check_layout, list_files, mapping_of, read_fact_tables
 from clinic_mm.errors import TaskError
 from clinic_mm.modalities import resolve
 from clinic_mm.sources.found import Found
 from clinic_mm.sources.walk import FileKind, sniff, walk
-from clinic_mm.types import Evidence, Failed, Rejected
+from clinic_mm.types import Rejected
 
 FINDERS: Final[Mapping[FileKind, str]] = {
     FileKind.DICOM: "clinic_mm.sources.dicom:find_dicom",
     FileKind.NIFTI: "clinic_mm.sources.ct:find_nifti",
     FileKind.PICTURE: "clinic_mm.sources.xray:find_pictures",
     FileKind.EEG: "clinic_mm.sources.eeg:find_eeg",
+    FileKind.TEXT: "clinic_mm.sources.notes:find_texts",
 }
 """By dotted path, so that an ingest of tables imports neither MNE nor pydicom."""
 
@@ -35,8 +37,6 @@ MODALITY_OF: Final = {
     FileKind.NIFTI: "ct",
     FileKind.PICTURE: "xray",
     FileKind.EEG: "eeg",
-    FileKind.FHIR: "record",
-    FileKind.TABLE: "record",
     FileKind.TEXT: "note",
 }
 """What a file of a kind would have become, for a failure before anyone could say."""
@@ -59,24 +59,6 @@ class RowReader(Protocol):
         """Rows with the source's `patient_id`, and what was refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owned:
-    """One finding, whose it is as the source says it ("" where nobody knows), and its file for the reject list."""
-
-    patient_id: str = field(repr=False)
-    finding: Evidence | Rejected | Failed
-    path: str = field(repr=False)
-
-
-@dataclass(slots=True)
-class Gathered:
-    """What one source holds. Row frames have the source's `patient_id`."""
-
-    found: list[Owned] = field(default_factory=list)
-    record: list[pd.DataFrame] = field(default_factory=list)
-    note: list[pd.DataFrame] = field(default_factory=list)
-
-
 def gather(
     source: SourceSpec, base: Path, zone: ZoneInfo, skip: frozenset[Path], progress: Progress | None = None
 ) -> tuple[Path, Gathered]:
@@ -96,12 +78,21 @@ def gather(
         TaskError: If there is no such folder or file, or its mapping is wrong.
     """
     root, files = files_of(source, base, skip)
-    kinds = _by_kind(source, files)
-    result = Gathered()
+    place, result = Place(source, root, base, zone), Gathered()
+    mapping = mapping_of(place)
+    check_layout(place, mapping)
+    kinds = by_kind(source, files)
+    if mapping is not None and mapping.layout == "files":
+        _by_list(place, list_files(place, mapping, kinds.pop(FileKind.TABLE, []), result), kinds, result)
     for done, (kind, mine) in enumerate(kinds.items()):
+        if not mine:
+            continue
         if progress:
-            progress(f"{source.name}: {len(mine)} × {kind}", done, len(kinds))
-        _READ.get(kind, _find)(_Place(source, root, base, zone), kind, mine, result)
+            progress(f"{source.name}: {len(mine)} {kind} files", done, len(kinds))
+        if kind is FileKind.TABLE:
+            read_fact_tables(place, mapping, mine, result)
+        else:
+            _READ.get(kind, _find)(place, kind, mine, result)
     return root, result
 
 
@@ -120,109 +111,7 @@ def files_of(source: SourceSpec, base: Path, skip: frozenset[Path]) -> tuple[Pat
     return place, [path for path in walk(place) if not _skipped(path, skip)]
 
 
-def owner(policy: str, stated: str, paths: Sequence[str]) -> str:
-    """Whose a finding is: as its file states, or by folder or file name; "" where that is unknown or ambiguous."""
-    if policy in {"header", "table"}:
-        return stated.strip()
-    names = {_by_name(policy, PurePosixPath(path)) for path in paths}
-    return names.pop() if len(names) == 1 else ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    source: SourceSpec
-    root: Path
-    base: Path
-    zone: ZoneInfo
-
-    def relative(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
-
-    def owned(self, found: Found | Failed | Rejected, path: Path | None = None) -> Owned:
-        finding, stated = (found.finding, found.patient_id) if isinstance(found, Found) else (found, "")
-        listed = finding.paths if isinstance(finding, Evidence | Rejected) else ()
-        paths = listed or ((self.relative(path),) if path else ())
-        return Owned(owner(self.source.patient, stated, paths), finding, paths[0] if paths else "")
-
-
-def _find(place: _Place, kind: FileKind, files: list[Path], into: Gathered) -> None:
-    finder: Finder = resolve(FINDERS[kind])
-
-    def look(some: Sequence[Path]) -> list[Found]:
-        return list(finder(place.root, place.source.name, some, place.zone))
-
-    good, bad = guarded(look, files, MODALITY_OF[kind])
-    into.found += [place.owned(found) for found in good or []]
-    into.found += [place.owned(finding, path) for path, finding in bad]
-
-
-def _read_fhir(place: _Place, kind: FileKind, files: list[Path], into: Gathered) -> None:
-    for name, dotted, frames in (
-        ("record", "clinic_mm.sources.record:read_rows", into.record),
-        ("note", "clinic_mm.sources.notes:read_notes", into.note),
-    ):
-        _read_rows(place, name, resolve(dotted), files, (frames, into.found))
-
-
-def _read_text(place: _Place, kind: FileKind, files: list[Path], into: Gathered) -> None:
-    _read_rows(place, "note", resolve("clinic_mm.sources.notes:read_notes"), files, (into.note, into.found))
-
-
-def _read_rows(
-    place: _Place,
-    name: str,
-    reader: RowReader,
-    files: list[Path],
-    into: tuple[list[pd.DataFrame], list[Owned]],
-) -> None:
-    """Rows of a reader; where folder or file name say whose they are, one patient's files at a time."""
-    for patient_id, mine in _by_owner(place, files).items():
-        result, bad = guarded(lambda some: reader(some, place.zone), mine, name)
-        into[1].extend(place.owned(finding, path) for path, finding in bad)
-        if result is not None:
-            frame, rejected = result
-            into[0].append(frame if patient_id is None else frame.assign(patient_id=patient_id))
-            into[1].extend(place.owned(one) for one in rejected)
-
-
-def _by_owner(place: _Place, files: list[Path]) -> dict[str | None, list[Path]]:
-    if place.source.patient in {"header", "table"}:
-        return {None: files}
-    groups: dict[str | None, list[Path]] = defaultdict(list)
-    for path in files:
-        groups[owner(place.source.patient, "", [place.relative(path)])].append(path)
-    return dict(groups)
-
-
-def _read_tables(place: _Place, kind: FileKind, files: list[Path], into: Gathered) -> None:
-    raise NotImplementedError
-
-
-def _refuse_unknown(place: _Place, kind: FileKind, files: list[Path], into: Gathered) -> None:
-    mend = "Leave it out, or say under [[source]] which kind it is"
-    for path in files:
-        why = "This is no kind of file that is known" if kind is FileKind.UNKNOWN else f"A {kind} is not what was asked"
-        paths = (place.relative(path),)
-        rejected = Rejected(
-            modality="file", code="file.unknown", why=why, mend=mend, root=place.source.name, paths=paths
-        )
-        into.found.append(place.owned(rejected))
-
-
-def _pass_over(place: _Place, kind: FileKind, files: list[Path], into: Gathered) -> None:
-    """Side files are read with the file that they belong to."""
-
-
-_READ: Final[dict[FileKind, Callable[[_Place, FileKind, list[Path], Gathered], None]]] = {
-    FileKind.FHIR: _read_fhir,
-    FileKind.TEXT: _read_text,
-    FileKind.TABLE: _read_tables,
-    FileKind.SIDE: _pass_over,
-    FileKind.UNKNOWN: _refuse_unknown,
-}
-
-
-def _by_kind(source: SourceSpec, files: Sequence[Path]) -> dict[FileKind, list[Path]]:
+def by_kind(source: SourceSpec, files: Iterable[Path]) -> dict[FileKind, list[Path]]:
     """Files by kind, in a fixed order; where the source names its kind, other known kinds are refused."""
     groups: dict[FileKind, list[Path]] = defaultdict(list)
     for path in files:
@@ -234,10 +123,80 @@ def _by_kind(source: SourceSpec, files: Sequence[Path]) -> dict[FileKind, list[P
     return {kind: groups[kind] for kind in FileKind if groups[kind]}
 
 
-def _by_name(policy: str, path: PurePosixPath) -> str:
-    if policy == "folder":
-        return path.parts[0] if len(path.parts) > 1 else ""
-    return path.name.split(".")[0].split("_")[0]
+def _by_list(place: Place, listed: dict[Path, Listed], kinds: dict[FileKind, list[Path]], into: Gathered) -> None:
+    """Findings of the files that a table lists; they are taken out of `kinds`."""
+    for kind, files in kinds.items():
+        kinds[kind] = [path for path in files if path not in listed]
+    rows = {place.relative(path): row for path, row in listed.items()}
+    for kind, files in by_kind(place.source, listed).items():
+        if kind in FINDERS:
+            into.found += [by_table(owned, rows) for owned in find(place, kind, files)]
+        elif kind is not FileKind.SIDE:
+            _refuse_unknown(place, kind, files, into)
+
+
+def _find(place: Place, kind: FileKind, files: list[Path], into: Gathered) -> None:
+    into.found += find(place, kind, files)
+
+
+def find(place: Place, kind: FileKind, files: list[Path]) -> list[Owned]:
+    """What the reader of a kind finds in files, by the source's policy."""
+    finder: Finder = resolve(FINDERS[kind])
+
+    def look(some: Sequence[Path]) -> list[Found]:
+        return list(finder(place.root, place.source.name, some, place.zone))
+
+    good, bad = guarded(look, files, MODALITY_OF[kind])
+    return [place.owned(found) for found in good or []] + [place.owned(finding, path) for path, finding in bad]
+
+
+def _read_fhir(place: Place, kind: FileKind, files: list[Path], into: Gathered) -> None:
+    frames, refused = read_rows("record", resolve("clinic_mm.sources.record:read_rows"), place, files)
+    into.record += frames
+    into.found += refused
+    said = {(owned.path, getattr(owned.finding, "code", "")) for owned in refused}
+    frames, refused = read_rows("note", resolve("clinic_mm.sources.notes:read_notes"), place, files)
+    into.note += frames  # what is wrong with a file as a whole, both readers say; once is enough
+    into.found += [o for o in refused if (o.path, getattr(o.finding, "code", "")) not in said]
+
+
+def read_rows(name: str, reader: RowReader, place: Place, files: list[Path]) -> tuple[list[pd.DataFrame], list[Owned]]:
+    """Rows of a reader; where folder or file name say whose they are, one patient's files at a time."""
+    frames: list[pd.DataFrame] = []
+    found: list[Owned] = []
+    for patient_id, mine in _by_owner(place, files).items():
+        result, bad = guarded(lambda some: reader(some, place.zone), mine, name)
+        found += [place.owned(finding, path) for path, finding in bad]
+        if result is not None:
+            frame, rejected = result
+            frames.append(place.rows(frame if patient_id is None else frame.assign(patient_id=patient_id)))
+            found += [place.owned(place.named(one)) for one in rejected]
+    return frames, found
+
+
+def _by_owner(place: Place, files: list[Path]) -> dict[str | None, list[Path]]:
+    if place.source.patient == "header":
+        return {None: files}
+    groups: dict[str | None, list[Path]] = defaultdict(list)
+    for path in files:
+        groups[owner(place.source.patient, "", [place.relative(path)])].append(path)
+    return dict(groups)
+
+
+def _refuse_unknown(place: Place, kind: FileKind, files: list[Path], into: Gathered) -> None:
+    why, mend = "This is no kind of file that was asked for", "Leave it out, or say under [[source]] which kind it is"
+    into.found += [place.owned(place.refused(path, "file", "file.unknown", why, mend)) for path in files]
+
+
+def _pass_over(place: Place, kind: FileKind, files: list[Path], into: Gathered) -> None:
+    """Side files are read with the file that they belong to."""
+
+
+_READ: Final[dict[FileKind, Callable[[Place, FileKind, list[Path], Gathered], None]]] = {
+    FileKind.FHIR: _read_fhir,
+    FileKind.SIDE: _pass_over,
+    FileKind.UNKNOWN: _refuse_unknown,
+}
 
 
 def _skipped(path: Path, skip: frozenset[Path]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
-from clinic_mm.errors import ClinicError, EvidenceError, TaskError
+from clinic_mm.errors import ClinicError, EvidenceError, InputError, TaskError
 from clinic_mm.types import Failed, Rejected
 
 LOG: Final = logging.getLogger(__name__)
@@ -47,6 +47,8 @@ def _attempt(
         raise
     except EvidenceError as error:
         return None, Rejected(modality=modality, code=error.code, why=error.what, mend=error.mend)
+    except InputError as error:
+        return None, Rejected(modality=modality, code="file.unusable", why=error.what, mend=error.mend)
     except ClinicError as error:
         return None, Failed(modality=modality, why=error.what)
     except Exception as error:  # noqa: BLE001 - the guarded border: one bad file never stops a cohort

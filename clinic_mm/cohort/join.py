@@ -56,7 +56,10 @@ def _files(pairs: pd.DataFrame, *, timed: bool) -> pd.DataFrame:
 
 
 def _rows(at: pd.DataFrame, mine: pd.DataFrame, times: pd.DataFrame, *, timed: bool) -> pd.DataFrame:
-    """One finding per patient, present in a case where a row was known by its decision time."""
+    """One finding per patient, present in a case where a row was known by its decision time.
+
+    Undated rows that are still there were accepted at ingest.
+    """
     pairs = at.merge(mine.drop(columns="acquired_at"), on="patient_key")
     dated = times.dropna(subset=["time"])
     if timed:
@@ -67,12 +70,8 @@ def _rows(at: pd.DataFrame, mine: pd.DataFrame, times: pd.DataFrame, *, timed: b
     later = pairs["patient_key"].isin(dated["patient_key"])
     without_date = pairs["patient_key"].isin(times.loc[times["time"].isna(), "patient_key"])
     pairs["undated"] = pairs["acquired_at"].isna()
-    pairs = pairs[~pairs["undated"] | later | without_date].copy()  # demographics alone are no record
-    if timed:
-        unknown = pairs["undated"] & ~(without_date & pairs["accept_undated"])
-        _refuse(pairs, unknown & later, AFTER)
-        _refuse(pairs, unknown & ~later, UNDATED)
-    return pairs
+    _refuse(pairs, pairs["undated"] & ~without_date, AFTER)
+    return pairs[later | without_date]  # demographics alone are no record
 
 
 def _last_known(pairs: pd.DataFrame, dated: pd.DataFrame) -> pd.DataFrame:

@@ -38,6 +38,7 @@ ROW_COLUMNS: Final = {
     "note": ("patient_key", *(c for c in NOTE_COLUMNS if c != "patient_id")),
 }
 EVIDENCE_COLUMNS: Final = ("patient_key", "modality", "status", "code", "root", "acquired_at", "finding")
+"""`finding` is the whole finding as JSON; the columns before it are what joins and counts need."""
 REJECTED_COLUMNS: Final = ("path", "modality", "code", "why", "mend")
 IDENTIFYING: Final = (
     "Identifying: this folder holds source paths, clinical facts and notes. Keep it where the sources may be kept."
