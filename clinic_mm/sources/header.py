@@ -17,34 +17,13 @@ from pydicom.dataset import Dataset
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.dicom_stream import Opened, guarded, open_dicom, pixel_element
+from clinic_mm.sources.layout import Layout, check_layout
 
 LONGEST_ID: Final = 256
 """Characters; the standard allows 64 in a Patient ID, some archives prefix it."""
 PLAIN_CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")
 """Form of the code strings that may go on into `meta`; anything else may hold free text and is dropped."""
 MOMENTS: Final = ("Acquisition", "Content", "Series", "Study")
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How the stored pixels lie in the stream, PS3.3 C.7.6.3."""
-
-    transfer_syntax: str
-    rows: int
-    columns: int
-    frames: int
-    samples: int
-    bits_allocated: int
-    bits_stored: int
-    signed: bool
-    photometric: str
-    offset: int
-    length: int
-
-    @property
-    def native_bytes(self) -> int:
-        """Size of the pixels once decoded."""
-        return math.ceil(self.rows * self.columns * self.frames * self.samples * self.bits_allocated / 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +49,7 @@ class Header:
     slope: float | None
     intercept: float | None
     rescale_type: str
-    padding: int | None
-    padding_limit: int | None
+    padding: tuple[int, int] | None
     lossy: bool
     for_processing: bool
     burned_in: bool
@@ -127,7 +105,7 @@ def header_of(path: Path, opened: Opened) -> Header:
             modality=read.code("Modality"),
             image_type=tuple(part.strip().upper() for part in read.text("ImageType").split("\\")),
             moments=(*_moments(read),),
-            utc_offset=read.text("TimezoneOffsetFromUTC"),
+            utc_offset=read.text("TimezoneOffsetFromUTC") or read.text("AcquisitionDateTime")[-5:],
             instance_number=read.integer("InstanceNumber"),
             position=read.numbers("ImagePositionPatient", 3),
             orientation=read.numbers("ImageOrientationPatient", 6),
@@ -137,8 +115,7 @@ def header_of(path: Path, opened: Opened) -> Header:
             slope=read.number("RescaleSlope"),
             intercept=read.number("RescaleIntercept"),
             rescale_type=read.text("RescaleType").upper(),
-            padding=read.integer("PixelPaddingValue"),
-            padding_limit=read.integer("PixelPaddingRangeLimit"),
+            padding=_padding(read),
             lossy=read.text("LossyImageCompression") == "01",
             for_processing=read.code("PresentationIntentType") == "FOR PROCESSING",
             burned_in=read.code("BurnedInAnnotation") == "YES",
@@ -151,6 +128,15 @@ def header_of(path: Path, opened: Opened) -> Header:
         )
 
 
+def _padding(read: "_Elements") -> tuple[int, int] | None:
+    """Lowest and highest stored value that stands for no measurement, PS3.3 C.7.5.1.1.2."""
+    value = read.integer("PixelPaddingValue")
+    if value is None:
+        return None
+    limit = read.integer("PixelPaddingRangeLimit")
+    return (value, value) if limit is None else (min(value, limit), max(value, limit))
+
+
 def _layout_or_fault(read: "_Elements", opened: Opened) -> tuple[Layout | None, EvidenceError | None]:
     # A contour or a report has no pixels, and that is not what is wrong with it: its kind is told first.
     try:
@@ -160,29 +146,21 @@ def _layout_or_fault(read: "_Elements", opened: Opened) -> tuple[Layout | None, 
 
 
 def _layout(read: "_Elements", opened: Opened) -> Layout:
-    rows, columns = read.integer("Rows") or 0, read.integer("Columns") or 0
     offset, length = pixel_element(opened)
-    allocated = read.integer("BitsAllocated") or 0
     layout = Layout(
         transfer_syntax=opened.transfer_syntax,
-        rows=rows,
-        columns=columns,
+        rows=read.integer("Rows") or 0,
+        columns=read.integer("Columns") or 0,
         frames=read.integer("NumberOfFrames") or 1,
         samples=read.integer("SamplesPerPixel") or 1,
-        bits_allocated=allocated,
+        bits_allocated=read.integer("BitsAllocated") or 0,
         bits_stored=read.integer("BitsStored") or 0,
         signed=read.integer("PixelRepresentation") == 1,
         photometric=read.code("PhotometricInterpretation"),
         offset=offset,
         length=length,
     )
-    high_bit = read.integer("HighBit")
-    if rows < 1 or columns < 1 or layout.frames < 1:
-        raise EvidenceError("dicom.bad_value", "The picture has no rows or no columns", "Rows, Columns")
-    if allocated not in {8, 16, 32} or not 1 <= layout.bits_stored <= allocated:
-        raise EvidenceError("dicom.bad_value", "The bit depth does not fit together", "BitsAllocated, BitsStored")
-    if high_bit is not None and high_bit != layout.bits_stored - 1:
-        raise EvidenceError("dicom.bad_value", "The bit depth does not fit together", "HighBit, BitsStored")
+    check_layout(layout, read.integer("HighBit"), opened.stream_size)
     return layout
 
 

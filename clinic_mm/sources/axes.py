@@ -1,0 +1,44 @@
+"""Turn a volume so that its axes grow toward Right, Anterior and Superior.
+
+In:  an array and its affine to mm in RAS. Out: the same values, turned by whole axes; nothing is resampled.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import Float, Shaped
+from nibabel.orientations import apply_orientation, io_orientation
+
+from clinic_mm.errors import EvidenceError
+
+SHEAR_TOLERANCE: Final = 0.01
+Affine = Float[np.ndarray, "4 4"]
+
+
+def to_ras(volume: Shaped[np.ndarray, "x y z"], affine: Affine) -> Shaped[np.ndarray, "x y z"]:
+    """The volume with its axes in the order and direction of RAS, by the nearest direction of each axis."""
+    return np.asarray(apply_orientation(volume, _orientation(affine)))  # type: ignore[no-untyped-call]
+
+
+def ras_geometry(
+    shape: tuple[int, int, int], affine: Affine
+) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+    """Shape and voxel size in mm along Right, Anterior and Superior.
+
+    Raises:
+        EvidenceError: `ct.no_geometry` if the axes are not at right angles, or one has no length.
+    """
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.isfinite(affine).all() or lengths.min() <= 0:
+        raise EvidenceError("ct.no_geometry", "The affine of the volume is degenerate", "", "Export it again")
+    directions: np.ndarray[Any, Any] = affine[:3, :3] / lengths
+    if np.abs(directions.T @ directions - np.eye(3)).max() > SHEAR_TOLERANCE:
+        raise EvidenceError("ct.tilt", "The axes of the volume are not at right angles", "", "Send it without tilt")
+    source = np.argsort(_orientation(affine)[:, 0])
+    sizes, mm = [shape[axis] for axis in source], [float(lengths[axis]) for axis in source]
+    return (sizes[0], sizes[1], sizes[2]), (mm[0], mm[1], mm[2])
+
+
+def _orientation(affine: Affine) -> Float[np.ndarray, "3 2"]:
+    """For each axis of the array: which axis of RAS it is nearest to, and in which direction."""
+    return np.asarray(io_orientation(affine))  # type: ignore[no-untyped-call]

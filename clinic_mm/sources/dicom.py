@@ -1,0 +1,168 @@
+"""Find CT series and radiographs among DICOM files.
+
+In:  files below a root, of any modality, whole or broken. Out: one `Found` per CT series and per radiograph, and one
+     per series or file that cannot be used, saying what it is and why.
+
+Headers only: no pixel is decoded and nothing is copied. One bad slice rejects its series, never the others.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import Final
+
+from clinic_mm.errors import EvidenceError
+from clinic_mm.sources.axes import ras_geometry
+from clinic_mm.sources.found import Found
+from clinic_mm.sources.header import Header, read_header
+from clinic_mm.sources.kinds import SECONDARY_CAPTURE, group_of, kind_of
+from clinic_mm.sources.place import content_hash, rejected, relative
+from clinic_mm.sources.series import stack
+from clinic_mm.times import parse_dicom
+from clinic_mm.types import Evidence, Flag
+
+CHEST: Final = frozenset({"", "CHEST", "THORAX", "LUNG"})
+
+
+def find_dicom(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) -> Iterator[Found]:
+    """One finding per CT series and per radiograph.
+
+    Args:
+        root: The folder that was looked through.
+        root_name: Its name in the cohort; paths are kept relative to it.
+        files: The DICOM files below it.
+        zone: The site's time zone, for times that carry none.
+    """
+    series: dict[tuple[str, str, str], list[Header]] = {}
+    refused: dict[tuple[str, ...], tuple[EvidenceError, list[Header]]] = {}
+    for path in files:
+        try:
+            header = read_header(path)
+        except EvidenceError as fault:
+            yield Found("", rejected(fault, "dicom", root_name, root, [path]))
+            continue
+        try:
+            if kind_of(header) == "xray":
+                yield _found(root, root_name, [header], zone, "xray")
+            elif not header.series_uid:
+                raise EvidenceError("dicom.no_series", "The slice does not say its series", "SeriesInstanceUID")
+            else:
+                series.setdefault(group_of(header), []).append(header)
+        except EvidenceError as fault:
+            refused.setdefault((*group_of(header), fault.code), (fault, []))[1].append(header)
+    for slices in series.values():
+        yield _found(root, root_name, slices, zone, "ct")
+    for why, headers in refused.values():
+        modality = {"CT": "ct", "CR": "xray", "DX": "xray"}.get(headers[0].modality, "dicom")
+        paths = [header.path for header in headers]
+        finding = rejected(why, modality, root_name, root, paths, _acquired_at(headers, zone))
+        yield Found(headers[0].patient_id, finding)
+
+
+def _found(root: Path, root_name: str, headers: list[Header], zone: tzinfo, modality: str) -> Found:
+    acquired_at = _acquired_at(headers, zone)
+    try:
+        describe = _ct if modality == "ct" else _xray
+        files, meta, flags = describe(headers)
+        finding = Evidence(
+            modality=modality,
+            root=root_name,
+            paths=relative(root, files),
+            acquired_at=acquired_at,
+            content_hash=content_hash(files),
+            flags=(*_flags(headers[0]), *flags),
+            meta={"format": "dicom", **_described(headers[0]), **meta},
+        )
+    except EvidenceError as fault:
+        paths = [header.path for header in headers]
+        return Found(headers[0].patient_id, rejected(fault, modality, root_name, root, paths, acquired_at))
+    return Found(headers[0].patient_id, finding)
+
+
+def _ct(headers: list[Header]) -> tuple[list[Path], dict[str, object], tuple[Flag, ...]]:
+    once = _without_copies(headers)
+    placed = stack(once)
+    layout = once[0].pixels
+    shape, spacing_mm = ras_geometry((layout.columns, layout.rows, len(once)), placed.affine)
+    meta: dict[str, object] = {
+        "shape": list(shape),
+        "spacing_mm": [round(mm, 6) for mm in spacing_mm],
+        "n_slices": len(once),
+        "thickness_mm": once[0].thickness_mm,
+        "kernel": once[0].kernel,
+    }
+    copies = (Flag(code="ct.copies", why="Some slices lie there twice; one copy of each is used"),)
+    return [once[i].path for i in placed.order], meta, placed.flags + (copies if len(once) < len(headers) else ())
+
+
+def _without_copies(headers: list[Header]) -> list[Header]:
+    """The same slice may lie in two folders: a copy has the same instance UID and the same bytes."""
+    once: dict[str, Header] = {}
+    kept = []
+    for header in headers:
+        first = once.setdefault(header.sop_uid, header)
+        if first is header or not header.sop_uid or content_hash([first.path]) != content_hash([header.path]):
+            kept.append(header)
+    return kept
+
+
+def _xray(headers: list[Header]) -> tuple[list[Path], dict[str, object], tuple[Flag, ...]]:
+    (header,) = headers
+    layout = header.pixels
+    if layout.frames != 1:
+        raise EvidenceError("dicom.multiframe", "The file holds several frames", "NumberOfFrames")
+    if layout.samples != 1 or layout.photometric not in {"MONOCHROME1", "MONOCHROME2"}:
+        raise EvidenceError("dicom.colour", "The picture is not in grey values", "PhotometricInterpretation")
+    flags = []
+    if header.sop_class.startswith(SECONDARY_CAPTURE):
+        flags.append(Flag(code="xray.secondary_capture", why="The file is a capture, not the scanner's own image"))
+    if header.body_part not in CHEST:
+        flags.append(Flag(code="xray.other_body_part", why="The header names a body part other than the chest"))
+    if header.lossy or layout.lossy_syntax:
+        flags.append(Flag(code="dicom.lossy", why="The picture may have lost detail in compression"))
+    if layout.padded:
+        flags.append(Flag(code="dicom.extra_pixels", why="More pixel data are stored than the picture has"))
+    spacing = header.pixel_spacing_mm
+    meta: dict[str, object] = {
+        "shape": [layout.rows, layout.columns],
+        "spacing_mm": None if spacing is None else list(spacing),
+        "view_position": header.view_position,
+        "laterality": header.laterality,
+        "photometric": layout.photometric,
+    }
+    return [header.path], meta, tuple(flags)
+
+
+def _described(header: Header) -> dict[str, object]:
+    return {"body_part": header.body_part, "transfer_syntax": header.pixels.transfer_syntax}
+
+
+def _flags(header: Header) -> tuple[Flag, ...]:
+    flags = []
+    if not header.modality:
+        flags.append(Flag(code="dicom.modality_missing", why="Modality is empty; the SOP class says CT"))
+    if header.burned_in:
+        flags.append(
+            Flag(code="dicom.burned_in", why="The picture has text burned into it, which may name the patient")
+        )
+    return tuple(flags)
+
+
+def _acquired_at(headers: Sequence[Header], zone: tzinfo) -> datetime | None:
+    """When the last of them was acquired; a header's own offset from UTC goes before the site's zone."""
+    times = [_moment(header, zone) for header in headers]
+    return max((time for time in times if time is not None), default=None)
+
+
+def _moment(header: Header, zone: tzinfo) -> datetime | None:
+    zone = _own_zone(header.utc_offset) or zone
+    return next((time for moment in header.moments if (time := parse_dicom(*moment, zone))), None)
+
+
+def _own_zone(offset: str) -> tzinfo | None:
+    if len(offset) != 5 or offset[0] not in "+-" or not offset[1:].isdigit():
+        return None
+    minutes = int(offset[1:3]) * 60 + int(offset[3:])
+    if minutes >= 24 * 60:
+        return None
+    return timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))

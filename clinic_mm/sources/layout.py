@@ -1,0 +1,135 @@
+"""How the stored pixels of a DICOM file lie in its stream, in which transfer syntaxes, and whether they can be there.
+
+In:  the numbers of the Image Pixel module, PS3.3 C.7.6.3, and the size of the stream.
+Out: a `Layout` that fits together, or `EvidenceError`. Checked before any decoder sees a byte.
+
+Nothing here decodes.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import Final
+
+from pydicom import uid
+
+from clinic_mm.errors import EvidenceError
+
+DECODED_LIMIT_BYTES: Final = 256 * 2**20
+UNDEFINED_LENGTH: Final = 0xFFFFFFFF
+NATIVE: Final = frozenset(
+    map(
+        str,
+        (
+            uid.ImplicitVRLittleEndian,
+            uid.ExplicitVRLittleEndian,
+            uid.ExplicitVRBigEndian,
+            uid.DeflatedExplicitVRLittleEndian,
+        ),
+    )
+)
+PLUGINS: Final = {
+    str(uid.JPEGBaseline8Bit): "pillow",
+    str(uid.JPEGExtended12Bit): "pillow",
+    str(uid.JPEGLossless): "pylibjpeg",
+    str(uid.JPEGLosslessSV1): "pylibjpeg",
+    str(uid.JPEGLSLossless): "pyjpegls",
+    str(uid.JPEGLSNearLossless): "pyjpegls",
+    str(uid.JPEG2000Lossless): "pylibjpeg",
+    str(uid.JPEG2000): "pylibjpeg",
+    str(uid.RLELossless): "pylibjpeg",
+}
+"""Transfer syntax to the decoder of pydicom that survived mutated files best; gdcm is never asked (CVE-2026-3650)."""
+LOSSY: Final = frozenset(map(str, (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless, uid.JPEG2000)))
+LIBJPEG_ONLY: Final = frozenset({str(uid.JPEGLossless), str(uid.JPEGLosslessSV1)})
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The stored pixels of one file: their shape, their bits, and where they begin."""
+
+    transfer_syntax: str
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    bits_allocated: int
+    bits_stored: int
+    signed: bool
+    photometric: str
+    offset: int
+    length: int
+
+    @property
+    def native(self) -> bool:
+        """Whether the pixels are stored as plain numbers, so that no decoder is needed."""
+        return self.transfer_syntax in NATIVE
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Size of the pixels once decoded."""
+        return math.ceil(self.rows * self.columns * self.frames * self.samples * self.bits_allocated / 8)
+
+    @property
+    def padded(self) -> bool:
+        """Whether more bytes are stored than the picture needs (one for an even length is normal)."""
+        return self.native and self.length > self.decoded_bytes + 1
+
+    @property
+    def lossy_syntax(self) -> bool:
+        """Whether the transfer syntax may lose detail (JPEG 2000 and near-lossless JPEG-LS may also not)."""
+        return self.transfer_syntax in LOSSY
+
+    @property
+    def twelve_bit_jpeg(self) -> bool:
+        """Whether this is lossy JPEG with more than 8 bits, which Pillow does not read."""
+        return self.transfer_syntax == uid.JPEGExtended12Bit and self.bits_stored > 8
+
+    @property
+    def plugin(self) -> str:
+        """The decoder of pydicom that reads these pixels."""
+        return "pylibjpeg" if self.twelve_bit_jpeg else PLUGINS[self.transfer_syntax]
+
+
+def check_layout(layout: Layout, high_bit: int | None, stream_size: int) -> None:
+    """Refuse pixels that cannot be what the header says.
+
+    Raises:
+        EvidenceError: `dicom.bad_value`, `dicom.too_large`, `dicom.truncated`, `dicom.unsupported_syntax` or
+            `dicom.needs_extra`.
+    """
+    if layout.rows < 1 or layout.columns < 1 or layout.frames < 1 or layout.samples not in {1, 3}:
+        raise EvidenceError("dicom.bad_value", "The picture has no rows or no columns", "Rows, Columns")
+    if layout.bits_allocated not in {8, 16, 32} or not 1 <= layout.bits_stored <= layout.bits_allocated:
+        raise EvidenceError("dicom.bad_value", "The bit depth does not fit together", "BitsAllocated, BitsStored")
+    if high_bit is not None and high_bit != layout.bits_stored - 1:
+        raise EvidenceError("dicom.bad_value", "The bit depth does not fit together", "HighBit, BitsStored")
+    if layout.decoded_bytes > DECODED_LIMIT_BYTES:
+        raise EvidenceError(
+            "dicom.too_large", "The picture declares more than 256 MiB", "Rows, Columns, NumberOfFrames"
+        )
+    _check_syntax(layout)
+    if layout.native and (layout.decoded_bytes > min(layout.length, stream_size - layout.offset)):
+        raise EvidenceError(
+            "dicom.truncated", "Pixel data are shorter than the picture", "PixelData", "Export it again"
+        )
+    if layout.native == (layout.length == UNDEFINED_LENGTH):
+        raise EvidenceError("dicom.bad_value", "Pixel data are not packed as the transfer syntax says", "PixelData")
+
+
+def _check_syntax(layout: Layout) -> None:
+    mend = "Export it as Explicit VR Little Endian or JPEG 2000 lossless"
+    big_bytes = layout.transfer_syntax == uid.ExplicitVRBigEndian and layout.bits_allocated == 8
+    if big_bytes or not (layout.native or layout.transfer_syntax in PLUGINS):
+        raise EvidenceError(
+            "dicom.unsupported_syntax", "The transfer syntax is not supported", "TransferSyntaxUID (0002,0010)", mend
+        )
+    if (layout.transfer_syntax in LIBJPEG_ONLY or layout.twelve_bit_jpeg) and not _has_libjpeg():
+        what, where = "JPEG lossless and 12-bit JPEG need an optional decoder", "TransferSyntaxUID (0002,0010)"
+        raise EvidenceError("dicom.needs_extra", what, where, 'Run: pip install "clinic_mm[jpeg-lossless]"')
+
+
+@cache
+def _has_libjpeg() -> bool:
+    return find_spec("libjpeg") is not None

@@ -1,0 +1,130 @@
+"""Read a CT from one NIfTI file, and find such files.
+
+In:  `.nii` or `.nii.gz`. Out: Hounsfield units and the affine to mm in RAS; or a `Found` without patient and time,
+     since NIfTI carries neither (the folder or a table must).
+
+NIfTI does not say what its numbers are. A file without air (a contour, a scaled or shifted picture) is refused.
+"""
+
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any, Final
+
+import nibabel as nib
+import numpy as np
+from jaxtyping import Float32
+
+from clinic_mm.errors import EvidenceError
+from clinic_mm.sources.axes import ras_geometry
+from clinic_mm.sources.found import Found
+from clinic_mm.sources.place import content_hash, rejected, relative
+from clinic_mm.types import Evidence
+
+BYTES_LIMIT: Final = 2**31
+AIR_AT_MOST_HU: Final = -200.0
+"""A CT shows lung or the air around the body; fat ends near -150 HU."""
+LOWEST_POSSIBLE_HU: Final = -5000.0
+NIBABEL_ERRORS: Final = (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError)
+MILLIMETRES: Final = frozenset({0, 2})
+"""`xyzt_units`: 2 is mm; 0, unknown, is mm by custom."""
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether the name says NIfTI, which is what nibabel goes by."""
+    return path.name.lower().endswith((".nii", ".nii.gz"))
+
+
+def load_nifti(path: Path) -> tuple[Float32[np.ndarray, "x y z"], np.ndarray]:
+    """Hounsfield units and affine of one NIfTI file.
+
+    Raises:
+        EvidenceError: `nifti.unreadable`, `nifti.too_large`, `ct.no_geometry` or `ct.not_hu`.
+    """
+    with _guarded():
+        image = _open(path)
+        hu = np.asarray(image.dataobj, dtype=np.float32).reshape(image.shape[:3])
+    _check_units(hu)
+    return hu, image.affine
+
+
+def find_nifti(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) -> Iterator[Found]:
+    """One finding per NIfTI file, patient and time unknown.
+
+    Args:
+        root: The folder that was looked through.
+        root_name: Its name in the cohort.
+        files: The NIfTI files below it.
+        zone: Not used: NIfTI has no time.
+    """
+    for path in files:
+        try:
+            yield Found("", _evidence(root, root_name, path))
+        except EvidenceError as fault:
+            yield Found("", rejected(fault, "ct", root_name, root, [path]))
+
+
+def _evidence(root: Path, root_name: str, path: Path) -> Evidence:
+    with _guarded():
+        image = _open(path)
+        middle = np.asarray(image.dataobj[:, :, image.shape[2] // 2], dtype=np.float32)
+    shape, spacing_mm = ras_geometry(tuple(image.shape[:3]), image.affine)
+    _check_units(middle)
+    return Evidence(
+        modality="ct",
+        root=root_name,
+        paths=relative(root, [path]),
+        content_hash=content_hash([path]),
+        meta={"format": "nifti", "shape": list(shape), "spacing_mm": [round(mm, 6) for mm in spacing_mm]},
+    )
+
+
+def _open(path: Path) -> Any:  # noqa: ANN401  - nibabel has no types
+    if path.stat().st_size == 0:
+        raise EvidenceError("file.empty", "The file has no bytes", "", "Export it again")
+    with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
+        second = file.read(4) in {b"\x1c\x02\0\0", b"\0\0\x02\x1c"}  # 540, the length of a NIfTI-2 header
+    image = (nib.Nifti2Image if second else nib.Nifti1Image).from_filename(path)
+    header, shape = image.header, image.shape
+    dtype = header.get_data_dtype()  # type: ignore[no-untyped-call]
+    if len(shape) < 3 or any(size != 1 for size in shape[3:]) or min(shape) < 1:
+        raise EvidenceError("ct.not_a_volume", "The file does not hold one volume", "dim", "Send one volume per file")
+    if np.prod(shape, dtype=float) * max(dtype.itemsize, 4) > BYTES_LIMIT:
+        raise EvidenceError("nifti.too_large", "The volume declares more than 2 GiB", "dim", "Leave this file out")
+    if dtype.kind not in "iuf":
+        raise EvidenceError("ct.not_hu", "The voxels are not plain numbers", "datatype")
+    if not header["sform_code"] and not header["qform_code"]:
+        raise EvidenceError("ct.no_geometry", "The file does not say how it lies in space", "sform_code, qform_code")
+    if int(header["xyzt_units"]) & 7 not in MILLIMETRES:
+        raise EvidenceError("ct.no_geometry", "The voxel size is not in millimetres", "xyzt_units")
+    return image
+
+
+def _check_units(hu: Float32[np.ndarray, "..."]) -> None:
+    lowest = float(hu.min())
+    if not np.isfinite(hu).all() or not LOWEST_POSSIBLE_HU < lowest <= AIR_AT_MOST_HU:
+        what = "The values are not in Hounsfield units: there is no air"
+        raise EvidenceError("ct.not_hu", what, "", "Send the CT itself, not a contour or a scaled copy")
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    try:
+        yield
+    except EvidenceError:
+        raise
+    except (
+        *NIBABEL_ERRORS,
+        OSError,
+        EOFError,
+        zlib.error,
+        ValueError,
+        KeyError,
+        TypeError,
+        MemoryError,
+        OverflowError,
+    ):
+        raise EvidenceError("nifti.unreadable", "The file cannot be read as NIfTI", "", "Export it again") from None

@@ -1,0 +1,118 @@
+"""Read a radiograph from a PNG or JPEG file, and find such files.
+
+In:  8 or 16 bit grey, or grey that was stored as colour. Out: grey in [0, 1]; or a `Found` without patient and time,
+     since a picture carries neither (the folder or a table must).
+
+Colour is refused: a photograph or a screenshot is no radiograph. Nothing is known of spacing, view or inversion.
+"""
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import tzinfo
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float32, Shaped
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from clinic_mm.errors import EvidenceError
+from clinic_mm.sources.found import Found
+from clinic_mm.sources.place import content_hash, rejected, relative
+from clinic_mm.types import Evidence, Flag
+
+PIXEL_LIMIT: Final = 64 * 2**20
+FILE_LIMIT_BYTES: Final = 2**28
+EXIF_ORIENTATION: Final = 0x0112
+COLOUR_TOLERANCE: Final = 3
+"""Grey levels of 255 that the channels of a grey JPEG may differ by, from its conversion to YCbCr and back."""
+END_MARKS: Final = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}
+DEEP_MODES: Final = frozenset({"I;16", "I;16B", "I;16L", "I"})
+GREY_IN_COLOUR: Final = Flag(code="xray.grey_in_colour", why="The picture is grey but was stored as colour")
+TURNED: Final = Flag(code="xray.turned", why="The file asks to be turned for display, and was")
+
+
+def load_picture(path: Path) -> tuple[Float32[np.ndarray, "row column"], tuple[Flag, ...]]:
+    """Grey values of one PNG or JPEG file.
+
+    Raises:
+        EvidenceError: `picture.unreadable`, `picture.truncated`, `picture.too_large` or `xray.colour`.
+    """
+    with _opened(path) as picture:
+        upright = ImageOps.exif_transpose(picture)
+        flags = (TURNED,) if picture.getexif().get(EXIF_ORIENTATION, 1) in range(2, 9) else ()
+        if upright.mode in DEEP_MODES:
+            return np.asarray(upright).astype(np.float32) / np.float32(65_535), flags
+        if upright.mode in {"L", "1"}:
+            return np.asarray(upright.convert("L"), np.float32) / np.float32(255), flags
+        return _grey_of_colour(np.asarray(upright.convert("RGBA"))), (*flags, GREY_IN_COLOUR)
+
+
+def find_pictures(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) -> Iterator[Found]:
+    """One finding per picture, patient and time unknown.
+
+    Args:
+        root: The folder that was looked through.
+        root_name: Its name in the cohort.
+        files: The PNG and JPEG files below it.
+        zone: Not used: a picture has no time.
+    """
+    for path in files:
+        try:
+            yield Found("", _evidence(root, root_name, path))
+        except EvidenceError as fault:
+            yield Found("", rejected(fault, "xray", root_name, root, [path]))
+
+
+def _evidence(root: Path, root_name: str, path: Path) -> Evidence:
+    with _opened(path) as picture:
+        shape, kind = [picture.height, picture.width], str(picture.format).lower()
+        plain = picture.mode in {*DEEP_MODES, "L", "1"}
+    flags = () if plain else load_picture(path)[1]  # only the pixels tell whether colour is grey
+    return Evidence(
+        modality="xray",
+        root=root_name,
+        paths=relative(root, [path]),
+        content_hash=content_hash([path]),
+        flags=flags,
+        meta={"format": kind, "shape": shape, "spacing_mm": None, "view_position": "", "laterality": ""},
+    )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An opened picture within limits; whatever Pillow raises on the way becomes an `EvidenceError`."""
+    try:
+        size = path.stat().st_size
+        if size == 0:
+            raise EvidenceError("file.empty", "The file has no bytes", "", "Export it again")
+        if size > FILE_LIMIT_BYTES:
+            raise _too_large()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=("PNG", "JPEG")) as picture:
+                if picture.width * picture.height > PIXEL_LIMIT:
+                    raise _too_large()
+                if END_MARKS[str(picture.format)] not in path.read_bytes()[-65_536:]:
+                    raise EvidenceError("picture.truncated", "The picture ends too early", "", "Export it again")
+                if getattr(picture, "n_frames", 1) != 1:
+                    raise EvidenceError("dicom.multiframe", "The file holds several frames", "")
+                yield picture
+    except Image.DecompressionBombError:
+        raise _too_large() from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, struct.error, zlib.error, MemoryError, EOFError):
+        raise EvidenceError("picture.unreadable", "The picture cannot be read", "", "Export it again") from None
+
+
+def _grey_of_colour(rgba: Shaped[np.ndarray, "row column 4"]) -> Float32[np.ndarray, "row column"]:
+    colours = rgba[..., :3].astype(np.int16)
+    if np.ptp(colours, axis=2).max() > COLOUR_TOLERANCE or rgba[..., 3].min() < 255:
+        raise EvidenceError("xray.colour", "The picture is in colour", "", "Give a grey radiograph")
+    return np.asarray(colours.mean(axis=2, dtype=np.float32) / np.float32(255))
+
+
+def _too_large() -> EvidenceError:
+    return EvidenceError("picture.too_large", "The picture has more than 64 million pixels", "", "Leave this file out")

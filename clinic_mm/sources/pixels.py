@@ -1,0 +1,152 @@
+"""Decode the stored pixels of one DICOM picture.
+
+In:  the stream of a file and its `Layout`, checked.
+Out: stored values, rows by columns, integers; the bits above Bits Stored are cleared or carry the sign.
+
+Plain pixels are read here. Compressed ones go to a worker process that is kept warm and started again when it dies:
+a crash, a panic or a hang of a decoder is an `EvidenceError` and costs one picture. No rescaling, no colour.
+"""
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from threading import Lock
+from typing import IO, Any, Final, TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Integer
+from pydicom.uid import ExplicitVRBigEndian
+
+from clinic_mm.errors import EvidenceError
+from clinic_mm.sources.layout import Layout
+from clinic_mm.sources.pixel_worker import LENGTHS
+
+SECONDS_PER_PICTURE: Final = 20.0
+Stored: TypeAlias = np.ndarray[Any, np.dtype[np.integer[Any]]]
+
+
+def decode(
+    stream: bytes, layout: Layout, padding: tuple[int, int] | None = None
+) -> tuple[Integer[np.ndarray, "row column"], Bool[np.ndarray, "row column"] | None]:
+    """Stored values of a picture of one frame and one sample per pixel.
+
+    Args:
+        stream: The whole file, inflated where it was deflated.
+        layout: Where the pixels lie in it.
+        padding: Lowest and highest stored value that stands for no measurement.
+
+    Returns:
+        The values, and where they are padding (None where no padding is declared).
+
+    Raises:
+        EvidenceError: `dicom.multiframe`, `dicom.colour`, or what the decoder ran into.
+    """
+    if layout.frames != 1:
+        raise EvidenceError("dicom.multiframe", "The file holds several frames", "NumberOfFrames")
+    if layout.samples != 1 or not layout.photometric.startswith("MONOCHROME"):
+        raise EvidenceError("dicom.colour", "The picture is not in grey values", "PhotometricInterpretation")
+    stored = _native(stream, layout) if layout.native else _WORKER.decode(stream[layout.offset :], layout)
+    stored = stored.reshape(layout.rows, layout.columns)
+    # Padding is compared first: some scanners write it outside of the stored bits.
+    outside = None if padding is None else (stored >= padding[0]) & (stored <= padding[1])
+    return clear_unused_bits(stored, layout), outside
+
+
+def clear_unused_bits(stored: Stored, layout: Layout) -> Stored:
+    """Clear the bits above Bits Stored, where old files keep overlays, or fill them with the sign; PS3.5 8.1.1."""
+    unused = stored.dtype.itemsize * 8 - layout.bits_stored
+    if unused <= 0:
+        return stored
+    if layout.signed:
+        return (stored << unused) >> unused
+    return stored & stored.dtype.type((1 << layout.bits_stored) - 1)
+
+
+def _native(stream: bytes, layout: Layout) -> Stored:
+    order = ">" if layout.transfer_syntax == ExplicitVRBigEndian else "<"
+    kind = np.dtype(f"{order}{'i' if layout.signed else 'u'}{layout.bits_allocated // 8}")
+    count = layout.rows * layout.columns
+    return np.frombuffer(stream, kind, count, layout.offset).astype(kind.newbyteorder("="), copy=False)
+
+
+class _Worker:
+    """One warm worker process per process of ours; the lock keeps threads from mixing their pictures."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.lock = Lock()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.owner = 0
+
+    def decode(self, encapsulated: bytes, layout: Layout) -> Stored:
+        with self.lock:
+            process = self._running()
+            try:
+                answer, values = _ask(process, json.dumps(asdict(layout)).encode(), encapsulated)
+            except (OSError, EOFError):
+                raise self._died(process) from None
+        if "code" in answer:
+            raise EvidenceError(answer["code"], answer["what"], "PixelData", "Export it again, uncompressed")
+        stored = np.frombuffer(values, np.dtype(answer["dtype"]))
+        if stored.size != layout.rows * layout.columns:
+            raise EvidenceError("dicom.undecodable", "The compressed picture has another size", "PixelData")
+        return stored
+
+    def close(self) -> None:
+        if self.process is not None and self.owner == os.getpid():
+            self.process.kill()
+            self.process.communicate()
+        self.process = None
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        # After a fork the pipes belong to the parent too: each process starts its own worker.
+        if self.process is None or self.owner != os.getpid():
+            command = [sys.executable, "-m", "clinic_mm.sources.pixel_worker", str(self.seconds)]
+            path = os.pathsep.join(part for part in sys.path if part)
+            threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+            self.process = subprocess.Popen(  # noqa: S603 - our own module, no part of it comes from a file
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, **threads, "PYTHONPATH": path},
+                start_new_session=True,
+            )
+            self.owner = os.getpid()
+        return self.process
+
+    def _died(self, process: subprocess.Popen[bytes]) -> EvidenceError:
+        process.kill()
+        process.communicate()
+        self.process = None
+        return EvidenceError(
+            "dicom.decoder_died",
+            f"The decoder crashed or took longer than {self.seconds:.0f} s",
+            "PixelData",
+            "Export it again, uncompressed",
+        )
+
+
+def _ask(process: subprocess.Popen[bytes], head: bytes, body: bytes) -> tuple[dict[str, Any], bytes]:
+    sink, source = process.stdin, process.stdout
+    assert sink is not None
+    assert source is not None
+    sink.write(LENGTHS.pack(len(head), len(body)) + head)
+    sink.write(body)
+    sink.flush()
+    head_size, body_size = LENGTHS.unpack(_exactly(source, LENGTHS.size))
+    return json.loads(_exactly(source, head_size)), _exactly(source, body_size)
+
+
+def _exactly(source: IO[bytes], size: int) -> bytes:
+    data = source.read(size)
+    if len(data) < size:
+        raise EOFError
+    return data
+
+
+_WORKER: Final = _Worker(SECONDS_PER_PICTURE)
+atexit.register(_WORKER.close)
