@@ -46,7 +46,8 @@ def headline(prediction: Prediction) -> None:
 def remarks(prediction: Prediction, labels: Labels) -> None:
     """What is missing and why, quality flags, notices."""
     st.markdown("##### Missing")
-    lines = [f"**{plain(label_of(m.modality, labels))}**: {plain(missing_in_words(m))}" for m in prediction.missing]
+    missing = sorted(prediction.missing, key=lambda one: _place(one.modality, labels))
+    lines = [f"**{plain(label_of(m.modality, labels))}**: {plain(missing_in_words(m))}" for m in missing]
     st.markdown(_list(lines) or "Nothing is missing.")
     if prediction.flags:
         st.markdown("##### Quality flags")
@@ -87,8 +88,9 @@ def what_if(prediction: Prediction, labels: Labels) -> None:
     if not prediction.pattern or prediction.abstained:
         return
     st.markdown("##### With less evidence")
+    names = sorted(prediction.pattern, key=lambda name: _place(name, labels))
     with st.container(horizontal=True):
-        on = [name for name in prediction.pattern if _toggle(name, prediction, labels)]
+        on = [name for name in names if _toggle(name, prediction, labels)]
     name = named_class(prediction)
     found = prediction.subsets.get("+".join(sorted(on)))
     if found is None:
@@ -101,6 +103,11 @@ def what_if(prediction: Prediction, labels: Labels) -> None:
     else:
         rest = ", ".join(plain(label_of(m, labels)) for m in on) or "no evidence, the base rate"
         st.markdown(f"With {rest}: probability of {plain(name)} **{number}** (all: {whole})")
+
+
+def _place(name: str, labels: Labels) -> int:
+    """Where a modality stands in the task."""
+    return list(labels).index(name) if name in labels else len(labels)
 
 
 def _toggle(name: str, prediction: Prediction, labels: Labels) -> bool:

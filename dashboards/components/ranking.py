@@ -64,7 +64,9 @@ def labels(info: RunInfo) -> dict[str, str]:
 
 
 def _missing(text: str, info: RunInfo) -> str:
+    order = list(info.modalities)
     pairs = [item.rpartition(":") for item in text.split(JOIN) if item]
+    pairs.sort(key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order))
     return ", ".join(
         label_of(name, labels(info)) + ("" if status == "absent" else f" ({STATUS_WORDS[status].split(', ')[-1]})")
         for name, _, status in pairs
@@ -72,4 +74,4 @@ def _missing(text: str, info: RunInfo) -> str:
 
 
 def _classes(found: str, abstained: str) -> str:
-    return f"No answer: {abstained}" if abstained else found.replace(JOIN, " or ") or "none"
+    return "No answer" if abstained else found.replace(JOIN, " or ") or "none"

@@ -35,8 +35,9 @@ ROWS: Final = (("ct",), ("xray", "note"), ("eeg",), ("record",))
 
 
 def tiles(prediction: Prediction, kinds: dict[str, str], labels: dict[str, str]) -> None:
-    """All tiles of a case; modalities that are read from the same evidence share one."""
-    present = set(kinds.values())
+    """All tiles of a case; modalities that are read from the same evidence share one, never acquired ones have none."""
+    absent = {one.modality for one in prediction.missing if one.status == "absent"}
+    present = {kind for name, kind in kinds.items() if name not in absent}
     known = {kind for row in ROWS for kind in row}
     rows = [*ROWS, *((kind,) for kind in sorted(present - known))]
     for row in rows:
@@ -55,8 +56,6 @@ def _tile(prediction: Prediction, kind: str, names: list[str], labels: dict[str,
             st.caption(plain(f"{whose}{missing_in_words(one)}"))
         else:
             st.warning(plain(f"{whose}{missing_in_words(one)}"), icon=":material/block:")
-    if len(missing) == len(names) and all(one.status == "absent" for one in missing):
-        return
     try:
         _studies(prediction, kind)
     except ClinicError as error:

@@ -29,7 +29,7 @@ def test_the_worklist_ranks_by_probability_and_puts_abstentions_last(page: Page)
     table = test.dataframe[0].value
     assert table["Probability"].dropna().is_monotonic_decreasing
     assert table["Probability"].isna().iloc[-1]
-    assert table["Answer set"].iloc[-1] == f"No answer: {ABSTAINED}"
+    assert table["Answer set"].iloc[-1] == "No answer"
 
 
 def test_the_worklist_filters_by_key_and_by_answer(page: Page) -> None:
@@ -59,9 +59,6 @@ def test_the_case_page_answers_first(page: Page, made_run: Path) -> None:
 def test_every_present_modality_is_shown(page: Page, made_run: Path) -> None:
     said = texts(page("case", case=answered(made_run).case_key))
     assert "Cannot be shown" not in said
-    assert {"ct": "HU, width", "xray": "pixels", "eeg": "negative up", "record": "facts", "note": ""}.keys() >= set(
-        answered(made_run).pattern
-    )
     for name, mark in {"ct": "HU, width", "xray": "pixels", "eeg": "negative up", "record": "facts"}.items():
         assert (mark in said) == (name in answered(made_run).pattern)
 
