@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from numpy import ndarray as Array
 
 from clinic_mm.evaluate.metrics import METRICS, claim, clopper_pearson, ece, excess_ece
+from clinic_mm.evaluate.table import SINGLE
 
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
 """Told apart with any colour vision (Okabe & Ito 2008); methods differ in marker too."""
@@ -42,17 +43,14 @@ def auc_per_pattern(table: pd.DataFrame, path: Path, *, simulated: bool = False)
     for i, method in enumerate(methods):
         part = table[table["method"] == method]
         y = part["pattern"].map(place).to_numpy(dtype=float) + _offset(i, len(methods))
-        _points(axes, part["auroc"], y, part["auroc_low"], part["auroc_high"], i, method)
-    first = table.drop_duplicates("pattern")
-    known = first[first["limit"].notna()]
+        _points(axes, part["auroc"], y, part["auroc_low"], part["auroc_high"], i, _words(method))
+    known = table.drop_duplicates("pattern").dropna(subset="limit")
     if len(known):
         y = known["pattern"].map(place).to_numpy(dtype=float)
         axes.vlines(known["limit"], y - 0.42, y + 0.42, color="black", linewidth=2, label="best possible")
-    labels = [f"{_words(p)}  (n = {n})" for p, n in zip(first["pattern"], first["n_patients"], strict=True)]
-    axes.set_yticks([place[p] for p in first["pattern"]], labels)
     axes.axvline(0.5, color="0.7", linewidth=1, linestyle=":")
-    axes.set_xlabel("AUROC with 95 % interval; n = patients")
-    axes.grid(axis="x", color="0.92")
+    axes.set_xlabel(f"AUROC with {_level(table)} interval; n = patients")
+    _name_patterns(axes, table, place)
     _finish(figure, axes, path, "Discrimination by what was available", simulated)
 
 
@@ -80,7 +78,7 @@ def reliability(
     ends = np.array([clopper_pearson(float(hit[number == b].sum()), int((number == b).sum())) for b in used])
     upper.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="perfect")
     _points(upper, said, seen, ends[:, 0], ends[:, 1], 0, "observed, 95 % interval", vertical=True)
-    upper.set(ylabel="observed frequency", ylim=(-0.02, 1.02), xlim=(-0.02, 1.02), aspect="equal")
+    upper.set(ylabel="observed frequency", ylim=(-0.02, 1.02), xlim=(-0.02, 1.02))
     lower.hist(confidence, bins=list(edges), color=COLOURS[0], alpha=0.6)
     binary = probs.shape[1] == 2
     lower.set(ylabel="cases", xlabel="predicted probability" + ("" if binary else " of the most probable class"))
@@ -103,13 +101,13 @@ def missing_curve(
     figure, axes = _figure(4.4)
     for i, (method, part) in enumerate(curves.groupby("method", sort=False)):
         colour, marker, percent = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], part["rate"] * 100
-        axes.plot(percent, part["value"], label=str(method), color=colour, marker=marker, markersize=5)
+        axes.plot(percent, part["value"], label=_words(str(method)), color=colour, marker=marker, markersize=5)
         axes.fill_between(percent, part["low"], part["high"], color=colour, alpha=0.15, linewidth=0)
     if references is not None:
         for method, part in references.groupby("method", sort=False):
-            axes.plot(part["rate"] * 100, part["value"], "k--", marker="x", linewidth=1, label=str(method))
+            axes.plot(part["rate"] * 100, part["value"], "k--", marker="x", linewidth=1, label=_words(str(method)))
     metric = METRICS[str(curves["metric"].iloc[0])]
-    axes.set(xlabel=f"{dropped} dropped at test, %", ylabel=f"{metric.label} with 95 % interval")
+    axes.set(xlabel=f"{dropped} dropped at test, %", ylabel=f"{metric.label} with {_level(curves)} interval")
     axes.grid(color="0.92")
     counts = f"{curves['n_cases'].iloc[0]} cases, {curves['n_patients'].iloc[0]} patients"
     _finish(figure, axes, path, f"When {dropped} go missing ({counts})", simulated)
@@ -130,14 +128,11 @@ def gain(gains: pd.DataFrame, path: Path, *, simulated: bool = False) -> None:
     for i, rival in enumerate(rivals):
         part = gains[gains["against"] == rival]
         y = part["pattern"].map(place).to_numpy(dtype=float) + _offset(i, len(rivals))
-        _points(axes, part["gain"], y, part["low"], part["high"], i, f"against {rival.replace('_', ' ')}")
-    first = gains.drop_duplicates("pattern")
-    labels = [f"{_words(p)}  (n = {n})" for p, n in zip(first["pattern"], first["n_patients"], strict=True)]
-    axes.set_yticks([place[p] for p in first["pattern"]], labels)
+        _points(axes, part["gain"], y, part["low"], part["high"], i, f"against {_words(rival)}")
     axes.axvline(0, color="black", linewidth=1)
     metric = METRICS[str(gains["metric"].iloc[0])]
-    axes.set_xlabel(f"gain in {metric.label}, paired 95 % interval (right of 0: fusion is better); n = patients")
-    axes.grid(axis="x", color="0.92")
+    axes.set_xlabel(f"gain in {metric.label}, paired {_level(gains)} interval (right of 0: better); n = patients")
+    _name_patterns(axes, gains, place)
     _finish(figure, axes, path, "What fusion gains", simulated)
 
 
@@ -148,7 +143,8 @@ def _figure(height_in: float) -> tuple[Figure, Axes]:
 
 def _offset(i: int, n: int) -> float:
     """Spread of the marks of several methods within one line, first on top."""
-    return 0.0 if n == 1 else 0.3 - 0.6 * i / (n - 1)
+    step = min(0.16, 0.7 / n)
+    return step * ((n - 1) / 2 - i)
 
 
 def _points(
@@ -168,8 +164,24 @@ def _points(
     axes.plot(x, y, linestyle="none", marker=marker, markersize=5, color=colour, label=label)
 
 
-def _words(pattern: str) -> str:
-    return "nothing" if pattern == "" else pattern.replace("+", " + ")
+def _name_patterns(axes: Axes, table: pd.DataFrame, place: dict[str, int]) -> None:
+    """One line per pattern, with the patients behind the method that answers most."""
+    patients = table.groupby("pattern")["n_patients"].max()
+    axes.set_yticks(list(place.values()), [f"{_words(p) or 'nothing'}  (n = {patients[p]})" for p in place])
+    axes.set_ylim(-0.5, len(place) - 0.5)
+    axes.hlines(np.arange(len(place) - 1) + 0.5, 0, 1, transform=axes.get_yaxis_transform(), color="0.85", linewidth=1)
+    axes.grid(axis="x", color="0.92")
+
+
+def _words(name: str) -> str:
+    """A pattern or method as a person would write it."""
+    if name.startswith(SINGLE):
+        return f"{name.removeprefix(SINGLE)} alone"
+    return name.replace("+", " + ").replace("_", " ")
+
+
+def _level(table: pd.DataFrame) -> str:
+    return f"{100 * table['level'].iloc[0]:g} %"
 
 
 def _finish(figure: Figure, axes: Axes, path: Path, title: str, simulated: bool) -> None:

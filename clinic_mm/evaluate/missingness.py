@@ -80,14 +80,14 @@ def curve(
         level: Of the intervals.
 
     Returns:
-        Columns method, rate, metric, value, low, high, n_cases, n_patients.
+        Columns method, rate, metric, value, low, high, n_cases, n_patients, level.
     """
     rows = []
     for rate, probs in sorted(answers.items()):
         found = interval(metric, probs, labels, patients, n=n, seed=seed, level=level)
         rows.append((method, rate, metric.name, found.estimate, found.low, found.high, found.n_rows, found.n_patients))
     columns = ["method", "rate", "metric", "value", "low", "high", "n_cases", "n_patients"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).assign(level=level)
 
 
 def counter_intuitive_rate(

@@ -57,8 +57,8 @@ def by_pattern(
 
     Returns:
         One row per pattern (fewest modalities first, `all` last) and method: pattern, method, n_cases, n_patients,
-        n_rarest (cases of the rarest class), each metric with _low and _high, limit; with sets also coverage with
-        _low and _high, and set_size. The interval of `ece` shares its upward bias; read that of `excess_ece`.
+        n_rarest (cases of the rarest class), each metric with _low and _high (`ece` without: see `excess_ece`), limit,
+        level; with sets also coverage with _low and _high, and set_size.
 
     Raises:
         InputError: If columns are lacking, a probability is not finite, or repeats do not cover the same cases.
@@ -77,7 +77,11 @@ def by_pattern(
                     f"{metric.name}_low": found.low,
                     f"{metric.name}_high": found.high,
                 }
-            row["limit"] = known.get(pattern, np.nan)
+            del (
+                row["ece_low"],
+                row["ece_high"],
+            )  # resampling adds to the bias of ECE: the ends would not hold the figure
+            row |= {"limit": known.get(pattern, np.nan), "level": level}
             rows.append(row | _sets(answers, level, 1 if pattern == ALL else patterns))
     return pd.DataFrame(rows)
 
@@ -108,7 +112,8 @@ def fusion_gain(
 
     Returns:
         One row per pattern and comparator: pattern, against ("best single" or a method), chosen (the modalities, best
-        first), metric, ours, theirs, gain (positive is better, whatever the metric), low, high, n_cases, n_patients.
+        first), metric, ours, theirs, gain (positive is better, whatever the metric), low, high, n_cases, n_patients,
+        level.
 
     Raises:
         InputError: As `by_pattern`, or if `ours` has no rows.
@@ -124,7 +129,16 @@ def fusion_gain(
             for name, chosen, theirs in _comparators(part, mine, metric, against):
                 both = np.isfinite(theirs).all(axis=(0, 2))
                 gain = _gain(metric, mine, theirs, both, n=n, seed=seed, level=level)
-                rows.append({"pattern": pattern, "against": name, "chosen": chosen, "metric": metric.name, **gain})
+                rows.append(
+                    {
+                        "pattern": pattern,
+                        "against": name,
+                        "chosen": chosen,
+                        "metric": metric.name,
+                        **gain,
+                        "level": level,
+                    }
+                )
     return pd.DataFrame(rows)
 
 
