@@ -61,6 +61,10 @@ class Encoder(nn.Module, ABC):
         """Learn the scale of the input from training rows; most encoders need not."""
         del x
 
+    def augment(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
+        """Change training rows in ways that keep their class; by default not at all."""
+        return x
+
     def speak(self, x: Float[Tensor, "n ..."]) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens [n, T, D], summary [n, D] and logits [n, C] of cases that are all present."""
         tokens = self.encode(x)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from clinic_mm.encoders.base import Encoder
 
 FILTERS: Final = {"tiny": 16, "small": 32, "base": 64}
+DROP: Final = 0.1
 
 
 class EegEncoder(Encoder):
@@ -38,6 +39,13 @@ class EegEncoder(Encoder):
     def n_tokens(self) -> int:
         """Windows."""
         return self.shape[0]
+
+    def augment(self, x: Tensor) -> Tensor:
+        """Lose some channels, as electrodes do, and turn the polarity of some recordings."""
+        lost = torch.rand(x.shape[0], 1, x.shape[2], 1) < DROP
+        sign = torch.where(torch.rand(x.shape[0], 1, 1, 1) < 0.5, -1.0, 1.0)
+        # Never all channels: a recording that lost them all keeps them all.
+        return (x * sign).masked_fill(lost & ~lost.all(dim=2, keepdim=True), torch.nan)
 
     def encode(self, x: Tensor) -> Tensor:
         """One token per window, from the channels that are there."""

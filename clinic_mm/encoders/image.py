@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from clinic_mm.encoders.base import Encoder
 
 GROUPS = 4
+SHIFT = 2
+NOISE = 0.01
 
 
 class ImageEncoder(Encoder):
@@ -46,6 +48,12 @@ class ImageEncoder(Encoder):
     def _map(self, x: Tensor) -> Tensor:
         features: Tensor = self.project(self.trunk(x))
         return features
+
+    def augment(self, x: Tensor) -> Tensor:
+        """Shift the batch by up to two cells an axis, and add a little noise."""
+        shift = torch.randint(-SHIFT, SHIFT + 1, (x.ndim - 2,)).tolist()
+        moved = torch.roll(x, shift, dims=tuple(range(2, x.ndim)))
+        return moved + NOISE * torch.randn_like(moved)
 
     def encode(self, x: Tensor) -> Tensor:
         """One token per cell of the map."""

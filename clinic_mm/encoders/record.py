@@ -12,6 +12,7 @@ from clinic_mm.encoders.base import Encoder
 
 HEADS = 4
 LAYERS = {"tiny": 1, "small": 2, "base": 3}
+MOST_FORGOTTEN = 0.5
 CLIP = 5.0
 """Standardised cells are clipped: one wild laboratory value must not drown the others."""
 
@@ -46,6 +47,11 @@ class RecordEncoder(Encoder):
         spread = (x - centre).abs().nanmean(dim=0) * 1.25
         self.centre.copy_(centre.nan_to_num(0.0))
         self.spread.copy_(torch.where(spread > 1e-6, spread, 1.0).nan_to_num(1.0))
+
+    def augment(self, x: Tensor) -> Tensor:
+        """Forget features, each case at a rate of its own, so that gaps at any rate are familiar."""
+        rate = MOST_FORGOTTEN * torch.rand(x.shape[0], 1, 1)
+        return x.masked_fill(torch.rand(*x.shape[:2], 1) < rate, torch.nan)
 
     def encode(self, x: Tensor) -> Tensor:
         """One token per feature."""

@@ -1,0 +1,262 @@
+"""A model as a folder: JSON and safetensors, a hash of each file, and nothing that can run code.
+
+    model.json            task, prep recipes, experts, pool, what is known of its making
+    calibration.json      temperatures and thresholds
+    heads.safetensors     plain heads and the concat baseline
+    networks.safetensors  encoders and residual; absent where no network is used
+    card.md               for people
+    manifest.json         schema version, sha256 of each file above; its own hash names the model
+
+No pickle is read or written. An unknown major version and a changed byte are refused.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import orjson
+import torch
+from numpy import ndarray as Array
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from clinic_mm.encoders.base import WIDTH, Encoder, make_encoder
+from clinic_mm.errors import ArtifactError
+from clinic_mm.fusion.bottleneck import Bottleneck
+from clinic_mm.fusion.pool import LogPool, Pattern
+from clinic_mm.predict.calibrate import Temperatures
+from clinic_mm.predict.card import model_card
+from clinic_mm.predict.conformal import Threshold, Thresholds
+from clinic_mm.predict.experts import Expert
+from clinic_mm.predict.heads import Head, from_arrays
+from clinic_mm.predict.model import Model
+from clinic_mm.prep.base import make_prep
+from clinic_mm.prep.batch import Recipe
+from clinic_mm.task import Task, parse_task
+from clinic_mm.types import SCHEMA_VERSION
+
+MANIFEST: Final = "manifest.json"
+CONCAT: Final = "concat"
+RESIDUAL: Final = "residual"
+MEND: Final = "Copy the folder again, or train the model again"
+JSON_STYLE: Final = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2
+
+
+def save_model(model: Model, folder: Path) -> str:
+    """Write the folder; `manifest.json` last, so that half an artifact is none.
+
+    Returns:
+        The model's hash.
+
+    Raises:
+        ArtifactError: If the folder holds something that is not an artifact.
+    """
+    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+        raise ArtifactError("The folder holds something else", str(folder), "Name a new or empty folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    (folder / "networks.safetensors").unlink(missing_ok=True)
+    files = _files(model)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    manifest = orjson.dumps({"schema_version": SCHEMA_VERSION, "files": hashes}, option=JSON_STYLE)
+    (folder / MANIFEST).write_bytes(manifest)
+    return hashlib.sha256(manifest).hexdigest()
+
+
+def load_model(folder: Path) -> tuple[Model, str]:
+    """Read and check the folder.
+
+    Returns:
+        The model and its hash.
+
+    Raises:
+        ArtifactError: If it is no artifact, of an unknown version, or a file is not what was written.
+    """
+    files, model_hash = _checked_files(folder)
+    try:
+        return _model(files), model_hash
+    except (KeyError, TypeError, ValueError, IndexError, RuntimeError, SafetensorError) as error:
+        raise ArtifactError(f"The model cannot be read ({type(error).__name__})", str(folder), MEND) from error
+
+
+def _files(model: Model) -> dict[str, bytes]:
+    networks = {e.name: e.encoder for e in model.experts if e.encoder is not None}
+    every = {**networks, **({RESIDUAL: model.residual} if model.residual is not None else {})}
+    files = {
+        "model.json": orjson.dumps(_described(model), option=JSON_STYLE),
+        "calibration.json": orjson.dumps(_calibration(model), option=JSON_STYLE),
+        "heads.safetensors": save_arrays(_head_arrays(model)),
+        "card.md": model_card(model).encode(),
+    }
+    if every:
+        files["networks.safetensors"] = save_tensors(_tensors(every))
+    return files
+
+
+def _described(model: Model) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "task": model.task.model_dump(mode="json"),
+        "select": model.recipe.select,
+        "preps": {
+            name: {"kind": prep.kind, "version": prep.version, "recipe": prep.recipe}
+            for name, prep in model.recipe.preps.items()
+        },
+        "experts": [
+            {
+                "name": expert.name,
+                "kind": expert.kind,
+                "how": expert.how,
+                "head": expert.head.kind if expert.head else None,
+                "network": expert.encoder is not None,
+            }
+            for expert in model.experts
+        ],
+        "concat": model.concat.kind,
+        "residual": model.residual is not None,
+        "pool": {
+            "prior": model.pool.prior.tolist(),
+            "trust": model.pool.trust.tolist(),
+            "size": model.pool.size.tolist(),
+            "own": {"+".join(p): w.tolist() for p, w in model.pool.own.items()},
+            "shift": {"+".join(p): b.tolist() for p, b in model.pool.shift.items()},
+        },
+        "facts": dict(model.facts),
+    }
+
+
+def _calibration(model: Model) -> dict[str, Any]:
+    temperatures, thresholds = model.temperatures, model.thresholds
+    return {
+        "base": temperatures.base,
+        "size": temperatures.size.tolist(),
+        "own": {"+".join(p): t for p, t in temperatures.own.items()},
+        "level": thresholds.level,
+        "thresholds": {"+".join(p): [t.score, t.n] for p, t in thresholds.pattern.items()},
+        "by_size": {str(s): [t.score, t.n] for s, t in thresholds.size.items()},
+        "every": [thresholds.every.score, thresholds.every.n],
+    }
+
+
+def _head_arrays(model: Model) -> dict[str, Array]:
+    heads = {**{e.name: e.head for e in model.experts if e.head is not None}, CONCAT: model.concat}
+    arrays = {f"{n}/{key}": np.ascontiguousarray(a) for n, head in heads.items() for key, a in head.to_arrays().items()}
+    return dict(sorted(arrays.items()))
+
+
+def _tensors(networks: Mapping[str, nn.Module]) -> dict[str, torch.Tensor]:
+    every = {f"{name}/{key}": t.contiguous() for name, net in networks.items() for key, t in net.state_dict().items()}
+    return dict(sorted(every.items()))
+
+
+def _checked_files(folder: Path) -> tuple[dict[str, bytes], str]:
+    try:
+        raw = (folder / MANIFEST).read_bytes()
+        manifest = orjson.loads(raw)
+        version, hashes = str(manifest["schema_version"]), dict(manifest["files"])
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        mend = "Name the folder that clinic-mm train wrote"
+        raise ArtifactError("This is not a model folder", str(folder), mend) from None
+    if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+        mend = f"This clinic_mm reads version {SCHEMA_VERSION}; train the model again"
+        raise ArtifactError(f"The model is of the unknown version {version}", str(folder), mend)
+    files = {}
+    for name, expected in hashes.items():
+        path = folder / Path(name).name
+        content = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(content).hexdigest() != expected:
+            raise ArtifactError(f"{name} is not what was written", str(folder), MEND)
+        files[name] = content
+    return files, hashlib.sha256(raw).hexdigest()
+
+
+def _model(files: Mapping[str, bytes]) -> Model:
+    told, calibration = orjson.loads(files["model.json"]), orjson.loads(files["calibration.json"])
+    task = parse_task(told["task"], "model.json")
+    arrays = load_arrays(files["heads.safetensors"])
+    tensors = load_tensors(files["networks.safetensors"]) if "networks.safetensors" in files else {}
+    recipe = Recipe({name: make_prep(p["kind"], p["recipe"]) for name, p in told["preps"].items()}, told["select"])
+    for name, prep in recipe.preps.items():
+        if prep.version != told["preps"][name]["version"]:
+            raise ArtifactError(f"The preparation of {name} has changed since", "model.json", "Train the model again")
+    shapes = {name: prep.shape for name, prep in recipe.preps.items()}
+    experts = tuple(
+        Expert(e["name"], e["kind"], e["how"], _head(e["head"], e["name"], arrays), _encoder(e, shapes, task, tensors))
+        for e in told["experts"]
+    )
+    return Model(
+        task=task,
+        recipe=recipe,
+        experts=experts,
+        pool=_pool(told["pool"], task.modalities),
+        residual=_residual(task, np.array(told["pool"]["prior"]), tensors) if told["residual"] else None,
+        temperatures=Temperatures(
+            task.modalities,
+            calibration["base"],
+            np.array(calibration["size"]),
+            {_pattern(p): t for p, t in calibration["own"].items()},
+        ),
+        thresholds=Thresholds(
+            task.modalities,
+            calibration["level"],
+            {_pattern(p): Threshold(*t) for p, t in calibration["thresholds"].items()},
+            {int(s): Threshold(*t) for s, t in calibration["by_size"].items()},
+            Threshold(*calibration["every"]),
+        ),
+        concat=_must(_head(told["concat"], CONCAT, arrays)),
+        facts=told["facts"],
+    )
+
+
+def _pattern(key: str) -> Pattern:
+    return tuple(key.split("+"))
+
+
+def _pool(told: Mapping[str, Any], names: tuple[str, ...]) -> LogPool:
+    return LogPool(
+        names,
+        np.array(told["prior"]),
+        np.array(told["trust"]),
+        np.array(told["size"]),
+        {_pattern(p): np.array(w) for p, w in told["own"].items()},
+        {_pattern(p): np.array(b) for p, b in told["shift"].items()},
+    )
+
+
+def _head(kind: str | None, name: str, arrays: Mapping[str, Array]) -> Head | None:
+    if kind is None:
+        return None
+    return from_arrays(kind, {key.partition("/")[2]: a for key, a in arrays.items() if key.startswith(f"{name}/")})
+
+
+def _must(head: Head | None) -> Head:
+    assert head is not None
+    return head
+
+
+def _encoder(
+    told: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], task: Task, tensors: Mapping[str, torch.Tensor]
+) -> Encoder | None:
+    if not told["network"]:
+        return None
+    encoder = make_encoder(told["kind"], shapes[told["name"]], len(task.classes), task.size)
+    encoder.load_state_dict(_own(told["name"], tensors))
+    return encoder.eval()
+
+
+def _residual(task: Task, prior: Array, tensors: Mapping[str, torch.Tensor]) -> Bottleneck:
+    residual = Bottleneck(task.modalities, WIDTH[task.size], torch.from_numpy(prior.astype(np.float32)))
+    residual.load_state_dict(_own(RESIDUAL, tensors))
+    return residual.eval()
+
+
+def _own(name: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {key.partition("/")[2]: t for key, t in tensors.items() if key.startswith(f"{name}/")}

@@ -1,0 +1,139 @@
+"""Make Predictions: one case in, one frozen object out, from one encoding.
+
+In:  a model with its hash, prepared cases. Out: a Prediction per case, in order, with the calibrated answer of every
+subset of what is present. A case without usable evidence gets the prior and an abstention, never an error.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray as Array
+
+from clinic_mm.fusion.pool import subsets
+from clinic_mm.predict.attribute import shapley, worth
+from clinic_mm.predict.model import Heard, Model, listen, subset_probabilities
+from clinic_mm.predict.prediction import MissingEvidence, Prediction, PredictionSet, SeenFlag, canonical_hash
+from clinic_mm.prep.batch import PreparedCases
+from clinic_mm.types import Absent, CaseRecord, Failed, Rejected
+
+NOTHING: Final = "No usable evidence: the figure shown is how common each class was in training."
+FEW: Final = 20
+"""Training cases with the same pattern below which the reader is told so."""
+
+
+def predict_cases(model: Model, model_hash: str, prepared: PreparedCases, run_id: str = "") -> list[Prediction]:
+    """A Prediction for each case."""
+    heard = listen(model, prepared)
+    masks = [np.vstack([np.zeros((1, len(model.names)), bool), _subsets(row)]) for row in prepared.present]
+    case = np.repeat(np.arange(len(prepared)), [len(m) for m in masks])
+    every = np.concatenate([*masks, np.zeros((0, len(model.names)), bool)])
+    probabilities = _probabilities(model, heard, case, every)
+    settings = settings_hash(model)
+    return [
+        _prediction(
+            model, model_hash, settings, prepared, index, every[case == index], probabilities[case == index]
+        ).model_copy(update={"run_id": run_id})
+        for index in range(len(prepared))
+    ]
+
+
+def _subsets(present: Bool[Array, " M"]) -> Bool[Array, "k M"]:
+    return subsets(present) if present.any() else np.zeros((0, len(present)), dtype=bool)
+
+
+def _probabilities(model: Model, heard: Heard, case: Array, masks: Bool[Array, "r M"]) -> Float[Array, "r C"]:
+    out = np.tile(model.pool.prior, (len(masks), 1))
+    some = masks.any(axis=1)
+    if some.any():
+        out[some] = subset_probabilities(model, heard, case[some], masks[some])
+    return out
+
+
+def settings_hash(model: Model) -> str:
+    """Identity of how cases are prepared: recipes and the choice of study."""
+    return canonical_hash([model.recipe.select, [[name, prep.key] for name, prep in model.recipe.preps.items()]])
+
+
+def input_hash(case: CaseRecord, kinds: Sequence[str]) -> str:
+    """Identity of what a case has: contents, parts and cut-off times of its usable evidence."""
+    parts = [[kind, e.content_hash, e.locator, str(e.until)] for kind in sorted(set(kinds)) for e in case.usable(kind)]
+    return canonical_hash(parts)
+
+
+def _prediction(
+    model: Model,
+    model_hash: str,
+    settings: str,
+    prepared: PreparedCases,
+    index: int,
+    masks: Bool[Array, "k M"],
+    probabilities: Float[Array, "k C"],
+) -> Prediction:
+    task, case, present = model.task, prepared.cases[index], prepared.present[index]
+    pattern = model.pool.pattern(present)
+    by_subset = {"+".join(model.pool.pattern(m)): _tuple(p) for m, p in zip(masks, probabilities, strict=True)}
+    answer = np.array(by_subset["+".join(pattern)])
+    top = int(answer.argmax())
+    value = worth(by_subset, top)
+    shares, exact = shapley(lambda s: value[s], pattern) if len(pattern) <= 8 else ({}, False)
+    inside = model.thresholds.sets(answer[None], present[None])[0] if pattern else np.ones(len(answer), bool)
+    return Prediction(
+        case_key=case.case_key,
+        patient_key=case.patient_key,
+        decision_time=case.decision_time,
+        target=task.target,
+        kind=task.kind,
+        classes=task.classes,
+        probabilities=_tuple(answer),
+        decision=task.classes[top] if pattern else "",
+        prediction_set=PredictionSet(
+            level=task.level,
+            classes=tuple(c for c, kept in zip(task.classes, inside, strict=True) if kept),
+            n=model.thresholds.of(pattern).n,
+        ),
+        pattern=pattern,
+        subsets=by_subset,
+        shapley=shares,
+        shapley_exact=exact,
+        missing=_missing(prepared, index),
+        flags=_flags(prepared, index),
+        abstained="" if pattern else NOTHING,
+        notices=_notices(model, pattern),
+        model_hash=model_hash,
+        input_hash=input_hash(case, [task.kind_of(name) for name in task.modalities]),
+        settings_hash=settings,
+    )
+
+
+def _tuple(p: Float[Array, " C"]) -> tuple[float, ...]:
+    return tuple(float(value) for value in p)
+
+
+def _missing(prepared: PreparedCases, index: int) -> tuple[MissingEvidence, ...]:
+    found = []
+    for name in prepared.names:
+        match prepared.outcomes[index][name].no:
+            case Absent():
+                found.append(MissingEvidence(modality=name, status="absent"))
+            case Rejected(code=code, why=why):
+                found.append(MissingEvidence(modality=name, status="rejected", code=code, why=why))
+            case Failed(why=why):
+                found.append(MissingEvidence(modality=name, status="failed", why=why))
+            case None:
+                pass
+    return tuple(found)
+
+
+def _flags(prepared: PreparedCases, index: int) -> tuple[SeenFlag, ...]:
+    return tuple(
+        SeenFlag(modality=name, flag=flag) for name in prepared.names for flag in prepared.outcomes[index][name].flags
+    )
+
+
+def _notices(model: Model, pattern: tuple[str, ...]) -> tuple[str, ...]:
+    seen = cast("dict[str, Any]", model.facts.get("patterns", {})).get("+".join(pattern), 0)
+    if not pattern or seen >= FEW:
+        return ()
+    return (f"Only {seen} training cases had exactly this evidence; the answer leans on neighbouring combinations.",)

@@ -1,0 +1,174 @@
+"""The second level: pool, residual, temperatures and thresholds, each cross-fitted again by patient (METHODS §2).
+
+In:  out-of-fold opinions of the experts, what each fold's networks said. Out: the fitted second level, and for every
+subset of every training case a calibrated probability from parts that did not see it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray as Array
+
+from clinic_mm.encoders.run import Spoken
+from clinic_mm.fusion.pool import LogPool
+from clinic_mm.predict.calibrate import Temperatures
+from clinic_mm.predict.conformal import Threshold, Thresholds, threshold
+from clinic_mm.predict.model import Heard, corrections
+from clinic_mm.prep.batch import PreparedCases
+from clinic_mm.training.pool import SubsetRows, fit_pool, fit_temperatures, subset_rows
+from clinic_mm.training.residual import PoolLogits, train_residual
+
+FEWEST_FOR_THRESHOLD: Final = 30
+Folds = Int[Array, " n"]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What the second level is fitted on: opinions, presence, classes, patients and folds of the training cases."""
+
+    names: tuple[str, ...]
+    prior: Float[Array, " C"]
+    opinions: Float[Array, "n M C"]
+    present: Bool[Array, "n M"]
+    labels: Int[Array, " n"]
+    patients: Array
+    fold: Folds
+    rows: SubsetRows
+
+    def heard(self, prepared: PreparedCases, spoken: Mapping[str, Spoken]) -> Heard:
+        """The out-of-fold opinions together with what one chain's networks said."""
+        return Heard(self.opinions, self.present, spoken, prepared.row, prepared.time_h)
+
+    def asked(self, pool: LogPool) -> PoolLogits:
+        """A pool's logits of any cases and subsets."""
+        return lambda case, mask: pool.logits(self.opinions[case], mask)
+
+    def pool_without(self, k: int | None) -> LogPool:
+        """The pool fitted on all cases but those of fold k."""
+        kept = self.rows if k is None else self.rows.only(self.fold[self.rows.case] != k)
+        return fit_pool(self.opinions, kept, self.labels, self.patients, self.names, self.prior)
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualVerdict:
+    """Whether the residual pays: mean gain in NLL per patient on cases it did not see, with its standard error."""
+
+    gain: float
+    standard_error: float
+
+    @property
+    def kept(self) -> bool:
+        """More than one standard error."""
+        return self.gain > self.standard_error
+
+
+def make_table(opinions: Array, prepared: PreparedCases, prior: Array, fold: Folds) -> Table:
+    """Second-level rows of prepared training cases."""
+    return Table(
+        prepared.names,
+        prior,
+        opinions,
+        prepared.present,
+        prepared.labels,
+        prepared.patients,
+        fold,
+        subset_rows(prepared.present),
+    )
+
+
+def crossfit_pool(table: Table) -> tuple[list[LogPool], Float[Array, "r C"]]:
+    """A pool per fold, and the logits of every second-level row from the pool that did not see it."""
+    rows = table.rows
+    pools = [table.pool_without(k) for k in range(table.fold.max() + 1)]
+    logits = np.zeros((len(rows.case), len(table.prior)))
+    for k, pool in enumerate(pools):
+        held = table.fold[rows.case] == k
+        logits[held] = pool.logits(table.opinions[rows.case[held]], rows.present[held])
+    return pools, logits
+
+
+def crossfit_residual(
+    table: Table,
+    prepared: PreparedCases,
+    spoken: Sequence[Mapping[str, Spoken]],
+    pools: Sequence[LogPool],
+    pooled: Float[Array, "r C"],
+    seed: int,
+) -> tuple[Float[Array, "r C"], ResidualVerdict]:
+    """Logits with each fold's residual added, and whether that pays."""
+    rows, logits = table.rows, pooled.copy()
+    for k, pool in enumerate(pools):
+        heard = table.heard(prepared, spoken[k])
+        fit = np.flatnonzero((table.fold != k) & table.present.any(axis=1))
+        residual = train_residual(
+            table.names,
+            heard,
+            table.asked(pool),
+            table.labels,
+            fit,
+            table.prior,
+            seed + k,
+        )
+        held = table.fold[rows.case] == k
+        logits[held] += corrections(residual, heard, rows.case[held], rows.present[held])
+    return logits, _verdict(table, pooled, logits)
+
+
+def _verdict(table: Table, without: Float[Array, "r C"], having: Float[Array, "r C"]) -> ResidualVerdict:
+    """Paired by patient, each patient's rows weighted as in the fits."""
+    rows = table.rows
+    y = table.labels[rows.case]
+    gain = (_nll(without, y) - _nll(having, y)) * rows.weight
+    _, patient = np.unique(table.patients[rows.case], return_inverse=True)
+    weight = np.bincount(patient, rows.weight)
+    per_patient = np.bincount(patient, gain)[weight > 0] / weight[weight > 0]
+    error = float(per_patient.std(ddof=1) / np.sqrt(len(per_patient))) if len(per_patient) > 1 else np.inf
+    return ResidualVerdict(float(per_patient.mean()), error)
+
+
+def _nll(logits: Float[Array, "r C"], y: Int[Array, " r"]) -> Float[Array, " r"]:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    loss: Array = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(y)), y]
+    return loss
+
+
+def crossfit_temperatures(table: Table, logits: Float[Array, "r C"]) -> tuple[Temperatures, Float[Array, "r C"]]:
+    """Temperatures from all rows, and calibrated probabilities of each row from the folds that did not hold it."""
+    rows = table.rows
+    probabilities = np.zeros_like(logits)
+    for k in range(table.fold.max() + 1):
+        held = table.fold[rows.case] == k
+        fitted = _temperatures(table, logits, ~held)
+        probabilities[held] = fitted.probabilities(logits[held], rows.present[held])
+    return _temperatures(table, logits, np.ones(len(logits), dtype=bool)), probabilities
+
+
+def _temperatures(table: Table, logits: Float[Array, "r C"], keep: Bool[Array, " r"]) -> Temperatures:
+    return fit_temperatures(logits[keep], table.rows.only(keep), table.labels, table.patients, table.names)
+
+
+def fit_thresholds(table: Table, probabilities: Float[Array, "r C"], level: float) -> Thresholds:
+    """Conformal thresholds from second-level out-of-fold scores; masked rows only where native ones are few."""
+    rows = table.rows
+    used = rows.weight > 0
+    scores = 1.0 - probabilities[np.arange(len(probabilities)), table.labels[rows.case]]
+    patients = table.patients[rows.case]
+
+    def of(keep: Bool[Array, " r"]) -> Threshold:
+        return threshold(scores[keep], patients[keep], level)
+
+    masks = np.unique(rows.present, axis=0)
+    patterns = {
+        tuple(sorted(np.array(table.names)[mask])): of(used & (rows.present == mask).all(axis=1)) for mask in masks
+    }
+    sizes = {size: of(used & (rows.present.sum(axis=1) == size)) for size in range(1, len(table.names) + 1)}
+    return Thresholds(
+        table.names,
+        level,
+        {p: t for p, t in patterns.items() if t.n >= FEWEST_FOR_THRESHOLD},
+        {s: t for s, t in sizes.items() if t.n >= FEWEST_FOR_THRESHOLD},
+        of(rows.native),
+    )
