@@ -64,9 +64,9 @@ def render(v: float, rng: np.random.Generator) -> tuple[Float[Array, "z y x"], N
     width, depth = rng.uniform(125, 155), rng.uniform(85, 112)
     cx, cy, cz = rng.uniform(-12, 12), rng.uniform(-10, 10), rng.uniform(-15, 15)
     lung_hu = rng.uniform(-870, -800)
-    lung_axes = (rng.uniform(95, 120), 0.64 * depth, 0.37 * width)
-    lungs = [(cz, cy - 0.04 * depth, cx + side * 0.48 * width) for side in (-1, 1)]
-    heart, heart_axes = (cz - 40, cy - 0.3 * depth, cx + 0.2 * width), (45.0, 0.4 * depth, 0.33 * width)
+    lung_axes = (rng.uniform(85, 108), 0.62 * depth, 0.34 * width)
+    lungs = [(cz, cy - 0.04 * depth, cx + side * 0.43 * width) for side in (-1, 1)]
+    heart, heart_axes = (cz - 45, cy - 0.34 * depth, cx + 0.1 * width), (42.0, 0.38 * depth, 0.3 * width)
 
     body = np.broadcast_to(((y - cy) / depth) ** 2 + ((x - cx) / width) ** 2, SHAPE)
     hu = np.full(SHAPE, AIR_HU, dtype=np.float32)
@@ -118,7 +118,7 @@ def _place(
     heart_axes: tuple[float, ...],
 ) -> Nodule:
     """A random place well inside a lung and clear of the heart."""
-    radius = float(rng.uniform(15.0, 18.0))
+    radius = float(rng.uniform(17.0, 20.0))
     while True:
         unit = rng.uniform(-1, 1, 3)
         centre = np.array(lungs[int(rng.integers(2))]) + 0.62 * unit * axes

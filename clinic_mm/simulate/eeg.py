@@ -41,13 +41,16 @@ AMPLITUDE_UV: Final = 100.0
 AMPLITUDE_PER_V_UV: Final = 25.0
 """The spike of a complex reaches 100 + 25 v µV where the field is largest."""
 
+SLOW_WAVE: Final = 0.022 / 0.075
+"""Relative to the spike, so that a complex sums to nothing."""
+
 RANGE_UV: Final = 1000.0
 
 
 def complex_shape() -> Float[Array, " t"]:
-    """One spike-wave complex of 0.6 s: a negative spike of 60 ms, then a slow wave of 300 ms; spike amplitude 1."""
+    """One spike-wave complex of 0.6 s: a spike of 60 ms, then a slow wave of 300 ms; mean 0, spike 1."""
     t = np.arange(round(COMPLEX_S * SFREQ_HZ)) / SFREQ_HZ
-    return np.asarray(np.exp(-(((t - 0.08) / 0.022) ** 2) / 2) - 0.5 * np.exp(-(((t - 0.3) / 0.075) ** 2) / 2))
+    return np.asarray(np.exp(-(((t - 0.08) / 0.022) ** 2) / 2) - SLOW_WAVE * np.exp(-(((t - 0.3) / 0.075) ** 2) / 2))
 
 
 def render(v: float, rng: np.random.Generator) -> tuple[Float[Array, "channel sample"], Float[Array, " complexes"]]:
@@ -62,12 +65,13 @@ def render(v: float, rng: np.random.Generator) -> tuple[Float[Array, "channel sa
     """
     n = SFREQ_HZ * DURATION_S
     t = np.arange(n) / SFREQ_HZ
-    uv = rng.uniform(10, 18) * (0.8 * pink(rng, len(CHANNELS), n) + 0.6 * pink(rng, 1, n))
+    uv = rng.uniform(10, 20) * (0.8 * pink(rng, len(CHANNELS), n) + 0.6 * pink(rng, 1, n))
     wax = 1 + 0.5 * np.sin(2 * np.pi * rng.uniform(0.1, 0.3) * t + rng.uniform(0, 6.28))
     alpha = rng.uniform(5, 25) * wax * np.sin(2 * np.pi * rng.uniform(9, 11) * t + rng.uniform(0, 6.28))
     uv += ALPHA_FIELD[:, None] * alpha
-    for at in rng.uniform(0.5, DURATION_S - 1, int(rng.integers(2, 6))):
-        uv += BLINK_FIELD[:, None] * rng.uniform(150, 400) * np.exp(-(((t - at) / 0.09) ** 2) / 2)
+    for i, at in enumerate(rng.uniform(0.5, DURATION_S - 1, 2 * int(rng.integers(1, 4)))):
+        eyes_uv = rng.uniform(150, 400) * (-1) ** i  # blinks up, eye movements down
+        uv += BLINK_FIELD[:, None] * eyes_uv * np.exp(-(((t - at) / 0.09) ** 2) / 2)
     slot = DURATION_S / COMPLEXES
     onsets = np.arange(COMPLEXES) * slot + rng.uniform(0, slot - COMPLEX_S, COMPLEXES)
     starts = np.rint(onsets * SFREQ_HZ).astype(int)

@@ -20,9 +20,13 @@ from pydicom import dcmread
 from clinic_mm.simulate.eeg import SPIKE_FIELD, complex_shape
 from clinic_mm.simulate.note import COMPLAINTS, GRADES
 from clinic_mm.simulate.record import LABS
+from clinic_mm.simulate.xray import Opacity, spot_cover
 
 CORE: Final = 0.7
-"""Share of the radius of a nodule or opacity that is read: its edge is blurred."""
+"""Share of the radius of a nodule that is read: its edge is blurred."""
+
+NEAR: Final = 1.8
+"""The background of an opacity is read within this many radii."""
 
 LUNG_BELOW_HU: Final = -650.0
 
@@ -43,11 +47,15 @@ def ct(out: Path, row: Mapping[str, str]) -> float:
 
 
 def xray(out: Path, row: Mapping[str, str]) -> float:
-    """Mean grey of the opacity's core less the median of a ring around it."""
+    """Height of the known spot over a quadratic background, by least squares around the known place."""
     grey = dcmread(out / row["xray_file"]).pixel_array.astype(float)
+    spot = Opacity(float(row["xray_row"]), float(row["xray_column"]), float(row["xray_radius_px"]))
     r, c = np.mgrid[: grey.shape[0], : grey.shape[1]]
-    distance = np.hypot(r - float(row["xray_row"]), c - float(row["xray_column"])) / float(row["xray_radius_px"])
-    return float(grey[distance < CORE].mean() - np.median(grey[(distance > 1.25) & (distance < 1.8)]))
+    r, c = (r - spot.row) / spot.radius_px, (c - spot.column) / spot.radius_px
+    near = np.hypot(r, c) < NEAR
+    terms = [spot_cover(spot), np.ones_like(r), r, c, r**2, r * c, c**2]
+    design = np.stack([term[near] for term in terms], axis=1)
+    return float(np.linalg.lstsq(design, grey[near], rcond=None)[0][0])
 
 
 def eeg(out: Path, row: Mapping[str, str]) -> float:

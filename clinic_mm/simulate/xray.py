@@ -24,12 +24,15 @@ SIDE: Final = 128
 SPACING_MM: Final = 3.0
 LUNG: Final = 1100.0
 TISSUE: Final = 2300.0
-CONTRAST: Final = 520.0
-CONTRAST_PER_V: Final = 140.0
-"""The opacity stands out by 520 + 140 v stored values from the lung around it."""
+CONTRAST: Final = 600.0
+CONTRAST_PER_V: Final = 160.0
+"""The opacity stands out by 600 + 160 v stored values from the lung around it."""
 
-NOISE: Final = 45.0
-TEXTURE: Final = 30.0
+NOISE: Final = 40.0
+TEXTURE: Final = 25.0
+EDGE_PX: Final = 9.0
+"""How far the edges of body, lungs and heart are drawn out, as in any projection of round things."""
+
 WINDOW_CENTER, WINDOW_WIDTH = 1800, 3400
 
 
@@ -56,20 +59,27 @@ def render(v: float, rng: np.random.Generator) -> tuple[Float[Array, "row column
     image = np.full((SIDE, SIDE), 250.0 + rng.uniform(-80, 80), dtype=np.float32)
 
     _paint(image, TISSUE + rng.uniform(-120, 120), _cover(np.abs(column - cc) / width, width))
-    lung_axes = (height, 0.36 * width)
+    lung_axes = (height, 0.38 * width)
     lungs = [(cr - 2.0, cc + side * 0.47 * width) for side in (-1, 1)]
     for centre in lungs:
         inside = _cover(_ellipse(row, column, centre, lung_axes), min(lung_axes))
         _paint(image, LUNG, inside)
         ribs = np.maximum(np.sin(2 * np.pi * (row + 0.15 * np.abs(column - cc)) / 13 + rng.uniform(0, 6.28)), 0)
-        image += 110.0 * ribs * inside
+        image += 70.0 * ribs * inside
     heart = (cr + 0.45 * height, cc + 0.12 * width)
     _paint(image, TISSUE + 350.0, _cover(_ellipse(row, column, heart, (16.0, 0.26 * width)), 14.0))
 
     opacity = _place(rng, lungs, lung_axes, heart, width)
-    spot = _ellipse(row, column, (opacity.row, opacity.column), 2 * (opacity.radius_px,))
-    image += (CONTRAST + CONTRAST_PER_V * v) * _cover(spot, opacity.radius_px, soft_px=2.0)
+    spot = spot_cover(opacity)
+    image += (CONTRAST + CONTRAST_PER_V * v) * spot
     return np.clip(image + exposure + _grain(rng), 0, 4095), opacity
+
+
+def spot_cover(opacity: Opacity) -> Float[Array, "row column"]:
+    """Share of each pixel that the opacity covers."""
+    row, column = np.mgrid[:SIDE, :SIDE].astype(np.float32)
+    distance = _ellipse(row, column, (opacity.row, opacity.column), 2 * (opacity.radius_px,))
+    return _cover(distance, opacity.radius_px, soft_px=2.0)
 
 
 def _ellipse(
@@ -82,7 +92,9 @@ def _ellipse(
     return np.asarray(np.sqrt(((row - centre[0]) / radii[0]) ** 2 + ((column - centre[1]) / radii[1]) ** 2))
 
 
-def _cover(distance: Float[Array, "row column"], radius_px: float, soft_px: float = 3.0) -> Float[Array, "row column"]:
+def _cover(
+    distance: Float[Array, "row column"], radius_px: float, soft_px: float = EDGE_PX
+) -> Float[Array, "row column"]:
     """1 inside, 0 outside, soft at the edge."""
     return np.clip((1 - distance) * radius_px / soft_px + 0.5, 0, 1)
 
@@ -106,7 +118,7 @@ def _place(
 ) -> Opacity:
     """A random place well inside a lung and clear of the heart."""
     radius = float(rng.uniform(6.0, 7.5))
-    reach = np.array([axes[0] - radius - 7, axes[1] - radius - 2])
+    reach = np.array([axes[0] - radius - 10, axes[1] - radius - 4])
     while True:
         unit = rng.uniform(-1, 1, 2)
         centre = np.array(lungs[int(rng.integers(2))]) + unit * reach
