@@ -20,6 +20,7 @@ import mne
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.channels import ChannelPlan, channel_table, plan_channels
 from clinic_mm.sources.edf_header import VOLTAGE_UNITS, check_ranges, read_edf_header
+from clinic_mm.sources.fif_tags import check_fif
 from clinic_mm.types import Flag
 
 FIF_MAGIC: Final = b"\x00\x00\x00\x64\x00\x00\x00\x1f\x00\x00\x00\x14"
@@ -149,6 +150,8 @@ def _open_other(path: Path, kind: str) -> Opened:
         "nihonkohden": mne.io.read_raw_nihon,
     }
     companions(path)
+    if kind == "fif":
+        check_fif(path)
     seen: list[str] = []
     with guarded(seen):
         raw = readers[kind](path, preload=False, verbose="ERROR")

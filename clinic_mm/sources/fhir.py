@@ -20,7 +20,6 @@ from clinic_mm.sources.fhir_files import MALFORMED, FhirFile, Resource, systems
 from clinic_mm.sources.rows import Fact, Note
 from clinic_mm.times import parse_iso
 
-SYSTEMS: Final = systems()
 SEXES: Final = frozenset({"female", "male", "other", "unknown"})
 NOT_FACTS: Final = {
     "Observation": {"registered", "cancelled"},
@@ -115,7 +114,7 @@ def code_of(concept: Any) -> tuple[str, str]:  # noqa: ANN401 - JSON as it comes
     words = str(concept.get("text") or "")
     codings = [one for one in concept.get("coding") or () if isinstance(one.get("code"), str) and one["code"]]
     for one in codings:
-        if name := SYSTEMS.get(one.get("system")):
+        if name := systems().get(one.get("system")):
             return f"{name}:{one['code']}", str(one.get("display") or words)
     if codings:
         return f"local:{codings[0]['code']}", str(codings[0].get("display") or words)

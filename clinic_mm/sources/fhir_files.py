@@ -64,6 +64,7 @@ def _policy() -> dict[str, Any]:
     return tomllib.loads((bundle.folder("schemas") / "code_systems.toml").read_text(encoding="utf-8"))
 
 
+@cache
 def systems() -> dict[str, str]:
     """Address of a code system to the short name that stands before its codes."""
     return dict(_policy()["systems"])
