@@ -30,7 +30,7 @@ Grey = npt.NDArray[np.uint8]
 @st.fragment
 def view_ct(volume: CtVolume, key: str) -> None:
     """The tile of one CT series."""
-    window = st.segmented_control("Window", list(WINDOWS_HU), default="Mediastinum", key=f"{key}-window", required=True)
+    window = st.segmented_control("Window", list(WINDOWS_HU), default="Lung", key=f"{key}-window", required=True)
     at = _sliders(volume.hu.shape, key)
     planes = planes_at(volume, at, str(window))
     left, right = st.columns([4, 3])
@@ -109,4 +109,4 @@ def _mark(image: Image.Image, down: float, across: float, letters: str) -> None:
         bottom: (wide * 0.4, high - 24),
     }
     for letter, place in places.items():
-        pen.text(place, letter, fill=INK, font_size=18, stroke_width=1, stroke_fill="black")
+        pen.text(place, letter, fill=INK, font_size=18, stroke_width=2, stroke_fill="black")

@@ -92,7 +92,8 @@ def _drawn(
         axes.plot(seconds, -trace / scale_uv - index, color=INK, linewidth=0.6)
     for onset, duration, _ in annotations:
         if onset < start_s + PAGE_S and onset + duration >= start_s:
-            axes.axvspan(onset, onset + max(duration, 0.02), color=MARK, alpha=0.25, linewidth=0)
+            axes.axvspan(onset, onset + max(duration, 0.02), 0.985, 1.0, color=MARK, linewidth=0)  # a strip on top
+            axes.axvline(onset, color=MARK, alpha=0.6, linewidth=0.8)
     axes.set_xlim(start_s, start_s + PAGE_S)
     axes.set_ylim(-len(names) + 0.2, 1.0)
     axes.set_yticks(-np.arange(len(names)), names)

@@ -79,10 +79,12 @@ def _over_time(rows: pd.DataFrame, key: str) -> None:
     chosen = st.selectbox("Over time", list(names.value_counts().index), key=f"{key}-series")
     mine = series[names == chosen]
     unit = next((u for u in mine["unit"] if u), "")
-    x = alt.X("time:T", title=None, axis=alt.Axis(grid=False, tickCount=5))
+    drawn = mine[["time", "value"]].assign(at=mine["time"].dt.strftime("%Y-%m-%d %H:%M"))
+    axis = alt.Axis(grid=False, tickCount=4, format="%d %b %H:%M")
+    x = alt.X("time:T", title="UTC", scale=alt.Scale(type="utc"), axis=axis)
     y = alt.Y("value:Q", title=unit or "value", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
-    tips = [alt.Tooltip("time:T", format="%Y-%m-%d %H:%M", title="UTC"), alt.Tooltip("value:Q", title=unit or "value")]
-    line = alt.Chart(mine[["time", "value"]]).mark_line(point=True, color="#6cb2e8")
+    tips = [alt.Tooltip("at:N", title="UTC"), alt.Tooltip("value:Q", title=unit or "value")]
+    line = alt.Chart(drawn).mark_line(point=True, color="#6cb2e8")
     st.altair_chart(line.encode(x=x, y=y, tooltip=tips).properties(height=TABLE_PX - 90), width="stretch")
 
 

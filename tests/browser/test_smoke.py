@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 def browser_page(served: str) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1440, "height": 3600})
+        page = browser.new_page(viewport={"width": 1440, "height": 4300})
         page.set_default_timeout(30_000)
         yield page
         browser.close()
