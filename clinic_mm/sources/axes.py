@@ -16,8 +16,12 @@ Affine = Float[np.ndarray, "4 4"]
 
 
 def to_ras(volume: Shaped[np.ndarray, "x y z"], affine: Affine) -> Shaped[np.ndarray, "x y z"]:
-    """The volume with its axes in the order and direction of RAS, by the nearest direction of each axis."""
-    return np.asarray(apply_orientation(volume, _orientation(affine)))  # type: ignore[no-untyped-call]
+    """The volume with its axes in the order and direction of RAS, by the nearest direction of each axis.
+
+    Strides are positive, since torch takes no others; their order stays as it was read, which is the fast one.
+    """
+    turned = np.asarray(apply_orientation(volume, _orientation(affine)))  # type: ignore[no-untyped-call]
+    return turned if min(turned.strides) > 0 else turned.copy(order="K")
 
 
 def ras_geometry(

@@ -51,25 +51,32 @@ def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = N
         hu, affine, flags = _load_series(files)
     _, spacing_mm = ras_geometry((hu.shape[0], hu.shape[1], hu.shape[2]), affine)
     seen = _fill_outside(hu)
-    return CtVolume(np.ascontiguousarray(to_ras(hu, affine)), spacing_mm, (*flags, *seen))
+    return CtVolume(to_ras(hu, affine), spacing_mm, (*flags, *seen))
 
 
 def _load_series(files: Sequence[Path]) -> tuple[Float32[np.ndarray, "column row slice"], np.ndarray, tuple[Flag, ...]]:
     headers: list[Header] = []
-    slices: list[Float32[np.ndarray, "row column"]] = []
-    for path in files:
+    volume = np.empty((0, 0, 0), np.float32)
+    for number, path in enumerate(files):
         opened = open_dicom(path)
         header = header_of(path, opened)
-        if kind_of(header) != "ct" or (headers and group_of(header) != group_of(headers[0])):
+        shape = (len(files), header.pixels.rows, header.pixels.columns)
+        if number == 0:
+            volume = _room(shape)
+        if kind_of(header) != "ct" or volume.shape != shape or group_of(header) != group_of((headers or [header])[0]):
             raise EvidenceError("ct.mixed_slices", "The files are not one CT series", "", "Give one series at a time")
-        layout = header.pixels
-        if layout.rows * layout.columns * len(files) > VOXEL_LIMIT:
-            raise EvidenceError("ct.too_large", "The series has more than 400 million voxels", "Rows, Columns")
         headers.append(header)
-        slices.append(_hounsfield(header, opened.stream))
+        volume[number] = _hounsfield(header, opened.stream)
     placed = stack(headers)
-    volume = np.stack([slices[i] for i in placed.order])
+    if placed.order != tuple(range(len(files))):
+        volume = volume[list(placed.order)]
     return volume.transpose(2, 1, 0), placed.affine, placed.flags
+
+
+def _room(shape: tuple[int, int, int]) -> Float32[np.ndarray, "slice row column"]:
+    if np.prod(shape, dtype=float) > VOXEL_LIMIT:
+        raise EvidenceError("ct.too_large", "The series has more than 400 million voxels", "Rows, Columns")
+    return np.empty(shape, np.float32)
 
 
 def _hounsfield(header: Header, stream: bytes) -> Float32[np.ndarray, "row column"]:

@@ -44,10 +44,8 @@ def find_dicom(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) 
         try:
             if kind_of(header) == "xray":
                 yield _found(root, root_name, [header], zone, "xray")
-            elif not header.series_uid:
-                raise EvidenceError("dicom.no_series", "The slice does not say its series", "SeriesInstanceUID")
             else:
-                series.setdefault(group_of(header), []).append(header)
+                series.setdefault(_series_key(header), []).append(header)
         except EvidenceError as fault:
             refused.setdefault((*group_of(header), fault.code), (fault, []))[1].append(header)
     for slices in series.values():
@@ -57,6 +55,12 @@ def find_dicom(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) 
         paths = [header.path for header in headers]
         finding = rejected(why, modality, root_name, root, paths, _acquired_at(headers, zone))
         yield Found(headers[0].patient_id, finding)
+
+
+def _series_key(header: Header) -> tuple[str, str, str]:
+    """Slices without a series UID are one series per folder; their geometry must still fit together."""
+    patient_id, study_uid, series_uid = group_of(header)
+    return patient_id, study_uid, series_uid or f"folder {header.path.parent}"
 
 
 def _found(root: Path, root_name: str, headers: list[Header], zone: tzinfo, modality: str) -> Found:
@@ -125,7 +129,7 @@ def _xray(headers: list[Header]) -> tuple[list[Path], dict[str, object], tuple[F
     spacing = header.pixel_spacing_mm
     meta: dict[str, object] = {
         "shape": [layout.rows, layout.columns],
-        "spacing_mm": None if spacing is None else list(spacing),
+        "spacing_mm": None if spacing is None or min(spacing) <= 0 else list(spacing),
         "view_position": header.view_position,
         "laterality": header.laterality,
         "photometric": layout.photometric,
@@ -141,6 +145,10 @@ def _flags(header: Header) -> tuple[Flag, ...]:
     flags = []
     if not header.modality:
         flags.append(Flag(code="dicom.modality_missing", why="Modality is empty; the SOP class says CT"))
+    if header.modality == "CT" and not header.series_uid:
+        flags.append(
+            Flag(code="ct.series_by_folder", why="Slices name no series; those of one folder were taken as one")
+        )
     if header.burned_in:
         flags.append(
             Flag(code="dicom.burned_in", why="The picture has text burned into it, which may name the patient")

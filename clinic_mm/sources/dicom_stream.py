@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from pydicom.config import IGNORE, settings
 from pydicom.dataset import Dataset
@@ -68,14 +68,12 @@ def open_dicom(path: Path, *, whole: bool = True) -> Opened:
         if size > FILE_LIMIT_BYTES:
             raise _too_large("The file is larger than 2 GiB")
         with path.open("rb") as file:
-            raw = file.read() if whole else file.read(FIRST_LOOK_BYTES)
-            rest = partial(file.read, INFLATED_LIMIT_BYTES)
-            opened = _parse(raw, size, rest)
-            if _cut(opened, raw, size):
-                raw += file.read(HEADER_LIMIT_BYTES - len(raw))
-                opened = _parse(raw, size, rest)
-                if _cut(opened, raw, size):
-                    raise _too_large("The header is larger than 16 MiB")
+            raw = file.read(FILE_LIMIT_BYTES) if whole else file.read(FIRST_LOOK_BYTES)
+            opened = _parse_or_none(raw, size, file)
+            if opened is None:
+                opened = _parse_or_none(raw + file.read(HEADER_LIMIT_BYTES - len(raw)), size, file)
+            if opened is None:
+                raise _too_large("The header is larger than 16 MiB")
     except OSError:
         raise EvidenceError("file.unreadable", "The file cannot be opened", "", "Check its permissions") from None
     return opened
@@ -116,9 +114,19 @@ def _too_large(what: str) -> EvidenceError:
     return EvidenceError("dicom.too_large", what, "", "Leave this file out, or export it again without private data")
 
 
-def _cut(opened: Opened, raw: bytes, size: int) -> bool:
-    """Whether parsing ran to the end of what was read without meeting pixels, while the file goes on."""
-    return opened.stream is raw and len(raw) < size and opened.tell + 12 > len(raw)
+def _parse_or_none(raw: bytes, size: int, file: IO[bytes]) -> Opened | None:
+    """Parse what was read of the file; None where it ends before the pixels, so that more should be read."""
+    partly = len(raw) < size
+    try:
+        file.seek(len(raw))
+        opened = _parse(raw, size, partial(file.read, INFLATED_LIMIT_BYTES))
+    except EvidenceError as fault:
+        if partly and fault.code == "dicom.unreadable":
+            return None
+        raise
+    finally:
+        file.seek(len(raw))
+    return None if partly and opened.stream is raw and opened.tell + 12 > len(raw) else opened
 
 
 def _parse(raw: bytes, size: int, read_more: Callable[[], bytes]) -> Opened:

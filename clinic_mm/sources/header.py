@@ -10,10 +10,15 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag, Tag
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.dicom_stream import Opened, guarded, open_dicom, pixel_element
@@ -21,6 +26,7 @@ from clinic_mm.sources.layout import Layout, check_layout
 
 LONGEST_ID: Final = 256
 """Characters; the standard allows 64 in a Patient ID, some archives prefix it."""
+ASCII_VRS: Final = frozenset({"AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"})
 PLAIN_CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")
 """Form of the code strings that may go on into `meta`; anything else may hold free text and is dropped."""
 MOMENTS: Final = ("Acquisition", "Content", "Series", "Study")
@@ -179,16 +185,21 @@ class _Elements:
         self.dataset = dataset
 
     def raw(self, keyword: str) -> Any:  # noqa: ANN401  - an element holds any type
+        """The value; plain ASCII types as text with backslashes, without pydicom's slow and strict conversion."""
         try:
-            return self.dataset.get(keyword)
+            tag = _tag(keyword)
+            item: Any = self.dataset.get_item(tag) if tag in self.dataset else None
+            if isinstance(item, RawDataElement) and (item.VR or _vr(tag)) in ASCII_VRS:
+                return (item.value or b"").decode("latin-1").strip(" \0")
+            return None if item is None else self.dataset[tag].value
         except Exception:  # noqa: BLE001 - the border: a malformed element can raise anything
             raise _bad(keyword) from None
 
     def text(self, keyword: str) -> str:
         value = self.raw(keyword)
-        many = isinstance(value, list) or (hasattr(value, "__iter__") and not isinstance(value, (str, bytes)))
-        text = "\\".join(str(part) for part in value) if many and value is not None else str(value or "")
-        return text.strip(" \0")
+        if isinstance(value, MultiValue):
+            value = "\\".join(str(part) for part in value)
+        return str("" if value is None else value).strip(" \0")
 
     def code(self, keyword: str) -> str:
         text = self.text(keyword).upper()
@@ -196,10 +207,11 @@ class _Elements:
 
     def numbers(self, keyword: str, count: int) -> tuple[float, ...] | None:
         value = self.raw(keyword)
-        if value is None or value == "" or (hasattr(value, "__len__") and len(value) == 0):
+        parts = value.split("\\") if isinstance(value, str) else value if isinstance(value, MultiValue) else [value]
+        if value is None or value == "" or len(parts) == 0:
             return None
         try:
-            numbers = tuple(float(part) for part in (value if count > 1 else [value]))
+            numbers = tuple(float(part) for part in parts)
         except (TypeError, ValueError):
             raise _bad(keyword) from None
         if len(numbers) != count or not all(math.isfinite(number) for number in numbers):
@@ -215,6 +227,16 @@ class _Elements:
         if number is not None and number != int(number):
             raise _bad(keyword)
         return None if number is None else int(number)
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    return Tag(keyword)
+
+
+@cache
+def _vr(tag: BaseTag) -> str:
+    return str(dictionary_VR(tag))
 
 
 def _bad(keyword: str) -> EvidenceError:

@@ -103,7 +103,7 @@ class _Worker:
 
     def _running(self) -> subprocess.Popen[bytes]:
         # After a fork the pipes belong to the parent too: each process starts its own worker.
-        if self.process is None or self.owner != os.getpid():
+        if self.process is None or self.owner != os.getpid() or self.process.poll() is not None:
             command = [sys.executable, "-m", "clinic_mm.sources.pixel_worker", str(self.seconds)]
             path = os.pathsep.join(part for part in sys.path if part)
             threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")

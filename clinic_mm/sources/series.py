@@ -70,7 +70,11 @@ def stack(headers: Sequence[Header]) -> Stack:
             "Send the whole series",
         )
     for header in headers:
-        _check_values(header)
+        try:
+            _check_values(header)
+        except EvidenceError as fault:
+            what = f"A slice of the series cannot be used: {fault.what}"
+            raise EvidenceError(fault.code, what, fault.where, fault.mend) from None
     rows, columns, (row_mm, column_mm) = _plane(headers)
     normal = np.cross(rows, columns)
     positions = np.array([header.position for header in headers], float)
