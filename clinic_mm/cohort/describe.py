@@ -189,7 +189,10 @@ def _balance(rows: pd.DataFrame, target: str | None) -> dict[str, int]:
     if target is None or target not in rows.columns:
         return {}
     missing = int(rows[target].isna().sum())
-    counted = {str(value): int(n) for value, n in rows[target].value_counts().sort_index().items()}
+    counted = {
+        f"{value:g}" if isinstance(value, float) else str(value): int(n)
+        for value, n in rows[target].value_counts().sort_index().items()
+    }
     return counted | ({"": missing} if missing else {})
 
 

@@ -25,8 +25,8 @@ from clinic_mm.types import Rejected
 
 FINDERS: Final[Mapping[FileKind, str]] = {
     FileKind.DICOM: "clinic_mm.sources.dicom:find_dicom",
-    FileKind.NIFTI: "clinic_mm.sources.ct:find_nifti",
-    FileKind.PICTURE: "clinic_mm.sources.xray:find_pictures",
+    FileKind.NIFTI: "clinic_mm.sources.nifti:find_nifti",
+    FileKind.PICTURE: "clinic_mm.sources.pictures:find_pictures",
     FileKind.EEG: "clinic_mm.sources.eeg:find_eeg",
     FileKind.TEXT: "clinic_mm.sources.notes:find_texts",
 }

@@ -172,7 +172,13 @@ def _with_owner(owned: Owned) -> Owned:
 
 def _rejected_frame(found: Iterable[Owned]) -> pd.DataFrame:
     lines = [
-        (o.path, f.modality, getattr(f, "code", "failed"), f.why, getattr(f, "mend", ""))
+        (
+            f"{root}/{o.path}" if (root := getattr(f, "root", "")) else o.path,
+            f.modality,
+            getattr(f, "code", "failed"),
+            f.why,
+            getattr(f, "mend", ""),
+        )
         for o in found
         if isinstance(f := o.finding, Rejected | Failed)
     ]

@@ -18,6 +18,7 @@ from clinic_mm.times import parse_iso, to_utc
 from clinic_mm.types import Rejected
 
 WHERE: Final = "labels"
+SECONDS: Final = {"d": 86_400.0, "h": 3_600.0, "min": 60.0, "s": 1.0}
 
 
 class Labels(NamedTuple):
@@ -51,7 +52,8 @@ def read_labels(spec: LabelsSpec, base: Path, zone: ZoneInfo) -> Labels:
     for name in spec.times:
         rows[name] = utc_times(table[name], zone)
     if spec.origin is not None:
-        offset = pd.to_timedelta(pd.to_numeric(table[spec.offset], errors="coerce"), unit=spec.offset_unit)
+        seconds = pd.to_numeric(table[spec.offset], errors="coerce") * SECONDS[spec.offset_unit]
+        offset = pd.to_timedelta(seconds, unit="s")
         rows[DECISION] = utc_times(pd.Timestamp(to_utc(spec.origin)) + offset, zone)
     elif spec.decision_time in table.columns:
         rows[DECISION] = utc_times(table[spec.decision_time], zone)

@@ -1,0 +1,166 @@
+"""One case given as paths: what `clinic-mm predict` is asked about, without a cohort.
+
+In:  files and folders per modality, as a person typed them.
+Out: a `CaseRecord` and the folder of each root. The same readers as ingest, and every refusal kept with its reason.
+
+No pseudonym key is needed: the case is named by the content of its evidence. Undated evidence is accepted and
+flagged, since the person who typed the path says that it belongs to this case. Evidence after the decision time is
+refused all the same.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TypeAlias
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from clinic_mm.cohort.cases import ACCEPTED, NO_DECISION, WHY
+from clinic_mm.cohort.gather import by_kind, files_of, gather
+from clinic_mm.cohort.join import AFTER
+from clinic_mm.cohort.link import KEY_DIGITS
+from clinic_mm.cohort.spec import SourceSpec
+from clinic_mm.errors import EvidenceError, InputError
+from clinic_mm.modalities import modality
+from clinic_mm.sources.place import content_hash, relative
+from clinic_mm.sources.walk import FileKind
+from clinic_mm.times import to_utc
+from clinic_mm.types import Absent, CaseRecord, Evidence, Failed, Flag, Rejected
+
+MIXED: Final = Flag(code="patient.mixed", why="The files name different patients: composite, not one patient")
+ROWS: Final = frozenset({"record", "note"})
+"""Kinds whose evidence may lie in rows of a FHIR file, beside files of their own."""
+
+Verdict: TypeAlias = Evidence | Rejected | Failed
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the paths of one case held."""
+
+    roots: dict[str, Path] = field(default_factory=dict)
+    patients: set[str] = field(default_factory=set)
+
+
+def case_from_paths(
+    paths: Mapping[str, Sequence[Path]],
+    *,
+    zone: ZoneInfo,
+    decision_time: datetime | None = None,
+    kinds: Mapping[str, str] | None = None,
+) -> tuple[CaseRecord, dict[str, Path]]:
+    """Form one case from paths.
+
+    Args:
+        paths: For each modality, files or folders: a DICOM folder, a recording, a FHIR bundle, a text.
+        zone: Of the site, for times without one.
+        decision_time: When the answer is due; None refuses nothing by time, and flags that.
+        kinds: Row of the modality table for each modality that is not named after its row.
+
+    Returns:
+        The case, oldest evidence first in each modality, and the roots that its paths are relative to.
+
+    Raises:
+        InputError: If a path is not there.
+        TaskError: For an unknown kind of modality.
+    """
+    due = to_utc(decision_time, zone) if decision_time else None
+    seen = _Seen()
+    judged: dict[str, list[Verdict]] = {}
+    for name, given in paths.items():
+        kind = modality((kinds or {}).get(name, name)).name
+        found = [
+            one for index, path in enumerate(given) for one in _look(path, f"{name}-{index}", kind, zone, due, seen)
+        ]
+        judged[name] = sorted((_judged(one, name, due) for one in found), key=_age)
+    mixed = (MIXED,) if len(seen.patients) > 1 else ()
+    evidence = {
+        name: tuple(_flagged(one, mixed) for one in some) or (Absent(modality=name),) for name, some in judged.items()
+    }
+    key = _named(judged, due)
+    return CaseRecord(case_key=key, patient_key=key, decision_time=due, evidence=evidence), seen.roots
+
+
+def _look(path: Path, root_name: str, kind: str, zone: ZoneInfo, due: datetime | None, seen: _Seen) -> list[Verdict]:
+    """What one path holds of the asked kind; other evidence is refused by name, so that nothing is just gone."""
+    if not path.exists():
+        raise InputError("There is no such file or folder", str(path), "Correct the path")
+    source = SourceSpec(name=root_name, path=str(path.absolute()), timeless=True)
+    seen.roots[root_name], gathered = gather(source, Path.cwd(), zone, frozenset())
+    seen.patients.update(owned.patient_id for owned in gathered.found if owned.patient_id)
+    beside = ROWS - {kind} | ({"file"} if path.is_dir() else set())  # a licence text in a CT folder is no refused CT
+    found = [owned.finding for owned in gathered.found if owned.finding.modality not in beside]
+    verdicts = [_other_kind(one, kind) if isinstance(one, Evidence) and one.modality != kind else one for one in found]
+    if kind in ROWS and (frames := [f for f in getattr(gathered, kind) if len(f)]):
+        verdicts.append(_rows(pd.concat(frames), source, kind, due, seen))
+    return verdicts
+
+
+def _other_kind(one: Evidence, kind: str) -> Rejected:
+    why = f"This is {one.modality} evidence, not {kind}"
+    mend = f"Give it as {one.modality}"
+    return Rejected(modality=kind, code="case.other_kind", why=why, mend=mend, root=one.root, paths=one.paths)
+
+
+def _rows(rows: pd.DataFrame, source: SourceSpec, kind: str, due: datetime | None, seen: _Seen) -> Evidence | Rejected:
+    """FHIR files are evidence as they lie there, if they hold one patient and something was known by then."""
+    root, files = files_of(source, Path.cwd(), frozenset())
+    fhir = by_kind(source, files)[FileKind.FHIR]
+    patients = set(rows["patient_id"])
+    seen.patients.update(patients)
+    try:
+        last = _last_known(rows, kind, due)
+        if len(patients) > 1:
+            what, mend = "The files hold several patients", "Give the files of one, or ingest them as a cohort"
+            raise EvidenceError(f"{kind}.several_patients", what, "", mend)
+        paths, content = relative(root, fhir), content_hash(fhir)
+    except EvidenceError as error:
+        return Rejected(modality=kind, code=error.code, why=error.what, mend=error.mend, root=source.name)
+    return Evidence(modality=kind, root=source.name, paths=paths, acquired_at=last, until=due, content_hash=content)
+
+
+def _last_known(rows: pd.DataFrame, kind: str, due: datetime | None) -> datetime | None:
+    counted = rows[rows["category"] != "demographic"] if kind == "record" else rows
+    known = counted if due is None else counted[counted["time"].isna() | (counted["time"] <= pd.Timestamp(due))]
+    if counted.empty:
+        raise EvidenceError("record.no_facts", "The files say who the patient is, and nothing clinical")
+    if known.empty:
+        raise EvidenceError(AFTER, WHY[AFTER][0], "", WHY[AFTER][1])
+    last = known["time"].max()
+    return None if pd.isna(last) else last.to_pydatetime()
+
+
+def _judged(one: Verdict, name: str, due: datetime | None) -> Verdict:
+    """A finding under the asked name, as it stands at the decision time."""
+    named = one.model_copy(update={"modality": name})
+    if not isinstance(named, Evidence):
+        return named
+    if due is not None and named.acquired_at is not None and named.acquired_at > due:
+        why, mend = WHY[AFTER]
+        at = named.acquired_at
+        return Rejected(
+            modality=name, code=AFTER, why=why, mend=mend, root=named.root, paths=named.paths, acquired_at=at
+        )
+    return _flagged(named, (*(() if named.acquired_at else (ACCEPTED,)), *(() if due else (NO_DECISION,))))
+
+
+def _flagged(one: Verdict, flags: tuple[Flag, ...]) -> Verdict:
+    return one.model_copy(update={"flags": (*one.flags, *flags)}) if flags and isinstance(one, Evidence) else one
+
+
+def _age(one: Verdict) -> datetime:
+    """Oldest first; undated evidence before all, as in cohorts undated rows are."""
+    at = None if isinstance(one, Failed) else one.acquired_at
+    return at or datetime.min.replace(tzinfo=UTC)
+
+
+def _named(judged: Mapping[str, Sequence[Verdict]], due: datetime | None) -> str:
+    """The case's name: from the content of its usable evidence and the decision time, so that it repeats."""
+    hashes = [
+        f"{name} {one.content_hash}" for name, some in judged.items() for one in some if isinstance(one, Evidence)
+    ]
+    text = "\n".join([due.isoformat() if due else "", *sorted(hashes)])
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]

@@ -1,0 +1,90 @@
+"""One case from paths: the same readers, every refusal kept, and it says what nobody checked."""
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from clinic_mm.cohort.load import load_evidence
+from clinic_mm.cohort.one_case import case_from_paths
+from clinic_mm.errors import InputError
+from clinic_mm.signals import NoteText
+from clinic_mm.types import Rejected
+from tests.cohort.hospital import day, observation, patient, write_ct, write_eeg, write_fhir
+
+UTC = ZoneInfo("UTC")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("case")
+    write_ct(root / "ct/late", "A", day(5))
+    write_ct(root / "ct/early", "A", day(0))
+    write_eeg(root / "a.edf", "A", day(1))
+    write_fhir(root / "a.ndjson", [patient("A"), observation("A", day(-1), 9.0, 1), observation("A", day(9), 5.0, 2)])
+    write_fhir(root / "two.ndjson", [observation("A", day(0), 9.0, 1), observation("B", day(0), 9.0, 2)])
+    (root / "note.txt").write_text("Short of breath since Monday.", encoding="utf-8")
+    return root
+
+
+def test_a_case_of_four_kinds(files: Path) -> None:
+    asked = {
+        "ct": [files / "ct"],
+        "eeg": [files / "a.edf"],
+        "record": [files / "a.ndjson"],
+        "note": [files / "note.txt"],
+    }
+    case, roots = case_from_paths(asked, zone=UTC, decision_time=day(2))
+    assert case.pattern == ("ct", "eeg", "note", "record")
+    assert [f.status for f in case.evidence["ct"]] == ["present", "rejected"]
+    assert [f.code for f in case.usable("note")[0].flags] == ["time.undated"]
+    record = load_evidence(case.usable("record")[0], roots)
+    assert 5.0 not in record.rows["value"].tolist()
+    note = load_evidence(case.usable("note")[0], roots)
+    assert isinstance(note, NoteText)
+    again, _ = case_from_paths(asked, zone=UTC, decision_time=day(2))
+    assert again == case
+
+
+def test_without_a_decision_time_all_is_used_and_flagged_oldest_first(files: Path) -> None:
+    case, _ = case_from_paths({"ct": [files / "ct"]}, zone=UTC)
+    times = [e.acquired_at for e in case.usable("ct")]
+    assert times == [day(0), day(5)]
+    assert all("time.no_decision" in [flag.code for flag in e.flags] for e in case.usable("ct"))
+
+
+def test_files_of_two_people_are_called_composite(files: Path, tmp_path: Path) -> None:
+    write_eeg(tmp_path / "b.edf", "B", day(1))
+    case, _ = case_from_paths({"ct": [files / "ct"], "eeg": [tmp_path / "b.edf"]}, zone=UTC)
+    assert all("patient.mixed" in [flag.code for flag in e.flags] for m in case.pattern for e in case.usable(m))
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "code"),
+    [
+        ("xray", "ct/early", "case.other_kind"),
+        ("record", "two.ndjson", "record.several_patients"),
+        ("note", "note.xyz", "file.unknown"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(files: Path, name: str, file: str, code: str) -> None:
+    (files / "note.xyz").write_bytes(b"\x01\x02\x03")
+    case, _ = case_from_paths({name: [files / file]}, zone=UTC)
+    assert case.pattern == ()
+    assert code in [f.code for f in case.evidence[name] if isinstance(f, Rejected)]
+
+
+def test_a_modality_of_a_task_may_have_its_own_name(files: Path) -> None:
+    case, _ = case_from_paths({"labs": [files / "a.ndjson"]}, zone=UTC, kinds={"labs": "record"})
+    assert case.pattern == ("labs",)
+    assert case.usable("labs")[0].modality == "labs"
+
+
+def test_a_path_that_is_not_there_is_named(files: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        case_from_paths({"ct": [files / "nowhere"]}, zone=UTC)
+
+
+def test_nothing_given_is_a_case_without_evidence(files: Path) -> None:
+    case, _ = case_from_paths({"ct": []}, zone=UTC)
+    assert [f.status for f in case.evidence["ct"]] == ["absent"]
