@@ -20,7 +20,7 @@ import mne
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.channels import ChannelPlan, channel_table, plan_channels
 from clinic_mm.sources.edf_header import VOLTAGE_UNITS, check_ranges, read_edf_header
-from clinic_mm.sources.fif_tags import check_fif
+from clinic_mm.sources.eeg_trial import check_opens
 from clinic_mm.types import Flag
 
 FIF_MAGIC: Final = b"\x00\x00\x00\x64\x00\x00\x00\x1f\x00\x00\x00\x14"
@@ -28,6 +28,14 @@ NIHON_KOHDEN: Final = re.compile(rb"(?:EEG-\d{4}[A-Z]?|QI-403A|DAE-2100D) +V\d\d
 BRAINVISION: Final = b"Brain Vision Data Exchange Header File"
 BRAINVISION_FILE: Final = re.compile(r"^\s*(?:DataFile|MarkerFile)\s*=\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
 MAT_MAGIC: Final = (b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file", b"\x89HDF")
+READERS: Final[dict[str, Callable[..., Any]]] = {
+    "brainvision": mne.io.read_raw_brainvision,
+    "eeglab": mne.io.read_raw_eeglab,
+    "fif": mne.io.read_raw_fif,
+    "nihonkohden": mne.io.read_raw_nihon,
+}
+UNTRIED: Final = frozenset({"eeglab", "fif", "nihonkohden"})
+"""Binary formats whose readers crash or hang on damaged files: opened in the worker first."""
 MEND: Final = "Export the recording again, or as EDF+"
 
 
@@ -143,18 +151,12 @@ def _open_edf(path: Path) -> Opened:
 
 
 def _open_other(path: Path, kind: str) -> Opened:
-    readers: dict[str, Callable[..., Any]] = {
-        "brainvision": mne.io.read_raw_brainvision,
-        "eeglab": mne.io.read_raw_eeglab,
-        "fif": mne.io.read_raw_fif,
-        "nihonkohden": mne.io.read_raw_nihon,
-    }
     companions(path)
-    if kind == "fif":
-        check_fif(path)
+    if kind in UNTRIED:
+        check_opens(kind, path)
     seen: list[str] = []
     with guarded(seen):
-        raw = readers[kind](path, preload=False, verbose="ERROR")
+        raw = READERS[kind](path, preload=False, verbose="ERROR")
         types, moment = raw.get_channel_types(), raw.info["meas_date"]
         about = raw.info["subject_info"]
     folder = path.resolve().parent
