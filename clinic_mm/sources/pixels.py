@@ -87,7 +87,9 @@ class _Worker:
             try:
                 answer, values = _ask(process, json.dumps(asdict(layout)).encode(), encapsulated)
             except (OSError, EOFError):
-                raise self._died(process) from None
+                self.close()
+                what = f"The decoder crashed or took longer than {self.seconds:g} s"
+                raise EvidenceError("dicom.decoder_died", what, "PixelData", "Export it again, uncompressed") from None
         if "code" in answer:
             raise EvidenceError(answer["code"], answer["what"], "PixelData", "Export it again, uncompressed")
         stored = np.frombuffer(values, np.dtype(answer["dtype"]))
@@ -96,6 +98,7 @@ class _Worker:
         return stored
 
     def close(self) -> None:
+        """End the worker, if it is ours."""
         if self.process is not None and self.owner == os.getpid():
             self.process.kill()
             self.process.communicate()
@@ -103,7 +106,9 @@ class _Worker:
 
     def _running(self) -> subprocess.Popen[bytes]:
         # After a fork the pipes belong to the parent too: each process starts its own worker.
-        if self.process is None or self.owner != os.getpid() or self.process.poll() is not None:
+        if self.process is not None and self.owner == os.getpid() and self.process.poll() is not None:
+            self.close()
+        if self.process is None or self.owner != os.getpid():
             command = [sys.executable, "-m", "clinic_mm.sources.pixel_worker", str(self.seconds)]
             path = os.pathsep.join(part for part in sys.path if part)
             threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -117,17 +122,6 @@ class _Worker:
             )
             self.owner = os.getpid()
         return self.process
-
-    def _died(self, process: subprocess.Popen[bytes]) -> EvidenceError:
-        process.kill()
-        process.communicate()
-        self.process = None
-        return EvidenceError(
-            "dicom.decoder_died",
-            f"The decoder crashed or took longer than {self.seconds:.0f} s",
-            "PixelData",
-            "Export it again, uncompressed",
-        )
 
 
 def _ask(process: subprocess.Popen[bytes], head: bytes, body: bytes) -> tuple[dict[str, Any], bytes]:
