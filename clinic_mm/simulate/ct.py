@@ -19,7 +19,7 @@ from pydicom.uid import CTImageStorage
 from scipy.ndimage import gaussian_filter
 
 from clinic_mm.simulate.case import Case
-from clinic_mm.simulate.dicom_header import header, save, set_pixels, uid_of
+from clinic_mm.simulate.dicom_header import Sibling, header, set_pixels, uid_of
 
 SHAPE: Final = (48, 64, 64)
 SPACING_MM: Final = (6.0, 5.5, 5.5)
@@ -31,6 +31,8 @@ CONTRAST_PER_V_HU: Final = 110.0
 NOISE_HU: Final = 25.0
 TEXTURE_HU: Final = 12.0
 SLOPE, INTERCEPT = 1, -1024
+CHANGING: Final = ("InstanceNumber", "ImagePositionPatient", "SliceLocation")
+"""What differs between the slices of a series, beside UID and pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +151,14 @@ def write(case: Case, folder: Path, at: datetime, v: float, rng: np.random.Gener
     ds.WindowCenter, ds.WindowWidth = -500, 1500
     z, y, x = (axis.ravel() for axis in grid())
     stored = np.rint((hu - INTERCEPT) / SLOPE).astype(np.int16)
+    image_uid = uid_of(case, "CT", occasion, "image")
+    sibling: Sibling | None = None
     for k in range(SHAPE[0]):
-        ds.SOPInstanceUID = uid_of(case, "CT", occasion, str(k))
+        ds.SOPInstanceUID = f"{image_uid}.{100 + k}"
         ds.InstanceNumber = k + 1
         ds.ImagePositionPatient = [float(x[0]), float(y[0]), float(z[k])]
         ds.SliceLocation = float(z[k])
         set_pixels(ds, stored[k], bits=16)
-        save(ds, folder / f"IM{names[k]:04d}{suffix}")
+        sibling = sibling or Sibling(ds, CHANGING)
+        (folder / f"IM{names[k]:04d}{suffix}").write_bytes(sibling.encode(ds))
     return nodule

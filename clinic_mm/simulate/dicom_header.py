@@ -5,8 +5,9 @@ In:  a `Case`, a modality, its acquisition time. Out: a pydicom Dataset without 
 UIDs come from the seed, the case and the role, so that the same seed writes the same bytes. Nothing is compressed.
 """
 
+import struct
 from datetime import datetime
-from pathlib import Path
+from io import BytesIO
 from typing import Final
 from uuid import NAMESPACE_OID, uuid5
 
@@ -76,11 +77,49 @@ def set_pixels(ds: Dataset, stored: Int[Array, "row column"], *, bits: int) -> N
     ds["PixelData"].VR = "OW"
 
 
-def save(ds: Dataset, path: Path) -> None:
-    """Write one file with a preamble and file meta information (PS3.10)."""
+def encode(ds: Dataset) -> bytes:
+    """A whole file: preamble, file meta information (PS3.10), dataset."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = ds.SOPClassUID
     meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = IMPLEMENTATION_UID
-    FileDataset(path, ds, preamble=b"\0" * 128, file_meta=meta).save_as(path, enforce_file_format=True)
+    buffer = BytesIO()
+    FileDataset(buffer, ds, preamble=b"\0" * 128, file_meta=meta).save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+class Sibling:
+    """Encode the images of one series: the first by pydicom, the rest by exchanging the elements that differ.
+
+    Ten times as fast as encoding each, with the same bytes (a test compares). Holds for flat datasets of explicit
+    little endian that end with the pixels, and UIDs of one length.
+    """
+
+    def __init__(self, first: Dataset, changing: tuple[str, ...]) -> None:
+        self.changing = changing
+        self.template = encode(first)
+        self.uid = _padded_uid(first)
+        self.elements = [_element(first, keyword) for keyword in changing]
+        self.pixel_bytes = len(first.PixelData)
+        assert all(self.template.count(element) == 1 for element in self.elements)
+
+    def encode(self, ds: Dataset) -> bytes:
+        """The file of one image."""
+        data = self.template[: -self.pixel_bytes].replace(self.uid, _padded_uid(ds))
+        for old, keyword in zip(self.elements, self.changing, strict=True):
+            data = data.replace(old, _element(ds, keyword), 1)
+        return data + bytes(ds.PixelData)
+
+
+def _padded_uid(ds: Dataset) -> bytes:
+    uid = str(ds.SOPInstanceUID).encode()
+    return uid + b"\0" * (len(uid) % 2)
+
+
+def _element(ds: Dataset, keyword: str) -> bytes:
+    """One text element, explicit VR little endian (PS3.5 7.1.2)."""
+    element = ds[keyword]
+    value = "\\".join(map(str, element.value if element.VM > 1 else [element.value])).encode()
+    value += b" " * (len(value) % 2)
+    return struct.pack("<HH2sH", element.tag.group, element.tag.element, element.VR.encode(), len(value)) + value

@@ -65,9 +65,9 @@ def render(v: float, rng: np.random.Generator) -> tuple[Float[Array, "channel sa
     """
     n = SFREQ_HZ * DURATION_S
     t = np.arange(n) / SFREQ_HZ
-    uv = rng.uniform(10, 20) * (0.8 * pink(rng, len(CHANNELS), n) + 0.6 * pink(rng, 1, n))
+    uv = rng.uniform(10, 21) * (0.8 * pink(rng, len(CHANNELS), n) + 0.6 * pink(rng, 1, n))
     wax = 1 + 0.5 * np.sin(2 * np.pi * rng.uniform(0.1, 0.3) * t + rng.uniform(0, 6.28))
-    alpha = rng.uniform(5, 25) * wax * np.sin(2 * np.pi * rng.uniform(9, 11) * t + rng.uniform(0, 6.28))
+    alpha = rng.uniform(5, 40) * wax * np.sin(2 * np.pi * rng.uniform(9, 11) * t + rng.uniform(0, 6.28))
     uv += ALPHA_FIELD[:, None] * alpha
     for i, at in enumerate(rng.uniform(0.5, DURATION_S - 1, 2 * int(rng.integers(1, 4)))):
         eyes_uv = rng.uniform(150, 400) * (-1) ** i  # blinks up, eye movements down

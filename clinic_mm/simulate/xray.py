@@ -18,7 +18,7 @@ from pydicom.uid import ComputedRadiographyImageStorage
 from scipy.ndimage import gaussian_filter
 
 from clinic_mm.simulate.case import Case
-from clinic_mm.simulate.dicom_header import header, save, set_pixels, uid_of
+from clinic_mm.simulate.dicom_header import encode, header, set_pixels, uid_of
 
 SIDE: Final = 128
 SPACING_MM: Final = 3.0
@@ -67,7 +67,7 @@ def render(v: float, rng: np.random.Generator) -> tuple[Float[Array, "row column
         ribs = np.maximum(np.sin(2 * np.pi * (row + 0.15 * np.abs(column - cc)) / 13 + rng.uniform(0, 6.28)), 0)
         image += 70.0 * ribs * inside
     heart = (cr + 0.45 * height, cc + 0.12 * width)
-    _paint(image, TISSUE + 350.0, _cover(_ellipse(row, column, heart, (16.0, 0.26 * width)), 14.0))
+    _paint(image, TISSUE + 150.0, _cover(_ellipse(row, column, heart, (16.0, 0.26 * width)), 14.0))
 
     opacity = _place(rng, lungs, lung_axes, heart, width)
     spot = spot_cover(opacity)
@@ -146,5 +146,5 @@ def write(case: Case, path: Path, at: datetime, v: float, rng: np.random.Generat
     ds.RescaleSlope, ds.RescaleIntercept, ds.RescaleType = 1, 0, "US"
     ds.WindowCenter, ds.WindowWidth = WINDOW_CENTER, WINDOW_WIDTH
     set_pixels(ds, np.rint(image).astype(np.uint16), bits=12)
-    save(ds, path)
+    path.write_bytes(encode(ds))
     return opacity
