@@ -103,7 +103,7 @@ def describe(
     return Description(
         name=cohort.info.name,
         simulated=cohort.info.simulated,
-        patients=len(cohort.patients),
+        patients=cohort.info.counts["patients"],
         cases=len(frame.rows),
         left_out=frame.left_out,
         findings_without_patient=int((evidence["code"] == "patient.unknown").sum()),
@@ -142,7 +142,7 @@ def as_text(told: Description) -> str:
 
 def _status(joined: pd.DataFrame, cases: pd.Index, modalities: Sequence[str]) -> pd.DataFrame:
     """Per case and modality: the best status there is."""
-    rank = joined["status"].map({"present": 0, "rejected": 1, "failed": 2})
+    rank = joined["status"].cat.codes  # 0 present, 1 rejected, 2 failed
     best = rank.groupby([joined["case"], joined["modality"]]).min().unstack("modality")
     wide = best.reindex(index=cases, columns=list(modalities)).fillna(3).astype(int)
     return wide.replace({0: "present", 1: "rejected", 2: "failed", 3: "absent"})

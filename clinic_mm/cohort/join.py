@@ -16,6 +16,8 @@ from clinic_mm.cohort.spec import RESERVED_ROOT
 
 AFTER: Final = "time.after_decision"
 UNDATED: Final = "time.undated"
+STATUSES: Final = ("present", "rejected", "failed")
+NEEDED: Final = ("modality", "status", "code", "root", "acquired_at", "accept_undated")
 COLUMNS: Final = ("case", "modality", "position", "status", "code", "acquired_at", "undated")
 
 
@@ -34,14 +36,28 @@ def join(cases: pd.DataFrame, evidence: pd.DataFrame, rows: Mapping[str, pd.Data
         `case`, `modality`, `position`, `status`, `code`, `acquired_at`, `undated` (accepted without a date), sorted
         by case, modality and time.
     """
-    at = cases[["patient_key", "decision_time"]].rename_axis("case").reset_index()
-    found = evidence.rename_axis("position").reset_index()
+    patients = pd.Index(cases["patient_key"].unique())  # numbers join and count faster than names
+    at = pd.DataFrame(
+        {
+            "case": cases.index,
+            "patient": patients.get_indexer(cases["patient_key"]),
+            "decision_time": cases["decision_time"].array,
+        }
+    )
+    found = evidence[list(NEEDED)].assign(patient=patients.get_indexer(evidence["patient_key"]))
+    codes = sorted({"", AFTER, UNDATED, *map(str, found["code"].unique())})
+    found = found.assign(
+        modality=found["modality"].astype("category"),
+        status=pd.Categorical(found["status"], categories=list(STATUSES)),
+        code=pd.Categorical(found["code"], categories=codes),
+    )
+    found = found[found["patient"] >= 0].rename_axis("position").reset_index()
     in_rows = (found["root"] == RESERVED_ROOT) & (found["status"] == "present")
-    parts = [_files(at.merge(found[~in_rows], on="patient_key"), timed=timed)]
-    for modality, mine in found[in_rows].groupby("modality", sort=True):
-        times = rows.get(str(modality))
-        if times is not None:
-            parts.append(_rows(at, mine, times, timed=timed))
+    parts = [_files(at.merge(found[~in_rows], on="patient"), timed=timed)]
+    for modality, mine in found[in_rows].groupby("modality", sort=True, observed=True):
+        if (times := rows.get(str(modality))) is not None:
+            known = pd.DataFrame({"patient": patients.get_indexer(times["patient_key"]), "time": times["time"].array})
+            parts.append(_rows(at, mine, known, timed=timed))
     joined = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     order = ["case", "modality", "acquired_at", "position"]
     return joined.sort_values(order, ignore_index=True)[list(COLUMNS)]
@@ -60,15 +76,15 @@ def _rows(at: pd.DataFrame, mine: pd.DataFrame, times: pd.DataFrame, *, timed: b
 
     Undated rows that are still there were accepted at ingest.
     """
-    pairs = at.merge(mine.drop(columns="acquired_at"), on="patient_key")
+    pairs = at.merge(mine.drop(columns="acquired_at"), on="patient")
     dated = times.dropna(subset=["time"])
     if timed:
         pairs = _last_known(pairs, dated)
     else:
-        last = dated.groupby("patient_key")["time"].max().rename("acquired_at")
-        pairs = pairs.merge(last, left_on="patient_key", right_index=True, how="left")
-    later = pairs["patient_key"].isin(dated["patient_key"])
-    without_date = pairs["patient_key"].isin(times.loc[times["time"].isna(), "patient_key"])
+        last = dated.groupby("patient")["time"].max().rename("acquired_at")
+        pairs = pairs.merge(last, left_on="patient", right_index=True, how="left")
+    later = pairs["patient"].isin(dated["patient"])
+    without_date = pairs["patient"].isin(times.loc[times["time"].isna(), "patient"])
     pairs["undated"] = pairs["acquired_at"].isna()
     _refuse(pairs, pairs["undated"] & ~without_date, AFTER)
     return pairs[later | without_date]  # demographics alone are no record
@@ -76,8 +92,8 @@ def _rows(at: pd.DataFrame, mine: pd.DataFrame, times: pd.DataFrame, *, timed: b
 
 def _last_known(pairs: pd.DataFrame, dated: pd.DataFrame) -> pd.DataFrame:
     left = pairs.sort_values("decision_time", kind="stable")
-    right = dated[["patient_key", "time"]].sort_values("time", kind="stable")
-    matched = pd.merge_asof(left, right, left_on="decision_time", right_on="time", by="patient_key")
+    right = dated[["patient", "time"]].sort_values("time", kind="stable")
+    matched = pd.merge_asof(left, right, left_on="decision_time", right_on="time", by="patient")
     return matched.rename(columns={"time": "acquired_at"})
 
 

@@ -117,7 +117,8 @@ class Cohort:
 
     def frame(self, decision: DecisionTime | None = None) -> CaseFrame:
         """The rows that form cases at a decision time, see `case_frame`."""
-        return case_frame(self.labels, self.patients, decision, self.info.times)
+        patients = self.patients if self.labels is None else ()
+        return case_frame(self.labels, patients, decision, self.info.times)
 
     def cases(
         self,
