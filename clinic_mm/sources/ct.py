@@ -19,6 +19,7 @@ from clinic_mm.sources.axes import ras_geometry, to_ras
 from clinic_mm.sources.dicom_stream import open_dicom
 from clinic_mm.sources.header import Header, header_of
 from clinic_mm.sources.kinds import group_of, kind_of
+from clinic_mm.sources.nifti import find_nifti as find_nifti  # the finder of what this loads
 from clinic_mm.sources.nifti import is_nifti, load_nifti
 from clinic_mm.sources.pixels import decode
 from clinic_mm.sources.series import stack

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from threading import RLock
 from typing import IO, Final
 
 from pydicom.config import IGNORE, settings
@@ -33,6 +34,7 @@ from clinic_mm.errors import EvidenceError
 
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # it logs header values, which may be a name
 
+_LOCK: Final = RLock()
 FIRST_LOOK_BYTES: Final = 262_144
 HEADER_LIMIT_BYTES: Final = 16 * 2**20
 INFLATED_LIMIT_BYTES: Final = 128 * 2**20
@@ -93,6 +95,11 @@ def pixel_element(opened: Opened) -> tuple[int, int]:
 @contextmanager
 def guarded() -> Iterator[None]:
     """The border to pydicom: its warnings are silenced, its errors become ours, and neither can quote a value."""
+    with _LOCK:  # pydicom's mode and the warning filters belong to the whole process
+        yield from _silenced()
+
+
+def _silenced() -> Iterator[None]:
     before, settings.reading_validation_mode = settings.reading_validation_mode, IGNORE
     try:
         with warnings.catch_warnings():

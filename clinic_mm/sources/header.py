@@ -9,7 +9,7 @@ Nothing here decodes pixels or judges whether a series hangs together.
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -71,9 +71,9 @@ class Header:
         """Where the pixels lie.
 
         Raises:
-            EvidenceError: Why there are none that could be read.
+            EvidenceError: What is wrong with them, or with another element that an image needs.
         """
-        if self.layout is None:
+        if self.fault is not None or self.layout is None:
             raise self.fault or EvidenceError("dicom.no_pixels", "The file has no pixel data", "PixelData (7FE0,0010)")
         return self.layout
 
@@ -91,7 +91,8 @@ def header_of(path: Path, opened: Opened) -> Header:
     """The plain values of an opened file.
 
     Raises:
-        EvidenceError: `dicom.bad_value` for an element that cannot be read, `dicom.unreadable` where nothing fits.
+        EvidenceError: `dicom.unreadable` where nothing fits, `dicom.bad_value` for a senseless Patient ID. What else
+            cannot be read becomes the header's `fault`, so that a bad slice still counts as one of its series.
     """
     read = _Elements(opened.dataset)
     with guarded():
@@ -101,7 +102,7 @@ def header_of(path: Path, opened: Opened) -> Header:
         patient_id = read.text("PatientID")
         if len(patient_id) > LONGEST_ID:
             raise EvidenceError("dicom.bad_value", "The Patient ID is longer than any system writes", "PatientID")
-        return Header(
+        header = Header(
             path=path,
             patient_id=patient_id,
             study_uid=read.text("StudyInstanceUID"),
@@ -130,8 +131,8 @@ def header_of(path: Path, opened: Opened) -> Header:
             body_part=read.code("BodyPartExamined"),
             kernel=read.code("ConvolutionKernel"),
             layout=layout,
-            fault=fault,
         )
+    return replace(header, fault=fault or read.fault)
 
 
 def _padding(read: "_Elements") -> tuple[int, int] | None:
@@ -179,10 +180,11 @@ def _moments(read: "_Elements") -> Iterator[tuple[str, str]]:
 
 
 class _Elements:
-    """Reads elements as plain values; what cannot be read is named by its keyword."""
+    """Reads elements as plain values; the first that cannot be read is remembered as the fault, by its keyword."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
+        self.fault: EvidenceError | None = None
 
     def raw(self, keyword: str) -> Any:  # noqa: ANN401  - an element holds any type
         """The value; plain ASCII types as text with backslashes, without pydicom's slow and strict conversion."""
@@ -193,7 +195,8 @@ class _Elements:
                 return (item.value or b"").decode("latin-1").strip(" \0")
             return None if item is None else self.dataset[tag].value
         except Exception:  # noqa: BLE001 - the border: a malformed element can raise anything
-            raise _bad(keyword) from None
+            self._bad(keyword)
+            return None
 
     def text(self, keyword: str) -> str:
         value = self.raw(keyword)
@@ -213,9 +216,10 @@ class _Elements:
         try:
             numbers = tuple(float(part) for part in parts)
         except (TypeError, ValueError):
-            raise _bad(keyword) from None
+            numbers = ()
         if len(numbers) != count or not all(math.isfinite(number) for number in numbers):
-            raise _bad(keyword)
+            self._bad(keyword)
+            return None
         return numbers
 
     def number(self, keyword: str) -> float | None:
@@ -225,8 +229,12 @@ class _Elements:
     def integer(self, keyword: str) -> int | None:
         number = self.number(keyword)
         if number is not None and number != int(number):
-            raise _bad(keyword)
+            self._bad(keyword)
         return None if number is None else int(number)
+
+    def _bad(self, keyword: str) -> None:
+        what, mend = "An element of the header cannot be read", "Export it again"
+        self.fault = self.fault or EvidenceError("dicom.bad_value", what, keyword, mend)
 
 
 @cache
@@ -237,7 +245,3 @@ def _tag(keyword: str) -> BaseTag:
 @cache
 def _vr(tag: BaseTag) -> str:
     return str(dictionary_VR(tag))
-
-
-def _bad(keyword: str) -> EvidenceError:
-    return EvidenceError("dicom.bad_value", "An element of the header cannot be read", keyword, "Export it again")

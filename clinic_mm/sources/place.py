@@ -21,7 +21,7 @@ def relative(root: Path, files: Sequence[Path]) -> tuple[str, ...]:
         EvidenceError: `file.name` where a name is not text, so that no manifest could hold it.
     """
     paths = tuple(file.relative_to(root).as_posix() for file in files)
-    if any(not path.isprintable() or path != _printable(path) for path in paths):
+    if any(path != _printable(path) for path in paths):
         raise EvidenceError("file.name", "The name of the file is not readable text", "", "Rename the file")
     return paths
 

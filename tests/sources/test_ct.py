@@ -189,6 +189,15 @@ def test_one_broken_slice_rejects_its_series_and_no_other(tmp_path: Path) -> Non
     assert isinstance(second, Evidence)
 
 
+def test_a_slice_with_a_senseless_element_rejects_its_series(tmp_path: Path) -> None:
+    files = write_series(tmp_path, body())
+    files[-1].write_bytes(files[-1].read_bytes().replace(b"-10.0\\-20.0\\15.0", b"-10.0\\-20.0\\1x.0"))
+    (one,) = found(tmp_path)
+    assert isinstance(one.finding, Rejected)
+    assert (one.patient_id, one.finding.code, len(one.finding.paths)) == ("P1", "dicom.bad_value", 6)
+    assert "ImagePositionPatient" in one.finding.why
+
+
 def test_a_name_that_is_no_text_is_rejected_not_written(tmp_path: Path) -> None:
     write_series(tmp_path, body(3))
     (tmp_path / "001.dcm").rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.dcm"))
