@@ -142,7 +142,7 @@ def _check_size(
     n_records = _number(head[236:244], int, "number of records")
     if record_bytes == 0:
         raise _bad("eeg.no_duration", "The records hold no samples")
-    if n_records < -1:
+    if n_records < -1 or n_records == 0:
         raise _bad("eeg.no_duration", "The header gives no possible number of records")
     if n_records == -1:  # the standard's mark of a recording that was not closed
         whole, rest = divmod(size - header_bytes, record_bytes)

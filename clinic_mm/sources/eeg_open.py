@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -142,7 +143,8 @@ def _open_edf(path: Path) -> Opened:
     seen: list[str] = []
     with guarded(seen):
         # Other signals are left out, so that a faster ECG cannot force the EEG to its rate.
-        raw = read(_as_named(path, header.kind), exclude=unwanted, preload=False, verbose="ERROR")
+        source = _as_named(path, header.kind)
+        raw = read(source, exclude=unwanted, preload=isinstance(source, BytesIO), verbose="ERROR")
     if len(raw.ch_names) != len(plan.keep):
         raise EvidenceError("eeg.unreadable", "MNE finds other channels than the header names", "", MEND)
     start = header.start if header.start and header.start.date() not in channel_table().no_date else None
@@ -168,9 +170,9 @@ def _open_other(path: Path, kind: str) -> Opened:
     return Opened(raw, plan.keep, plan.names, _moment(moment, kind), _code(code), (*plan.flags, *_warned(seen)))
 
 
-def _as_named(path: Path, kind: str) -> Any:  # noqa: ANN401 - a path or an open file, as MNE takes either
-    # MNE goes by the suffix; hospital exports often have none.
-    return path if path.suffix.lower() == f".{kind.lower()}" else path.open("rb")
+def _as_named(path: Path, kind: str) -> Path | BytesIO:
+    # MNE goes by the suffix, and hospital exports often have none; bytes in memory need no closing.
+    return path if path.suffix.lower() == f".{kind.lower()}" else BytesIO(path.read_bytes())
 
 
 def _brainvision_files(path: Path) -> list[Path]:

@@ -58,7 +58,13 @@ def _running() -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "clinic_mm.sources.eeg_worker", str(SECONDS)]
         pipe = subprocess.PIPE
         worker = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
-            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
+            command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONIOENCODING": "utf-8:surrogateescape"},  # file names may be in any encoding
+            encoding="utf-8",
+            errors="surrogateescape",
         )
         _WORKERS.append(worker)
     return _WORKERS[0]

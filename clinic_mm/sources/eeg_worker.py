@@ -1,6 +1,7 @@
 """The process that opens a vendor's file first, so that a malformed one can end or hang it and nothing else.
 
-In:  on stdin, one request a line: format, tab, path. Out: on stdout, one line each: "yes" where MNE opens it, else "no".
+In:  on stdin, one request a line: format, tab, path.
+Out: on stdout, one line each: "yes" where MNE opens it, else "no".
 
 Measured on mutated files: scipy's MATLAB reader ends the interpreter, a FIF whose tags run in a circle never returns,
 and a Nihon Kohden header can ask for minutes of work.
