@@ -40,6 +40,8 @@ ROW_COLUMNS: Final = {
 EVIDENCE_COLUMNS: Final = ("patient_key", "modality", "status", "code", "root", "acquired_at", "finding")
 """`finding` is the whole finding as JSON; the columns before it are what joins and counts need."""
 REJECTED_COLUMNS: Final = ("path", "modality", "code", "why", "mend")
+ROW_GROUP: Final = 50_000
+"""Rows in one group: rows lie by patient, so one patient is read without the rest of the file."""
 IDENTIFYING: Final = (
     "Identifying: this folder holds source paths, clinical facts and notes. Keep it where the sources may be kept."
 )
@@ -185,7 +187,7 @@ def check_free(out: Path) -> None:
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """One Parquet file, written whole or not at all."""
     part = path.with_name(path.name + ".part")
-    frame.to_parquet(part, index=False, compression="zstd")
+    frame.to_parquet(part, index=False, compression="zstd", row_group_size=ROW_GROUP)
     part.replace(path)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from pydantic import AwareDatetime, Field, JsonValue, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from clinic_mm.errors import TaskError
 from clinic_mm.times import site_zone
@@ -40,7 +40,7 @@ class SourceSpec(Frozen):
     path: str = "."
     kind: Literal["auto", "dicom", "nifti", "picture", "eeg", "fhir", "table", "text"] = "auto"
     patient: Literal["header", "folder", "stem", "table"] = "header"
-    mapping: str | dict[str, JsonValue] | None = None
+    mapping: str | dict[str, object] | None = None
     timeless: bool = False
 
     @model_validator(mode="after")
