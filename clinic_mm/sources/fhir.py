@@ -294,7 +294,7 @@ def _plain(attachment: Resource, file: FhirFile) -> str:
         return ""
     named = dict(one.split("=", 1) for one in parameters if "=" in one).get("charset", "utf-8")
     try:
-        content = base64.b64decode(attachment["data"])
+        content = base64.b64decode("".join(attachment["data"].split()), validate=True)
         return content.decode(named if named in {"utf-8", "latin-1", "iso-8859-1", "us-ascii"} else "utf-8").strip()
     except (binascii.Error, UnicodeDecodeError):
         file.troubles["note.undecodable"] += 1
