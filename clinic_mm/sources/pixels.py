@@ -79,7 +79,7 @@ class _Worker:
         self.seconds = seconds
         self.lock = Lock()
         self.process: subprocess.Popen[bytes] | None = None
-        self.owner = 0
+        self.inherited: subprocess.Popen[bytes] | None = None
 
     def decode(self, encapsulated: bytes, layout: Layout) -> Stored:
         with self.lock:
@@ -90,6 +90,9 @@ class _Worker:
                 self.close()
                 what = f"The decoder crashed or took longer than {self.seconds:g} s"
                 raise EvidenceError("dicom.decoder_died", what, "PixelData", "Export it again, uncompressed") from None
+            except BaseException:
+                self.close()  # interrupted half-way, the next answer would belong to this picture
+                raise
         if "code" in answer:
             raise EvidenceError(answer["code"], answer["what"], "PixelData", "Export it again, uncompressed")
         stored = np.frombuffer(values, np.dtype(answer["dtype"]))
@@ -98,17 +101,20 @@ class _Worker:
         return stored
 
     def close(self) -> None:
-        """End the worker, if it is ours."""
-        if self.process is not None and self.owner == os.getpid():
+        """End the worker."""
+        if self.process is not None:
             self.process.kill()
             self.process.communicate()
         self.process = None
 
+    def forget(self) -> None:
+        """After a fork, in the child: the worker and the state of the lock are the parent's, so start anew."""
+        self.inherited, self.process, self.lock = self.process, None, Lock()
+
     def _running(self) -> subprocess.Popen[bytes]:
-        # After a fork the pipes belong to the parent too: each process starts its own worker.
-        if self.process is not None and self.owner == os.getpid() and self.process.poll() is not None:
+        if self.process is not None and self.process.poll() is not None:
             self.close()
-        if self.process is None or self.owner != os.getpid():
+        if self.process is None:
             command = [sys.executable, "-m", "clinic_mm.sources.pixel_worker", str(self.seconds)]
             path = os.pathsep.join(part for part in sys.path if part)
             threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -120,7 +126,6 @@ class _Worker:
                 env={**os.environ, **threads, "PYTHONPATH": path},
                 start_new_session=True,
             )
-            self.owner = os.getpid()
         return self.process
 
 
@@ -144,3 +149,4 @@ def _exactly(source: IO[bytes], size: int) -> bytes:
 
 _WORKER: Final = _Worker(SECONDS_PER_PICTURE)
 atexit.register(_WORKER.close)
+os.register_at_fork(after_in_child=_WORKER.forget)

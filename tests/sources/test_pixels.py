@@ -88,6 +88,22 @@ def test_a_killed_worker_is_started_again(data: Path) -> None:
     worker.close()
 
 
+def test_an_interrupted_request_cannot_answer_the_next(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (opened(data / "dicom_syntax" / name) for name in (J2K, "CT1_J2KI.dcm"))
+    worker = pixels._Worker(20.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(pixels, "_exactly", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            worker.decode(first[0][first[1].offset :], first[1])
+    stored = worker.decode(second[0][second[1].offset :], second[1])
+    np.testing.assert_array_equal(stored.reshape(512, 512), pixels.decode(*second)[0])
+    worker.close()
+
+
+def _interrupt(*_: object) -> bytes:
+    raise KeyboardInterrupt
+
+
 def test_mutated_frames_end_in_values_or_our_error(data: Path) -> None:
     rng = np.random.default_rng(11)
     started = time.monotonic()
