@@ -79,7 +79,7 @@ def find_eeg(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) ->
             leaders.append(path)
             try:
                 sides.update(companions(path)[1:])
-            except EvidenceError:
+            except (EvidenceError, OSError):
                 continue  # said once, when the recording itself is looked at
     for path in leaders:
         if path not in sides:

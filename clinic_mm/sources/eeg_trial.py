@@ -17,7 +17,8 @@ from clinic_mm.errors import EvidenceError
 SECONDS: Final = 20.0
 """Opening takes milliseconds; what takes this long is damaged."""
 _LOCK: Final = Lock()
-_WORKERS: Final[list[subprocess.Popen[str]]] = []
+_WORKERS: Final[dict[int, subprocess.Popen[str]]] = {}
+"""By the process that started it: a forked child must not talk into its parent's pipes."""
 
 
 def check_opens(kind: str, path: Path) -> None:
@@ -52,12 +53,13 @@ def _opens(request: str, size: int, mtime_ns: int, process: int) -> bool:
 
 
 def _running() -> subprocess.Popen[str]:
-    if _WORKERS and _WORKERS[0].poll() is not None:
+    mine = os.getpid()
+    if mine in _WORKERS and _WORKERS[mine].poll() is not None:
         close()
-    if not _WORKERS:
+    if mine not in _WORKERS:
         command = [sys.executable, "-m", "clinic_mm.sources.eeg_worker", str(SECONDS)]
         pipe = subprocess.PIPE
-        worker = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
+        _WORKERS[mine] = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
             command,
             stdin=pipe,
             stdout=pipe,
@@ -66,20 +68,20 @@ def _running() -> subprocess.Popen[str]:
             encoding="utf-8",
             errors="surrogateescape",
         )
-        _WORKERS.append(worker)
-    return _WORKERS[0]
+    return _WORKERS[mine]
 
 
 @atexit.register
 def close() -> None:
-    """End the worker, if there is one."""
-    while _WORKERS:
-        worker = _WORKERS.pop()
-        worker.kill()
-        worker.wait()
-        for pipe in (worker.stdin, worker.stdout):
-            if pipe is not None:
-                _close_quietly(pipe)
+    """End this process's worker, if there is one."""
+    worker = _WORKERS.pop(os.getpid(), None)
+    if worker is None:
+        return
+    worker.kill()
+    worker.wait()
+    for pipe in (worker.stdin, worker.stdout):
+        if pipe is not None:
+            _close_quietly(pipe)
 
 
 def _close_quietly(pipe: IO[str]) -> None:
