@@ -20,12 +20,13 @@ from clinic_mm.cohort.split import folds
 from clinic_mm.encoders.run import Spoken, run_encoder
 from clinic_mm.errors import TaskError
 from clinic_mm.fusion.bottleneck import Bottleneck
+from clinic_mm.fusion.pool import LogPool
 from clinic_mm.predict.experts import Expert, present_plain, spread
 from clinic_mm.predict.heads import Head
 from clinic_mm.predict.model import Model, concatenated
 from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.task import Task
-from clinic_mm.training.crossfit import CrossFitted, cross_fit, fit_encoder, fit_how
+from clinic_mm.training.crossfit import TREES_UP_TO, CrossFitted, cross_fit, fit_encoder, fit_how
 from clinic_mm.training.heads import fit_ridge, fit_trees
 from clinic_mm.training.residual import train_residual
 from clinic_mm.training.secondlevel import (
@@ -67,11 +68,11 @@ def fit_model(prepared: PreparedCases, recipe: Recipe, task: Task, say: Say = la
     table = make_table(opinions, prepared, prior, fold)
 
     say("pool, residual and calibration")
-    pools, logits = crossfit_pool(table)
-    pool, verdict = table.pool_without(None), None
+    pooled, verdict = crossfit_pool(table), None
+    pool, logits = table.pool_without(None, pooled.freedom), pooled.logits
     if _residual_possible(fitted, prepared):
         spoken = [{name: f.spoken[k] for name, f in fitted.items()} for k in range(task.folds)]
-        with_residual, verdict = crossfit_residual(table, prepared, spoken, pools, logits, task.seed)
+        with_residual, verdict = crossfit_residual(table, prepared, spoken, pooled, task.seed)
         logits = with_residual if verdict.kept else logits
     temperatures, probabilities = crossfit_temperatures(table, logits)
     thresholds = fit_thresholds(table, probabilities, task.level)
@@ -80,9 +81,10 @@ def fit_model(prepared: PreparedCases, recipe: Recipe, task: Task, say: Say = la
     concat, concat_oof = _concat(prepared, fold, task)
     kept = verdict is not None and verdict.kept
     experts, said = _refit(prepared, fitted, task, kept, say)
-    residual = _refit_residual(table, prepared, said, task) if kept else None
+    residual = _refit_residual(table, prepared, said, pool, task) if kept else None
     facts = {
         **_facts(prepared, task, fitted, verdict),
+        "pool_freedom": pooled.freedom,
         "verdict": fusion_verdict(prepared, opinions, prior, _by_case(table, probabilities), concat_oof),
         "seconds": round(time.monotonic() - started, 1),
     }
@@ -125,12 +127,14 @@ def _refit(
     return tuple(experts), said
 
 
-def _refit_residual(table: Table, prepared: PreparedCases, said: dict[str, Spoken], task: Task) -> Bottleneck:
+def _refit_residual(
+    table: Table, prepared: PreparedCases, said: dict[str, Spoken], pool: LogPool, task: Task
+) -> Bottleneck:
     """The deployed residual: all cases, tokens of the deployed networks, opinions still out of fold."""
     return train_residual(
         table.names,
         table.heard(prepared, said),
-        table.asked(table.pool_without(None)),
+        table.asked(pool),
         table.labels,
         np.flatnonzero(table.present.any(axis=1)),
         table.prior,
@@ -150,7 +154,7 @@ def _concat(prepared: PreparedCases, fold: Int[Array, " n"], task: Task) -> tupl
     x, y, patients = concatenated(prepared), prepared.labels, prepared.patients
     n_classes = len(task.classes)
     best: tuple[float, Array, Callable[..., Head]] | None = None
-    for fit in (fit_ridge, fit_trees):
+    for fit in (fit_ridge, fit_trees) if x.shape[1] <= TREES_UP_TO else (fit_ridge,):
         oof = np.zeros((len(y), n_classes))
         for k in range(task.folds):
             train = fold != k

@@ -4,7 +4,8 @@ In:  second-level rows: each training case under its own pattern (native) and ma
 Out: fusion.pool.LogPool, predict.calibrate.Temperatures.
 
 Native rows count fully. Masked rows fill a pattern up to 100 and no further: under MAR or MNAR a masked row is not a
-native row. From 20 patients on a pattern gets values of its own, shrunk toward those of its size.
+native row; and all masked rows of a case together never count more than the case itself, since they are one patient.
+From 20 patients on a pattern gets values of its own, shrunk toward those of its size.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 from torch import Tensor
 
-from clinic_mm.fusion.pool import LogPool, log_ratio, subsets
+from clinic_mm.fusion.pool import LogPool, log_ratio, subsets, unfitted
 from clinic_mm.predict.calibrate import Temperatures
 
 NATIVE_ENOUGH: Final = 100
@@ -64,6 +65,8 @@ def subset_rows(present: Bool[Array, "n M"]) -> SubsetRows:
         n_native, n_masked = (rows & native).sum(), (rows & ~native).sum()
         if n_masked:
             weight[rows & ~native] = np.clip((NATIVE_ENOUGH - n_native) / n_masked, 0.0, 1.0)
+    masked = np.bincount(case, weight * ~native, minlength=len(present))[case]
+    weight = np.where(native, weight, weight / np.maximum(masked, 1.0))
     return SubsetRows(case, stacked, native, weight)
 
 
@@ -74,8 +77,21 @@ def fit_pool(
     patients: Array,
     names: tuple[str, ...],
     prior: Float[Array, " C"],
+    freedom: float = 1.0,
 ) -> LogPool:
-    """Least penalised NLL over the rows; convex enough that one start does."""
+    """Least penalised NLL over the rows; convex enough that one start does.
+
+    Args:
+        opinions: Out-of-fold probabilities of the experts; absent ones are not looked at.
+        rows: Second-level rows.
+        labels: Classes of the cases.
+        patients: Patients of the cases.
+        names: Modalities, in the order of the columns.
+        prior: Class prior.
+        freedom: Factor on the standard deviations of the shrinking priors; 0 gives the unfitted pool.
+    """
+    if freedom == 0:
+        return unfitted(names, prior)
     n_modalities, n_classes = opinions.shape[1:]
     ratio = torch.from_numpy(np.where(rows.present[..., None], log_ratio(opinions, prior)[rows.case], 0.0))
     pattern, owned = _patterns(rows, patients)
@@ -97,7 +113,7 @@ def fit_pool(
 
     def penalty() -> Tensor:
         parts = ((trust, TRUST_SD), (sizes, SIZE_SD), (own, OWN_SD), (shift, SHIFT_SD))
-        return torch.stack([(part / sd).square().sum() / 2 for part, sd in parts]).sum()
+        return torch.stack([(part / (freedom * sd)).square().sum() / 2 for part, sd in parts]).sum()
 
     _minimise([trust, sizes, own, shift], logits, penalty, labels[rows.case], rows.weight)
     done = [part.detach().numpy() for part in (trust, sizes, own, shift)]

@@ -22,6 +22,7 @@ from clinic_mm.training.pool import SubsetRows, fit_pool, fit_temperatures, subs
 from clinic_mm.training.residual import PoolLogits, train_residual
 
 FEWEST_FOR_THRESHOLD: Final = 30
+FREEDOMS: Final = (0.0, 0.25, 0.5, 1.0)
 Folds = Int[Array, " n"]
 
 
@@ -46,10 +47,10 @@ class Table:
         """A pool's logits of any cases and subsets."""
         return lambda case, mask: pool.logits(self.opinions[case], mask)
 
-    def pool_without(self, k: int | None) -> LogPool:
+    def pool_without(self, k: int | None, freedom: float) -> LogPool:
         """The pool fitted on all cases but those of fold k."""
         kept = self.rows if k is None else self.rows.only(self.fold[self.rows.case] != k)
-        return fit_pool(self.opinions, kept, self.labels, self.patients, self.names, self.prior)
+        return fit_pool(self.opinions, kept, self.labels, self.patients, self.names, self.prior, freedom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +80,49 @@ def make_table(opinions: Array, prepared: PreparedCases, prior: Array, fold: Fol
     )
 
 
-def crossfit_pool(table: Table) -> tuple[list[LogPool], Float[Array, "r C"]]:
-    """A pool per fold, and the logits of every second-level row from the pool that did not see it."""
+@dataclass(frozen=True, slots=True)
+class CrossPool:
+    """Cross-fitted pools.
+
+    Attributes:
+        freedom: How far the pool may leave its starting weights; chosen by the NLL of rows not fitted on.
+        folds: The pool of each fold, fitted without it.
+        logits: Of every second-level row, from the pool that did not see it.
+    """
+
+    freedom: float
+    folds: tuple[LogPool, ...]
+    logits: Float[Array, "r C"]
+
+
+def crossfit_pool(table: Table) -> CrossPool:
+    """A pool per fold, for the freedom that serves unseen rows best."""
     rows = table.rows
-    pools = [table.pool_without(k) for k in range(table.fold.max() + 1)]
+    tried = [_crossfit_pool(table, freedom) for freedom in FREEDOMS]
+    losses = [(_nll(pool.logits, table.labels[rows.case]) * rows.weight).sum() for pool in tried]
+    return tried[int(np.argmin(losses))]
+
+
+def _crossfit_pool(table: Table, freedom: float) -> CrossPool:
+    rows = table.rows
+    pools = tuple(table.pool_without(k, freedom) for k in range(table.fold.max() + 1))
     logits = np.zeros((len(rows.case), len(table.prior)))
     for k, pool in enumerate(pools):
         held = table.fold[rows.case] == k
         logits[held] = pool.logits(table.opinions[rows.case[held]], rows.present[held])
-    return pools, logits
+    return CrossPool(freedom, pools, logits)
 
 
 def crossfit_residual(
     table: Table,
     prepared: PreparedCases,
     spoken: Sequence[Mapping[str, Spoken]],
-    pools: Sequence[LogPool],
-    pooled: Float[Array, "r C"],
+    pooled: CrossPool,
     seed: int,
 ) -> tuple[Float[Array, "r C"], ResidualVerdict]:
     """Logits with each fold's residual added, and whether that pays."""
-    rows, logits = table.rows, pooled.copy()
-    for k, pool in enumerate(pools):
+    rows, logits = table.rows, pooled.logits.copy()
+    for k, pool in enumerate(pooled.folds):
         heard = table.heard(prepared, spoken[k])
         fit = np.flatnonzero((table.fold != k) & table.present.any(axis=1))
         residual = train_residual(
@@ -114,7 +136,7 @@ def crossfit_residual(
         )
         held = table.fold[rows.case] == k
         logits[held] += corrections(residual, heard, rows.case[held], rows.present[held])
-    return logits, _verdict(table, pooled, logits)
+    return logits, _verdict(table, pooled.logits, logits)
 
 
 def _verdict(table: Table, without: Float[Array, "r C"], having: Float[Array, "r C"]) -> ResidualVerdict:

@@ -1,0 +1,88 @@
+"""From a cohort and a task to an artifact on disk: choose the cases, prepare them, fit, save.
+
+In:  an open cohort, a task. Out: the artifact folder, its hash. Test patients are left out before anything is learnt;
+the artifact remembers (as hashes) whom it was trained on, so that `evaluate` can leave them out in turn.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from clinic_mm.cohort.manifest import Cohort
+from clinic_mm.cohort.split import split_patients
+from clinic_mm.errors import TaskError
+from clinic_mm.predict.artifact import save_model
+from clinic_mm.predict.model import Model
+from clinic_mm.prep.base import plan_prep
+from clinic_mm.prep.batch import Progress, Recipe, fit_preps, prepare_cases
+from clinic_mm.prep.cache import PrepCache
+from clinic_mm.task import Task
+from clinic_mm.training.fit import fit_model
+from clinic_mm.types import CaseRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a run may use, and whom it tells how far it is."""
+
+    workers: int = 1
+    cache: PrepCache | None = None
+    progress: Progress | None = None
+    say: Callable[[str], None] = lambda _: None
+
+
+ALONE = Resources()
+
+
+def train(
+    cohort: Cohort, task: Task, out: Path, *, test_share: float = 0.0, use: Resources = ALONE
+) -> tuple[Model, str]:
+    """Train and save.
+
+    Args:
+        cohort: Where the cases are.
+        task: What is asked.
+        out: Artifact folder, new or an earlier artifact.
+        test_share: Share of the patients left out, by seed and stratified by label.
+        use: Workers, cache, progress.
+
+    Returns:
+        The model and its hash.
+
+    Raises:
+        TaskError: If the labels, classes or folds do not fit.
+    """
+    cases = training_cases(cohort, task, test_share)
+    planned = plan_recipe(task)
+    use.say(f"{len(cases)} training cases")
+    recipe = fit_preps(cases, cohort.roots, planned)
+    prepared = prepare_cases(cases, cohort.roots, recipe, workers=use.workers, cache=use.cache, progress=use.progress)
+    model = fit_model(prepared, recipe, task, use.say)
+    return model, save_model(model, out)
+
+
+def plan_recipe(task: Task) -> Recipe:
+    """How the cases of a task are prepared, before anything is learnt."""
+    preps = {name: plan_prep(task.kind_of(name), task.size, task.options(name)) for name in task.modalities}
+    return Recipe(preps, task.select)
+
+
+def task_cases(cohort: Cohort, task: Task) -> tuple[CaseRecord, ...]:
+    """All cases of a cohort as a task asks for them, labelled or not."""
+    kinds = tuple(dict.fromkeys(task.kind_of(name) for name in task.modalities))
+    return cohort.cases(task.target, task.decision_time, task.classes, kinds)
+
+
+def training_cases(cohort: Cohort, task: Task, test_share: float) -> tuple[CaseRecord, ...]:
+    """Labelled cases of the patients that are not left out for testing."""
+    cases = tuple(case for case in task_cases(cohort, task) if case.label is not None)
+    if not cases:
+        mend = "Name a labels column as target, see clinic-mm describe"
+        raise TaskError("The cohort has no labelled case", task.target, mend)
+    if test_share <= 0:
+        return cases
+    labels = [case.label for case in cases]
+    test = split_patients([c.patient_key for c in cases], test_share=test_share, seed=task.seed, labels=labels)
+    return tuple(np.array(cases, dtype=object)[~test])
