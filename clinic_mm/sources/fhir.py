@@ -1,15 +1,13 @@
-"""Turn FHIR R4 and R4B resources into rows: facts of a patient, and notes.
+"""Turn FHIR R4 and R4B resources into rows: facts of a patient.
 
 In:  resources as plain dictionaries.
-Out: tuples in the order of RECORD_COLUMNS and NOTE_COLUMNS.
+Out: tuples in the order of RECORD_COLUMNS.
 
 A fact's time is when it was known: the later of measurement and issue of a result, the recording of a condition.
 What is only known later (death, the end of a stay, how a condition resolved) is left out, and so are names and
 addresses.
 """
 
-import base64
-import binascii
 import math
 from collections.abc import Callable
 from datetime import datetime, tzinfo
@@ -17,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from clinic_mm.sources.fhir_files import MALFORMED, FhirFile, Resource, systems
-from clinic_mm.sources.rows import Fact, Note
+from clinic_mm.sources.rows import Fact
 from clinic_mm.times import parse_iso
 
 SEXES: Final = frozenset({"female", "male", "other", "unknown"})
@@ -32,7 +30,6 @@ NOT_FACTS: Final = {
 """Statuses under which nothing has happened yet, or never did (R4 value sets of each resource's `status`)."""
 MEDICATION: Final = "ref:"
 """Marks a code that is still a reference to a Medication resource."""
-MAX_NOTE_BYTES: Final = 4 << 20
 NAN: Final = math.nan
 
 
@@ -60,7 +57,7 @@ def facts_of(resource: Resource, reading: Reading) -> list[Fact]:
     if reader is None:
         return []
     try:
-        if _is_error(resource):
+        if entered_in_error(resource):
             reading.file.troubles["fhir.entered_in_error"] += 1
             return []
         if resource.get("status") in NOT_FACTS.get(kind, ()):
@@ -79,34 +76,6 @@ def medication_of(resource: Resource) -> tuple[str, str]:
         return "", ""
 
 
-def notes_of(resource: Resource, reading: Reading) -> list[Note]:
-    """The plain text in a DocumentReference, or in a DiagnosticReport's presented form."""
-    kind = resource["resourceType"]
-    if kind not in {"DocumentReference", "DiagnosticReport"}:
-        return []
-    try:
-        if _is_error(resource) or resource.get("docStatus") == "entered-in-error":
-            reading.file.troubles["fhir.entered_in_error"] += 1
-            return []
-        if kind == "DocumentReference":
-            attachments = [content["attachment"] for content in resource.get("content") or ()]
-            period = (resource.get("context") or {}).get("period") or {}
-            at = _first(reading, resource.get("date"), period.get("end"), period.get("start"))
-        else:
-            attachments, at = list(resource.get("presentedForm") or ()), _known(resource, reading)
-        texts = [text for one in attachments if (text := _plain(one, reading.file))]
-        patient = reading.file.patient(resource.get("subject"))
-        if texts and not patient:
-            reading.file.troubles["fhir.no_patient"] += 1
-        if not texts or not patient:
-            return []
-        code, display = code_of(resource.get("type") or resource.get("code"))
-        return [(patient, at, display or code, "\n\n".join(texts), _id(resource))]
-    except MALFORMED:
-        reading.file.troubles["fhir.bad_resource"] += 1
-        return []
-
-
 def code_of(concept: Any) -> tuple[str, str]:  # noqa: ANN401 - JSON as it comes
     """Code and display of a CodeableConcept: the first coding of a known system, else a local one, else its text."""
     if not concept:
@@ -123,7 +92,7 @@ def code_of(concept: Any) -> tuple[str, str]:  # noqa: ANN401 - JSON as it comes
 
 def _patient(resource: Resource, reading: Reading) -> list[Fact]:
     del reading
-    sex, born, who = resource.get("gender"), resource.get("birthDate"), _id(resource)
+    sex, born, who = resource.get("gender"), resource.get("birthDate"), resource_id(resource)
     fields = [Fields("sex", "Sex", text=sex)] if sex in SEXES else []
     if isinstance(born, str) and parse_iso(born):
         fields.append(Fields("birth_date", "Date of birth", text=born))
@@ -131,7 +100,7 @@ def _patient(resource: Resource, reading: Reading) -> list[Fact]:
 
 
 def _observation(resource: Resource, reading: Reading) -> list[Fact]:
-    at = _known(resource, reading)
+    at = known_at(resource, reading)
     rows = []
     for part in (resource, *(resource.get("component") or ())):
         found = _value(part)
@@ -147,7 +116,7 @@ def _condition(resource: Resource, reading: Reading) -> list[Fact]:
     if "refuted" in verified:
         return []
     onset = resource.get("onsetPeriod") or {}
-    at = _first(reading, resource.get("recordedDate"), resource.get("onsetDateTime"), onset.get("start"))
+    at = first_moment(reading, resource.get("recordedDate"), resource.get("onsetDateTime"), onset.get("start"))
     return _rows("condition", resource, reading, [Fields(*code_of(resource.get("code")))], at)
 
 
@@ -159,37 +128,39 @@ def _medication(resource: Resource, reading: Reading) -> list[Fact]:
             code, display = code_of(near.get("code"))
         else:
             code, display = MEDICATION + reading.file.target(pointed), str(pointed.get("display") or "")
-    return _rows("medication", resource, reading, [Fields(code, display)], _first(reading, resource.get("authoredOn")))
+    return _rows(
+        "medication", resource, reading, [Fields(code, display)], first_moment(reading, resource.get("authoredOn"))
+    )
 
 
 def _procedure(resource: Resource, reading: Reading) -> list[Fact]:
     period = resource.get("performedPeriod") or {}
-    at = _first(reading, resource.get("performedDateTime"), period.get("end"), period.get("start"))
+    at = first_moment(reading, resource.get("performedDateTime"), period.get("end"), period.get("start"))
     return _rows("procedure", resource, reading, [Fields(*code_of(resource.get("code")))], at)
 
 
 def _encounter(resource: Resource, reading: Reading) -> list[Fact]:
     kinds = [code_of(one) for one in resource.get("type") or ()]
     sort = str((resource.get("class") or {}).get("code") or "")
-    at = _first(reading, (resource.get("period") or {}).get("start"))
+    at = first_moment(reading, (resource.get("period") or {}).get("start"))
     code, display = kinds[0] if kinds else (f"local:{sort}" if sort else "", "")
     return _rows("encounter", resource, reading, [Fields(code, display, text=sort)], at)
 
 
 def _report(resource: Resource, reading: Reading) -> list[Fact]:
     fields = Fields(*code_of(resource.get("code")), text=str(resource.get("conclusion") or ""))
-    return _rows("report", resource, reading, [fields], _known(resource, reading))
+    return _rows("report", resource, reading, [fields], known_at(resource, reading))
 
 
 def _imaging(resource: Resource, reading: Reading) -> list[Fact]:
     codings = [*(resource.get("modality") or ()), *(one.get("modality") for one in resource.get("series") or ())]
     found = dict(code_of({"coding": [one]}) for one in codings if one)
     fields = [Fields(code, display) for code, display in found.items()]
-    return _rows("imaging", resource, reading, fields, _first(reading, resource.get("started")))
+    return _rows("imaging", resource, reading, fields, first_moment(reading, resource.get("started")))
 
 
 def _allergy(resource: Resource, reading: Reading) -> list[Fact]:
-    at = _first(reading, resource.get("recordedDate"), resource.get("onsetDateTime"))
+    at = first_moment(reading, resource.get("recordedDate"), resource.get("onsetDateTime"))
     fields = Fields(*code_of(resource.get("code")), text=str(resource.get("criticality") or ""))
     return _rows("allergy", resource, reading, [fields], at)
 
@@ -215,7 +186,7 @@ def _rows(category: str, resource: Resource, reading: Reading, fields: list[Fiel
     if trouble:
         reading.file.troubles[trouble] += 1
         return []
-    return [_fact(who, category, one, at, _id(resource)) for one in coded]
+    return [_fact(who, category, one, at, resource_id(resource)) for one in coded]
 
 
 def _fact(who: str, category: str, one: Fields, at: datetime | None, source_id: str) -> Fact:
@@ -249,21 +220,22 @@ def _quantity(quantity: Resource) -> tuple[float, str, str] | None:
     return value, "", unit
 
 
-def _known(resource: Resource, reading: Reading) -> datetime | None:
+def known_at(resource: Resource, reading: Reading) -> datetime | None:
     """When a result was known: the later of its measurement (end of a period) and its issue."""
     period = resource.get("effectivePeriod") or {}
-    measured = _first(
+    measured = first_moment(
         reading,
         resource.get("effectiveDateTime"),
         resource.get("effectiveInstant"),
         period.get("end"),
         period.get("start"),
     )
-    issued = _first(reading, resource.get("issued"))
+    issued = first_moment(reading, resource.get("issued"))
     return max((one for one in (measured, issued) if one), default=None)
 
 
-def _first(reading: Reading, *texts: object) -> datetime | None:
+def first_moment(reading: Reading, *texts: object) -> datetime | None:
+    """The first of several fields that can be read as a time."""
     return next((at for text in texts if isinstance(text, str) and (at := _moment(text, reading.zone))), None)
 
 
@@ -272,30 +244,14 @@ def _moment(text: str, zone: tzinfo) -> datetime | None:
     return parse_iso(text, zone)  # the values of one panel share their time
 
 
-def _is_error(resource: Resource) -> bool:
+def entered_in_error(resource: Resource) -> bool:
+    """Whether the source has taken the resource back."""
     if resource.get("status") == "entered-in-error":
         return True
     verification = (resource.get("verificationStatus") or {}).get("coding") or ()
     return any(one.get("code") == "entered-in-error" for one in verification)
 
 
-def _id(resource: Resource) -> str:
+def resource_id(resource: Resource) -> str:
+    """The resource's own id, "" where it has none."""
     return str(resource.get("id") or "")
-
-
-def _plain(attachment: Resource, file: FhirFile) -> str:
-    """Text of an attachment, "" where it is not plain text or not inline; those are counted."""
-    kind, *parameters = str(attachment.get("contentType") or "").lower().replace(" ", "").split(";")
-    trouble = "note.not_text" if kind != "text/plain" else "" if attachment.get("data") else "note.not_inline"
-    if not trouble and len(attachment["data"]) > MAX_NOTE_BYTES * 4 // 3:
-        trouble = "note.too_large"
-    if trouble:
-        file.troubles[trouble] += 1
-        return ""
-    named = dict(one.split("=", 1) for one in parameters if "=" in one).get("charset", "utf-8")
-    try:
-        content = base64.b64decode("".join(attachment["data"].split()), validate=True)
-        return content.decode(named if named in {"utf-8", "latin-1", "iso-8859-1", "us-ascii"} else "utf-8").strip()
-    except (binascii.Error, UnicodeDecodeError):
-        file.troubles["note.undecodable"] += 1
-        return ""

@@ -16,8 +16,9 @@ import pandas as pd
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.signals import NOTE_COLUMNS, NoteText
-from clinic_mm.sources.fhir import MAX_NOTE_BYTES, Reading, notes_of
+from clinic_mm.sources.fhir import Reading
 from clinic_mm.sources.fhir_files import FhirFile, read_resources
+from clinic_mm.sources.fhir_notes import MAX_NOTE_BYTES, notes_of
 from clinic_mm.sources.found import Found
 from clinic_mm.sources.record import counted, extracted, known_by, of_one_patient, rejection
 from clinic_mm.sources.rows import Note, in_order, note_frame, typed

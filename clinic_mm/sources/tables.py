@@ -16,12 +16,12 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from clinic_mm.errors import InputError, TaskError
 from clinic_mm.signals import NOTE_COLUMNS, RECORD_COLUMNS
 from clinic_mm.sources.mapping import Column, Mapping, TimeRule
 from clinic_mm.sources.rows import TIME_TYPE, in_order, typed
+from clinic_mm.sources.table_file import open_table
 from clinic_mm.times import parse_iso
 
 ABOVE: Final = "above detection limit"
@@ -49,7 +49,7 @@ def read_table(path: Path, mapping: Mapping, zone: tzinfo) -> pd.DataFrame:
     """
     if mapping.layout == "files":
         raise TaskError("A table of files has no facts", "mapping / layout", 'Use layout = "wide", "long" or "notes"')
-    table = _Table(_open(path), mapping, zone)
+    table = _Table(open_table(path), mapping, zone)
     parts = {"wide": _wide, "long": _long, "notes": _notes}[mapping.layout](table)
     columns = list(NOTE_COLUMNS if mapping.layout == "notes" else RECORD_COLUMNS)
     held = [part for part in parts if len(part)]
@@ -70,7 +70,7 @@ def read_files_table(path: Path, mapping: Mapping, zone: tzinfo) -> pd.DataFrame
     """
     if mapping.layout != "files":
         raise TaskError("Only a table of files lists files", "mapping / layout", 'Write layout = "files"')
-    table = _Table(_open(path), mapping, zone)
+    table = _Table(open_table(path), mapping, zone)
     names = FIELD.findall(mapping.path)
     cells = {name: table.text(name) for name in names}
     rows = zip(*cells.values(), strict=True) if cells else ((),) * len(table.frame)
@@ -279,31 +279,6 @@ def _values(cells: pd.Series, column: Column) -> "tuple[pd.Series[float], pd.Ser
     text = words.where(numbers.isna(), "")
     text = text.mask(numbers == np.inf, ABOVE).mask(numbers == -np.inf, BELOW)
     return numbers.mask(np.isinf(numbers)), text
-
-
-def _open(path: Path) -> pd.DataFrame:
-    try:
-        with path.open("rb") as file:
-            is_parquet = file.read(4) == b"PAR1"
-        if is_parquet:
-            return pd.read_parquet(path)
-        return _typed_csv(pd.read_csv(path, sep="\t" if ".tsv" in path.suffixes else ",", dtype="str"))
-    except (OSError, EOFError, UnicodeError, ValueError, pa.ArrowException):
-        raise InputError(
-            "The table cannot be read", path.name, "Give CSV in UTF-8 with a header line, or Parquet"
-        ) from None
-
-
-def _typed_csv(frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns whose every cell is a number become numbers, unless a leading zero says that they are codes."""
-    for name in frame.columns:
-        cells = frame[name].dropna()
-        if cells.empty or cells.str.match(r"^\s*[+-]?0\d").any():
-            continue
-        numbers = pd.to_numeric(cells, errors="coerce")
-        if numbers.notna().all():
-            frame[name] = pd.to_numeric(frame[name], errors="coerce")
-    return frame
 
 
 def _row_numbers(frame: pd.DataFrame) -> "pd.Series[str]":
