@@ -36,6 +36,7 @@ COHORT_TOML: Final = """\
 # SIMULATED, not patients.
 schema_version = "1.0"
 name = "simulated"
+simulated = true
 site_timezone = "UTC"
 undated = "refuse"
 {sources}

@@ -48,9 +48,12 @@ RANGE_UV: Final = 1000.0
 
 
 def complex_shape() -> Float[Array, " t"]:
-    """One spike-wave complex of 0.6 s: a spike of 60 ms, then a slow wave of 300 ms; mean 0, spike 1."""
+    """One spike-wave complex of 0.6 s: a spike of 60 ms, then a slow wave of 300 ms; mean 0.
+
+    The spike is -1: epileptiform spikes are negative at the scalp, and point up as EEG is drawn.
+    """
     t = np.arange(round(COMPLEX_S * SFREQ_HZ)) / SFREQ_HZ
-    return np.asarray(np.exp(-(((t - 0.08) / 0.022) ** 2) / 2) - SLOW_WAVE * np.exp(-(((t - 0.3) / 0.075) ** 2) / 2))
+    return np.asarray(SLOW_WAVE * np.exp(-(((t - 0.3) / 0.075) ** 2) / 2) - np.exp(-(((t - 0.08) / 0.022) ** 2) / 2))
 
 
 def render(v: float, rng: np.random.Generator) -> tuple[Float[Array, "channel sample"], Float[Array, " complexes"]]:

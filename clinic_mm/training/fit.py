@@ -4,7 +4,6 @@ In:  prepared training cases with labels, the recipe they were prepared by, the 
 What is deployed is fitted on all cases; what is reported of it here comes from chains that did not see the case.
 """
 
-import hashlib
 import time
 from collections.abc import Callable
 from typing import Final
@@ -24,6 +23,7 @@ from clinic_mm.fusion.pool import LogPool
 from clinic_mm.predict.experts import Expert, present_plain, spread
 from clinic_mm.predict.heads import Head
 from clinic_mm.predict.model import Model, concatenated
+from clinic_mm.predict.seen import patient_hash
 from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.task import Task
 from clinic_mm.training.crossfit import TREES_UP_TO, CrossFitted, cross_fit, fit_encoder, fit_how
@@ -189,8 +189,3 @@ def _facts(
         else {"kept": verdict.kept, "gain_nll": verdict.gain, "standard_error": verdict.standard_error},
         "patients_sha256": [patient_hash(p) for p in patients],
     }
-
-
-def patient_hash(patient_key: str) -> str:
-    """A pseudonym, hashed once more: tells that a patient was trained on, and nothing else."""
-    return hashlib.sha256(f"trained on {patient_key}".encode()).hexdigest()[:16]

@@ -1,0 +1,146 @@
+"""Score a model on prepared cases that it has not seen, beside the baselines it must beat.
+
+In:  a model and its hash, prepared test cases, where to write, limits where they are known.
+Out: the evaluation folder:
+
+    answers.parquet      one row per case and method
+    by_pattern.csv       METHODS §5 per availability pattern and method, with intervals by patient
+    fusion_gain.csv      ours against the best single modality, the late average and concat
+    modality_drop.csv    AUROC as whole modalities vanish at test
+    *.png                the same as figures
+    evaluation.json      counts, hashes, the rate of answers that more evidence made worse
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import orjson
+import pandas as pd
+from jaxtyping import Float
+from numpy import ndarray as Array
+
+from clinic_mm.errors import TaskError
+from clinic_mm.evaluate import figures
+from clinic_mm.evaluate.metrics import auroc, nll
+from clinic_mm.evaluate.missingness import RATES, counter_intuitive_rate, curve, drop_modalities
+from clinic_mm.evaluate.table import by_pattern, fusion_gain
+from clinic_mm.predict.answers import OURS, tidy
+from clinic_mm.predict.model import (
+    Heard,
+    Model,
+    baselines,
+    late_average,
+    listen,
+    native_probabilities,
+    subset_probabilities,
+)
+from clinic_mm.predict.predictor import predict_cases
+from clinic_mm.prep.batch import PreparedCases
+from clinic_mm.types import SCHEMA_VERSION
+
+AGAINST: Final = ("late_average", "concat")
+
+
+def score(
+    model: Model,
+    model_hash: str,
+    prepared: PreparedCases,
+    out: Path,
+    *,
+    limits: Mapping[str, float] | None = None,
+    simulated: bool = False,
+) -> pd.DataFrame:
+    """Score, write the folder, and return the table by pattern.
+
+    Args:
+        model: What to score.
+        model_hash: Its hash, written beside the figures.
+        prepared: Labelled cases of patients that the model has not seen.
+        out: Evaluation folder.
+        limits: Best possible AUROC per pattern ("all" for every case), for simulated cohorts.
+        simulated: Said on every figure.
+
+    Raises:
+        TaskError: If no case has a label and evidence, or all labels are of one class.
+    """
+    _check(prepared)
+    heard = listen(model, prepared)
+    ours = native_probabilities(model, heard)
+    sets = model.thresholds.sets(ours, prepared.present)
+    frame = tidy({OURS: ours, **baselines(model, prepared, heard)}, prepared, sets)
+    table = by_pattern(frame, limits=limits)
+    gains = pd.concat([fusion_gain(frame, OURS, against=AGAINST, metric=m) for m in (auroc, nll)])
+    drops = modality_drop(model, heard, prepared)
+    out.mkdir(parents=True, exist_ok=True)
+    frame.to_parquet(out / "answers.parquet", index=False)
+    for name, made in (("by_pattern", table), ("fusion_gain", gains), ("modality_drop", drops)):
+        made.to_csv(out / f"{name}.csv", index=False)
+    _draw(table, gains, drops, ours, prepared, out, simulated)
+    told = _told(model, model_hash, prepared, simulated)
+    (out / "evaluation.json").write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+    return table
+
+
+def _check(prepared: PreparedCases) -> None:
+    labels = prepared.labels[prepared.present.any(axis=1)]
+    if len(np.unique(labels[labels >= 0])) < 2:
+        mend = "Evaluate on cases of at least two classes"
+        raise TaskError("The test cases do not hold two classes with evidence", "evaluate", mend)
+
+
+def modality_drop(model: Model, heard: Heard, prepared: PreparedCases) -> pd.DataFrame:
+    """AUROC of ours and of the late average as modalities vanish at random, over METHODS' grid of rates."""
+    cases = np.flatnonzero((prepared.labels >= 0) & prepared.present.any(axis=1))
+    fused, averaged = {}, {}
+    for rate in RATES:
+        present = drop_modalities(prepared.present[cases], rate, seed=model.task.seed)
+        fused[rate] = subset_probabilities(model, heard, cases, present)
+        averaged[rate] = late_average(heard.opinions[cases], present, model.pool.prior)
+    labels, patients = prepared.labels[cases], prepared.patients[cases]
+    return pd.concat(
+        [curve(probs, labels, patients, method=method) for method, probs in ((OURS, fused), ("late_average", averaged))]
+    )
+
+
+def _draw(
+    table: pd.DataFrame,
+    gains: pd.DataFrame,
+    drops: pd.DataFrame,
+    ours: Float[Array, "n C"],
+    prepared: PreparedCases,
+    out: Path,
+    simulated: bool,
+) -> None:
+    figures.auc_per_pattern(table, out / "auc_per_pattern.png", simulated=simulated)
+    figures.gain(gains, out / "fusion_gain.png", simulated=simulated)
+    figures.missing_curve(drops, out / "modality_drop.png", dropped="modalities", simulated=simulated)
+    scored = (prepared.labels >= 0) & prepared.present.any(axis=1)
+    figures.reliability(
+        ours[scored],
+        prepared.labels[scored],
+        out / "reliability.png",
+        n_patients=len(set(prepared.patients[scored].tolist())),
+        simulated=simulated,
+    )
+
+
+def _told(model: Model, model_hash: str, prepared: PreparedCases, simulated: bool) -> dict[str, object]:
+    labelled = [i for i in range(len(prepared)) if prepared.labels[i] >= 0 and prepared.present[i].any()]
+    by_subset = [p.subsets for p in predict_cases(model, model_hash, prepared)]
+    rate = counter_intuitive_rate(
+        [by_subset[i] for i in labelled], prepared.labels[labelled], prepared.patients[labelled]
+    )
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": model_hash,
+        "target": model.task.target,
+        "n_cases": len(labelled),
+        "n_patients": len({prepared.patients[i] for i in labelled}),
+        "n_without_evidence_or_label": len(prepared) - len(labelled),
+        "counter_intuitive_rate": asdict(rate),
+        "simulated": simulated,
+        "fusion_verdict_in_training": model.facts["verdict"],
+    }

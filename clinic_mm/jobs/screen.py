@@ -1,0 +1,190 @@
+"""Screen a cohort: every case answered or skipped with its reason, shard by shard, one FHIR report each.
+
+In:  a model folder, an open cohort, a run folder. Out: the run (report.run owns its format): Parquet shards of
+Predictions, FHIR R4B reports, what was skipped and why, and `run.json` last.
+
+One bad case never stops the rest: a unit that dies of our own fault is tried again case by case, and what still fails
+is counted and listed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from clinic_mm.cohort.manifest import Cohort
+from clinic_mm.errors import InputError
+from clinic_mm.predict.artifact import load_model
+from clinic_mm.predict.model import Model
+from clinic_mm.predict.prediction import Prediction
+from clinic_mm.predict.predictor import predict_cases
+from clinic_mm.prep.batch import PreparedCases, Progress, prepare_cases
+from clinic_mm.prep.cache import PrepCache
+from clinic_mm.report.fhir import fhir_report, report_bytes
+from clinic_mm.report.run import Counts, ModelOf, RunInfo, write_report, write_run, write_shard, write_skipped
+from clinic_mm.types import Absent, CaseRecord, Failed, Rejected
+
+UNIT: Final = 64
+"""Cases answered together, written as one shard."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenOptions:
+    """How to screen: workers, cache, whom to tell, and whether each report is validated against FHIR R4B."""
+
+    workers: int = 1
+    cache: PrepCache | None = None
+    progress: Progress | None = None
+    validate: bool = True
+
+
+DEFAULTS: Final = ScreenOptions()
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What became of the cases so far."""
+
+    done: int = 0
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    n_skipped: int = 0
+    n_failed: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.done + self.n_skipped + self.n_failed
+
+
+def screen(
+    model_folder: Path, cohort: Cohort, cases: Sequence[CaseRecord], out: Path, options: ScreenOptions = DEFAULTS
+) -> RunInfo:
+    """Answer all cases and write the run.
+
+    Args:
+        model_folder: The artifact.
+        cohort: Where the evidence of the cases lies.
+        cases: What to screen, in this order.
+        out: Run folder, new or empty.
+        options: Workers, cache, progress.
+
+    Raises:
+        InputError: If the run folder holds anything.
+        ArtifactError: If the model cannot be read.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise InputError("The run folder is not empty", str(out), "Name a new folder")
+    model, model_hash = load_model(model_folder)
+    started = datetime.now(UTC)
+    info = _info(model, model_hash, model_folder, cohort, started)
+    tally = _Tally()
+    for number, unit in enumerate(_units(cases)):
+        _unit(model, info, cohort, unit, out, number, tally, options)
+        if options.progress:
+            options.progress(tally.total, len(cases))
+    write_skipped(tally.skipped, out)
+    counts = Counts(done=tally.done, skipped=tally.n_skipped, failed=tally.n_failed)
+    info = info.model_copy(update={"counts": counts, "finished_at": datetime.now(UTC)})
+    write_run(info, out)
+    return info
+
+
+def _info(model: Model, model_hash: str, folder: Path, cohort: Cohort, started: datetime) -> RunInfo:
+    task = model.task
+    return RunInfo(
+        run_id=started.strftime("%Y%m%dT%H%M%S"),
+        model=ModelOf(path=str(folder), hash=model_hash, name=task.target, version=str(model.facts["clinic_mm"])),
+        cohort=str(cohort.path.resolve()),
+        target=task.target,
+        kind=task.kind,
+        classes=task.classes,
+        modalities={name: task.kind_of(name) for name in task.modalities},
+        decision_time=task.decision_time,
+        simulated=cohort.info.simulated,
+    )
+
+
+def _units(cases: Sequence[CaseRecord]) -> Iterator[Sequence[CaseRecord]]:
+    for start in range(0, len(cases), UNIT):
+        yield cases[start : start + UNIT]
+
+
+def _unit(
+    model: Model,
+    info: RunInfo,
+    cohort: Cohort,
+    unit: Sequence[CaseRecord],
+    out: Path,
+    number: int,
+    tally: _Tally,
+    options: ScreenOptions,
+) -> None:
+    """Answer one unit; where it dies of our own fault, its cases one by one."""
+    try:
+        answered = _answer(model, info, cohort, unit, options)
+    except Exception as error:  # noqa: BLE001 - the one border: our own fault must not stop the other cases
+        if len(unit) > 1:
+            for place, case in enumerate(unit):
+                _unit(model, info, cohort, [case], out, number * UNIT + place + len(unit), tally, options)
+            return
+        tally.n_failed += 1
+        why = f"{type(error).__name__} while answering"
+        tally.skipped.append(_row(unit[0].case_key, "failed", "", "", why))
+        return
+    _write(answered, info, cohort, unit, out, number, tally, options)
+
+
+def _answer(
+    model: Model, info: RunInfo, cohort: Cohort, unit: Sequence[CaseRecord], options: ScreenOptions
+) -> tuple[PreparedCases, list[Prediction]]:
+    prepared = prepare_cases(unit, cohort.roots, model.recipe, workers=options.workers, cache=options.cache)
+    return prepared, predict_cases(model, info.model.hash, prepared, info.run_id)
+
+
+def _write(
+    answered: tuple[PreparedCases, list[Prediction]],
+    info: RunInfo,
+    cohort: Cohort,
+    unit: Sequence[CaseRecord],
+    out: Path,
+    number: int,
+    tally: _Tally,
+    options: ScreenOptions,
+) -> None:
+    """One shard and its reports; cases without any usable evidence are skipped with the reason of each modality."""
+    prepared, predictions = answered
+    kept = [p for p in predictions if p.pattern]
+    created = datetime.now(UTC).replace(microsecond=0)
+    for prediction in kept:
+        bundle = fhir_report(
+            prediction,
+            created=created,
+            model_name=info.model.name,
+            model_version=info.model.version,
+            simulated=cohort.info.simulated,
+            validate=options.validate,
+        )
+        write_report(report_bytes(bundle), prediction.case_key, out)
+    if kept:
+        labels = {case.case_key: case.label for case in unit}
+        write_shard(kept, out / "shards" / f"part-{number:05d}.parquet", labels)
+    tally.done += len(kept)
+    for index, prediction in enumerate(predictions):
+        if not prediction.pattern:
+            tally.n_skipped += 1
+            tally.skipped.extend(_reasons(prediction.case_key, prepared, index))
+
+
+def _reasons(case_key: str, prepared: PreparedCases, index: int) -> Iterator[dict[str, str]]:
+    for name, outcome in prepared.outcomes[index].items():
+        match outcome.no:
+            case Absent() | None:
+                yield _row(case_key, "absent", name, "", "Never acquired, or after the decision time")
+            case Rejected(code=code, why=why):
+                yield _row(case_key, "rejected", name, code, why)
+            case Failed(why=why):
+                yield _row(case_key, "failed", name, "", why)
+
+
+def _row(case_key: str, status: str, modality: str, code: str, why: str) -> dict[str, str]:
+    return {"case_key": case_key, "status": status, "modality": modality, "code": code, "why": why}
