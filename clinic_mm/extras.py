@@ -44,3 +44,26 @@ def need(module: str) -> ModuleType:
         extra = next((e for e in EXTRAS if e.module == module), None)
         mend = extra.install if extra else f"pip install {module}"
         raise ExtraMissingError(f"The optional part {module} is not installed", module, f"Run: {mend}") from error
+
+
+CORE: Final = (
+    "torch", "monai", "pydicom", "highdicom", "mne", "fhir.resources", "streamlit", "pandas", "pyarrow", "scikit-learn",
+    "safetensors", "pydantic",
+)  # fmt: skip
+
+
+def check_up() -> list[dict[str, str]]:
+    """What is installed and what is not: part, version, what it is for, how to get it."""
+    core = [{"part": name, "version": installed(name) or "MISSING", "for": "core", "get": ""} for name in CORE]
+    for row in core:
+        row["get"] = "pip install clinic_mm" if row["version"] == "MISSING" else ""
+    optional = [
+        {
+            "part": extra.distribution,
+            "version": installed(extra.distribution) or "not installed",
+            "for": extra.purpose,
+            "get": "" if installed(extra.distribution) else extra.install,
+        }
+        for extra in EXTRAS
+    ]
+    return core + optional

@@ -29,7 +29,6 @@ from clinic_mm.task import DecisionTime
 from clinic_mm.types import SCHEMA_VERSION, CaseRecord, Frozen
 
 INFO_FILE: Final = "cohort.json"
-ROW_GROUP: Final = 20_000
 EVIDENCE_FILE: Final = "evidence.parquet"
 LABELS_FILE: Final = "labels.parquet"
 REJECTED_FILE: Final = "rejected.csv"

@@ -13,12 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from clinic_mm.cohort.manifest import Cohort
+from clinic_mm.cohort.manifest import Cohort, open_cohort
+from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import InputError
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.model import Model
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
+from clinic_mm.predict.seen import unseen
 from clinic_mm.prep.batch import PreparedCases, Progress, prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.report.fhir import fhir_report, report_bytes
@@ -87,6 +89,16 @@ def screen(
     info = info.model_copy(update={"counts": counts, "finished_at": datetime.now(UTC)})
     write_run(info, out)
     return info
+
+
+def screen_cohort(
+    model_folder: Path, cohort_folder: Path, out: Path, *, unseen_only: bool = False, options: ScreenOptions = DEFAULTS
+) -> RunInfo:
+    """Screen all cases of a cohort folder, or only those of patients that the model has not seen."""
+    model, _ = load_model(model_folder)
+    cohort = open_cohort(cohort_folder)
+    cases = task_cases(cohort, model.task)
+    return screen(model_folder, cohort, unseen(cases, model.facts) if unseen_only else cases, out, options)
 
 
 def _info(model: Model, model_hash: str, folder: Path, cohort: Cohort, started: datetime) -> RunInfo:

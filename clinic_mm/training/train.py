@@ -12,6 +12,7 @@ import numpy as np
 
 from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.cohort.split import split_patients
+from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import TaskError
 from clinic_mm.predict.artifact import save_model
 from clinic_mm.predict.model import Model
@@ -67,12 +68,6 @@ def plan_recipe(task: Task) -> Recipe:
     """How the cases of a task are prepared, before anything is learnt."""
     preps = {name: plan_prep(task.kind_of(name), task.size, task.options(name)) for name in task.modalities}
     return Recipe(preps, task.select)
-
-
-def task_cases(cohort: Cohort, task: Task) -> tuple[CaseRecord, ...]:
-    """All cases of a cohort as a task asks for them, labelled or not."""
-    kinds = tuple(dict.fromkeys(task.kind_of(name) for name in task.modalities))
-    return cohort.cases(task.target, task.decision_time, task.classes, kinds)
 
 
 def training_cases(cohort: Cohort, task: Task, test_share: float) -> tuple[CaseRecord, ...]:

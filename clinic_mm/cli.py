@@ -1,0 +1,317 @@
+"""The command line: one function per command, no logic. Heavy parts are imported by the command that needs them.
+
+Exit codes: 0 done · 1 our fault · 2 the command line · 3 input · 4 task, ingest or mapping file · 5 optional part
+missing · 6 model or run damaged · 7 the figures would not be honest. See docs/commands.md.
+"""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clinic_mm.errors import ClinicError, UsageError
+
+app = typer.Typer(
+    name="clinic-mm",
+    help="Clinical multimodal diagnostics: a case in as files, a calibrated and explained answer out. "
+    "Not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog="Exit codes: 0 done, 1 our fault, 2 command line, 3 input, 4 task or mapping file, 5 optional part missing, "
+    "6 model or run damaged, 7 figures would not be honest.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that read and prepare.")]
+Key = Annotated[Path | None, typer.Option(help="File of the pseudonym key; default in your configuration folder.")]
+CacheDir = Annotated[Path | None, typer.Option("--cache", help="Folder of prepared evidence; none by default.")]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("demo"),
+    cases: Annotated[int, typer.Option(min=100, help="Simulated cases; 60 % train, 40 % test.")] = 400,
+    seed: int = 1,
+    workers: Workers = 2,
+) -> None:
+    """The whole path on a simulated cohort: files, ingest, train, evaluate, screen, reports.
+
+    Example:  clinic-mm demo --out demo
+    """
+    from clinic_mm.demo import run_demo
+
+    run_demo(out, cases=cases, seed=seed, workers=workers)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="New folder for the files.")],
+    cases: Annotated[int, typer.Option(min=1)] = 400,
+    seed: int = 1,
+    missing: Annotated[str, typer.Option(help="MCAR | MAR | MNAR")] = "MCAR",
+    rate: Annotated[float, typer.Option(min=0.0, max=0.95, help="Share of each modality that is missing.")] = 0.3,
+    synergy: Annotated[bool, typer.Option(help="Add a part that only two modalities together tell.")] = False,
+    workers: Workers = 2,
+    json: Json = False,
+) -> None:
+    """Write a SIMULATED cohort in DICOM, EDF+ and FHIR whose best possible AUC is known (limit.json).
+
+    Example:  clinic-mm simulate sim --cases 400 --seed 1 --missing MAR --rate 0.3
+    """
+    from clinic_mm.console import progress, show, show_json
+    from clinic_mm.simulate.cohort import write_cohort
+
+    with progress("simulate", quiet=json) as advance:
+        limit = write_cohort(
+            out, cases=cases, seed=seed, missing=missing, rate=rate, synergy=synergy, workers=workers, progress=advance
+        )
+    if json:
+        show_json(limit.model_dump(mode="json"))
+    else:
+        show(f"{cases} simulated cases in {out}; best possible AUC {limit.auc_limit:.3f}")
+        show(f"Next: clinic-mm ingest {out} --out cohort")
+
+
+@app.command()
+def ingest(
+    source: Annotated[Path, typer.Argument(help="A cohort.toml, or a folder that holds one, or a folder of files.")],
+    out: Annotated[Path, typer.Option(help="Cohort folder to write.")],
+    key: Key = None,
+    json: Json = False,
+) -> None:
+    """Join files by patient and time into one manifest. Copies no pixels; keeps every refusal with its reason.
+
+    Example:  clinic-mm ingest sim --out cohort
+    """
+    from clinic_mm.cohort.describe import as_text
+    from clinic_mm.cohort.describe import describe as described
+    from clinic_mm.cohort.ingest import ingest as ingested
+    from clinic_mm.console import progress, show, show_json
+
+    with progress("ingest", quiet=json) as advance:
+        cohort = ingested(source, out, key=key, progress=lambda _, done, total: advance(done, total))
+    told = described(cohort)
+    if json:
+        show_json(told.model_dump(mode="json"))
+    else:
+        show(as_text(told))
+
+
+@app.command()
+def describe(
+    folder: Annotated[Path, typer.Argument(help="A cohort folder, or a run folder.")],
+    target: Annotated[str | None, typer.Option(help="Label column whose balance is shown.")] = None,
+    json: Json = False,
+) -> None:
+    """Who has what: counts per availability pattern, refusals and why, label balance, time span.
+
+    Example:  clinic-mm describe cohort --target label
+    """
+    from clinic_mm.console import show, show_json
+
+    if (folder / "run.json").is_file():
+        from clinic_mm.report.describe import run_as_text
+        from clinic_mm.report.run import open_run
+
+        run = open_run(folder)
+        show_json(run.info.model_dump(mode="json")) if json else show(run_as_text(run))
+        return
+    from clinic_mm.cohort.describe import as_text
+    from clinic_mm.cohort.describe import describe as described
+    from clinic_mm.cohort.manifest import open_cohort
+
+    told = described(open_cohort(folder), target=target)
+    show_json(told.model_dump(mode="json")) if json else show(as_text(told))
+
+
+@app.command()
+def train(
+    cohort: Annotated[Path, typer.Argument(help="Cohort folder.")],
+    task: Annotated[Path, typer.Option(help="Task file (TOML), see docs/task_file.md.")],
+    out: Annotated[Path, typer.Option(help="Artifact folder to write.")],
+    test_share: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share of patients left out for testing.")] = 0.0,
+    workers: Workers = 2,
+    cache: CacheDir = None,
+    json: Json = False,
+) -> None:
+    """Train experts, pool, residual and calibration, and write the artifact.
+
+    Example:  clinic-mm train cohort --task task.toml --out model --test-share 0.4
+    """
+    from clinic_mm.cohort.manifest import open_cohort
+    from clinic_mm.console import progress, say, show, show_json
+    from clinic_mm.prep.cache import PrepCache
+    from clinic_mm.task import read_task
+    from clinic_mm.training.train import Resources
+    from clinic_mm.training.train import train as trained
+
+    with progress("prepare", quiet=json) as advance:
+        use = Resources(workers, PrepCache(cache) if cache else None, advance, (lambda _: None) if json else say)
+        model, model_hash = trained(open_cohort(cohort), read_task(task), out, test_share=test_share, use=use)
+    if json:
+        show_json({"model": model_hash, "out": str(out), "facts": dict(model.facts)})
+    else:
+        show((out / "card.md").read_text(encoding="utf-8"))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Artifact folder.")],
+    cohort: Annotated[Path, typer.Argument(help="Cohort folder; patients trained on are left out.")],
+    out: Annotated[Path, typer.Option(help="Evaluation folder to write.")],
+    limit: Annotated[Path | None, typer.Option(help="limit.json of a simulated cohort.")] = None,
+    workers: Workers = 2,
+    cache: CacheDir = None,
+    json: Json = False,
+) -> None:
+    """Metrics per availability pattern with intervals, beside the baselines; the fusion gain; figures.
+
+    Example:  clinic-mm evaluate model cohort --out evaluation --limit sim/limit.json
+    """
+    from clinic_mm.console import progress, show_json, show_table
+    from clinic_mm.jobs.evaluate import evaluate_model
+    from clinic_mm.jobs.shown import short_table
+
+    with progress("evaluate", quiet=json) as advance:
+        table = evaluate_model(model, cohort, out, limit=limit, workers=workers, cache=cache, progress=advance)
+    if json:
+        show_json(table.to_dict("records"))
+    else:
+        show_table(f"AUROC per pattern, 95 % interval by patient; all of it in {out}", short_table(table))
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="Artifact folder.")],
+    ct: Annotated[list[Path] | None, typer.Option(help="DICOM folder or files, or NIfTI.")] = None,
+    xray: Annotated[list[Path] | None, typer.Option(help="DICOM, PNG or JPEG.")] = None,
+    eeg: Annotated[list[Path] | None, typer.Option(help="EDF, BDF, BrainVision, EEGLAB, FIF, Nihon Kohden.")] = None,
+    record: Annotated[list[Path] | None, typer.Option(help="FHIR bundle or NDJSON.")] = None,
+    note: Annotated[list[Path] | None, typer.Option(help="Text file, or FHIR with DocumentReference.")] = None,
+    evidence: Annotated[list[str] | None, typer.Option(help="NAME=PATH for any other modality of the task.")] = None,
+    decision_time: Annotated[
+        datetime | None, typer.Option(help="When the answer is due; later evidence is refused.")
+    ] = None,
+    site_timezone: Annotated[str, typer.Option(help="Zone of times that have none.")] = "UTC",
+    fhir: Annotated[Path | None, typer.Option(help="Also write the FHIR R4B report here.")] = None,
+    json: Json = False,
+) -> None:
+    """Answer one case, whatever subset of evidence is given as paths.
+
+    Example:  clinic-mm predict model --ct case/ct --note case/note.txt
+    """
+    from clinic_mm.console import show, show_json
+    from clinic_mm.jobs.one import predict_paths
+    from clinic_mm.report.card import as_text
+
+    by_option = {"ct": ct, "xray": xray, "eeg": eeg, "record": record, "note": note}
+    paths = {name: list(given) for name, given in by_option.items() if given}
+    for pair in evidence or []:
+        name, _, path = pair.partition("=")
+        if not path:
+            raise UsageError(f"{pair!r} is not NAME=PATH", "--evidence", "Write --evidence labs=labs.json")
+        paths.setdefault(name, []).append(Path(path))
+    prediction = predict_paths(model, paths, decision_time=decision_time, site_timezone=site_timezone, fhir=fhir)
+    show_json(prediction.model_dump(mode="json")) if json else show(as_text(prediction))
+
+
+@app.command()
+def screen(
+    model: Annotated[Path, typer.Argument(help="Artifact folder.")],
+    cohort: Annotated[Path, typer.Argument(help="Cohort folder.")],
+    out: Annotated[Path, typer.Option(help="Run folder to write.")],
+    unseen: Annotated[bool, typer.Option(help="Only patients that the model was not trained on.")] = False,
+    workers: Workers = 2,
+    cache: CacheDir = None,
+    json: Json = False,
+) -> None:
+    """Answer every case of a cohort: Parquet, one FHIR R4B report each, and what was skipped and why.
+
+    Example:  clinic-mm screen model cohort --out run
+    """
+    from clinic_mm.console import progress, show, show_json
+    from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+    from clinic_mm.prep.cache import PrepCache
+    from clinic_mm.report.describe import run_as_text
+    from clinic_mm.report.run import open_run
+
+    with progress("screen", quiet=json) as advance:
+        options = ScreenOptions(workers, PrepCache(cache) if cache else None, advance)
+        info = screen_cohort(model, cohort, out, unseen_only=unseen, options=options)
+    show_json(info.model_dump(mode="json")) if json else show(run_as_text(open_run(out)))
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    case: Annotated[str, typer.Argument(help="Case key, as in the work list.")],
+    fhir: Annotated[bool, typer.Option(help="The FHIR R4B bundle instead of the text.")] = False,
+    json: Json = False,
+) -> None:
+    """Show one case of a run: the answer, what it rests on, what is missing and why.
+
+    Example:  clinic-mm report run 4f1c2d3e4f5a6b7c
+    """
+    from clinic_mm.console import show, show_json
+    from clinic_mm.report.card import as_text
+    from clinic_mm.report.run import open_run
+
+    opened = open_run(run)
+    prediction = opened.prediction(case)
+    if fhir:
+        show(opened.report_path(case).read_text(encoding="utf-8"))
+    elif json:
+        show_json(prediction.model_dump(mode="json"))
+    else:
+        show(as_text(prediction, simulated=opened.info.simulated))
+
+
+@app.command()
+def dashboard(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
+) -> None:
+    """Open the work list and the case pages of a run, on this machine only.
+
+    Example:  clinic-mm dashboard demo/run
+    """
+    from clinic_mm.jobs.serve import serve_dashboard
+
+    raise typer.Exit(serve_dashboard(run, port))
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Say what is installed, which optional parts are not, and how to get them.
+
+    Example:  clinic-mm doctor
+    """
+    from clinic_mm.console import show_json, show_table
+    from clinic_mm.extras import check_up
+
+    found = check_up()
+    if json:
+        show_json(found)
+    else:
+        import pandas as pd
+
+        show_table("clinic_mm", pd.DataFrame(found))
+
+
+def main() -> None:
+    """Run a command; an error of ours ends it with its exit code and three parts: what, where, how to mend."""
+    from clinic_mm.console import fail
+
+    try:
+        app()
+    except ClinicError as error:
+        fail(error, as_json="--json" in sys.argv)
+        raise SystemExit(error.exit_code) from None
+
+
+if __name__ == "__main__":
+    main()

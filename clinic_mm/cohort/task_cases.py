@@ -1,0 +1,16 @@
+"""The cases of a cohort as a task asks for them."""
+
+from clinic_mm.cohort.manifest import Cohort
+from clinic_mm.task import Task
+from clinic_mm.types import CaseRecord
+
+
+def task_cases(cohort: Cohort, task: Task) -> tuple[CaseRecord, ...]:
+    """All cases at the task's decision time, labelled or not, with the kinds of evidence that the task uses.
+
+    Raises:
+        TaskError: If column, time or labels do not fit.
+    """
+    kinds = tuple(dict.fromkeys(task.kind_of(name) for name in task.modalities))
+    target = task.target if cohort.labels is not None and task.target in cohort.labels else None
+    return cohort.cases(target, task.decision_time, task.classes, kinds)

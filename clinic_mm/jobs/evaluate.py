@@ -1,0 +1,59 @@
+"""Evaluate a model folder on a cohort folder: load, leave out whom it was trained on, prepare, score."""
+
+from pathlib import Path
+
+import orjson
+import pandas as pd
+
+from clinic_mm.cohort.manifest import open_cohort
+from clinic_mm.cohort.task_cases import task_cases
+from clinic_mm.errors import InputError
+from clinic_mm.jobs.score import score
+from clinic_mm.predict.artifact import load_model
+from clinic_mm.predict.seen import unseen
+from clinic_mm.prep.batch import Progress, prepare_cases
+from clinic_mm.prep.cache import PrepCache
+
+
+def evaluate_model(
+    model_folder: Path,
+    cohort_folder: Path,
+    out: Path,
+    *,
+    limit: Path | None = None,
+    workers: int = 1,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Score on unseen patients and write the evaluation folder; returns the table by pattern.
+
+    Raises:
+        LeakError: If the model was trained on everybody.
+    """
+    model, model_hash = load_model(model_folder)
+    cohort = open_cohort(cohort_folder)
+    cases = [case for case in unseen(task_cases(cohort, model.task), model.facts) if case.label is not None]
+    prepared = prepare_cases(
+        cases,
+        cohort.roots,
+        model.recipe,
+        workers=workers,
+        cache=PrepCache(cache) if cache else None,
+        progress=progress,
+    )
+    limits = read_limits(limit) if limit else None
+    return score(model, model_hash, prepared, out, limits=limits, simulated=cohort.info.simulated)
+
+
+def read_limits(path: Path) -> dict[str, float]:
+    """Best possible AUROC per pattern from a simulated cohort's limit.json.
+
+    Raises:
+        InputError: If it is not one.
+    """
+    try:
+        told = orjson.loads(path.read_bytes())
+        by_pattern = {"+".join(sorted(row["modalities"])): float(row["auc_limit"]) for row in told["patterns"]}
+        return {**by_pattern, "all": float(told["auc_limit"])}
+    except (OSError, KeyError, TypeError, ValueError):
+        raise InputError("This is not a limit.json", str(path), "Name the one that clinic-mm simulate wrote") from None
