@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from clinic_mm.encoders.base import Encoder
 
-GROUPS = 4
+CHANNELS_A_GROUP = 4
 SHIFT = 2
 NOISE = 0.01
 
@@ -31,8 +31,8 @@ class ImageEncoder(Encoder):
             conv1_t_size=5,
             conv1_t_stride=2,
             feed_forward=False,
-            norm=("group", {"num_groups": GROUPS}),
         )
+        _group_norms(trunk)
         # The fourth stage would leave a map of 2 cells a side: too coarse for a nodule. It is not part of the network.
         stem = nn.Sequential(trunk.conv1, trunk.bn1, nn.ReLU(), trunk.maxpool)
         self.trunk = nn.Sequential(stem, trunk.layer1, trunk.layer2, trunk.layer3)
@@ -58,3 +58,12 @@ class ImageEncoder(Encoder):
     def encode(self, x: Tensor) -> Tensor:
         """One token per cell of the map."""
         return self._map(x).flatten(2).transpose(1, 2)
+
+
+def _group_norms(module: nn.Module) -> None:
+    """GroupNorm for every BatchNorm: MONAI's ResNet hands its own `norm` to the stem only, not to the blocks."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d | nn.BatchNorm3d):
+            setattr(module, name, nn.GroupNorm(child.num_features // CHANNELS_A_GROUP, child.num_features))
+        else:
+            _group_norms(child)

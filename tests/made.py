@@ -1,0 +1,137 @@
+"""Tiny signals of every kind with a known planted score, and prepared cases made of them: no file is read."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+from numpy import ndarray as Array
+
+from clinic_mm.prep.base import Recipe as PrepRecipe
+from clinic_mm.prep.base import make_prep
+from clinic_mm.prep.batch import Outcome, PreparedCases, Recipe, stack
+from clinic_mm.prep.eeg import CHANNELS
+from clinic_mm.signals import RECORD_COLUMNS, CtVolume, EegRecording, NoteText, PatientRecord, Signal, XrayImage
+from clinic_mm.task import Task, parse_task
+from clinic_mm.types import Absent, CaseRecord
+
+DECISION = datetime(2026, 3, 1, 12, tzinfo=UTC)
+FEATURES = [["age", "birth_date", ""], ["level", "sex", "female"], ["listed", "c:1", ""], ["number", "lab", "mg/L"]]
+TINY: dict[str, PrepRecipe] = {
+    "ct": {"grid": 16, "window_hu": [-1000.0, 600.0]},
+    "xray": {"side": 32},
+    "eeg": {"windows": 2, "window_s": 1.0, "sfreq_hz": 128.0},
+    "record": {"most": 8, "codes": [], "features": FEATURES},
+    "note": {"places": 64},
+}
+"""Recipes as an artifact would carry them, of the smallest sizes that every network takes."""
+
+
+def facts(*rows: tuple[str, str, float, str, str, datetime | None]) -> PatientRecord:
+    """A record from (category, code, value, text, unit, time)."""
+    full = [
+        ("p", category, code, code, value, text, unit, time, "s") for category, code, value, text, unit, time in rows
+    ]
+    frame = pd.DataFrame(full, columns=list(RECORD_COLUMNS)).astype({"value": "float64"})
+    frame["time"] = pd.to_datetime(frame["time"], utc=True).astype("datetime64[ns, UTC]")
+    return PatientRecord(frame.sort_values("time", kind="stable", na_position="first", ignore_index=True))
+
+
+def _ct(score: float, rng: np.random.Generator) -> CtVolume:
+    hu = rng.normal(-300, 200, (16, 16, 16)).astype(np.float32)
+    hu[4:10, 4:10, 4:10] += 150 * score
+    return CtVolume(hu, (2.0, 2.0, 2.0))
+
+
+def _xray(score: float, rng: np.random.Generator) -> XrayImage:
+    grey = rng.random((40, 32)).astype(np.float32)
+    grey[10:20, 10:20] += 0.5 * score
+    return XrayImage(grey)
+
+
+def _eeg(score: float, rng: np.random.Generator) -> EegRecording:
+    volts = rng.normal(0, 20e-6 * np.exp(0.5 * score), (len(CHANNELS), 384)).astype(np.float32)
+    return EegRecording(volts, CHANNELS, 128.0)
+
+
+def _record(score: float, rng: np.random.Generator) -> PatientRecord:
+    when = DECISION - timedelta(hours=float(rng.integers(1, 48)))
+    born = f"{rng.integers(1940, 2000)}-05-01"
+    known = [
+        ("demographic", "birth_date", np.nan, born, "", None),
+        ("demographic", "sex", np.nan, str(rng.choice(["female", "male"])), "", None),
+        ("observation", "lab", 10 + score, "", "mg/L", when),
+    ]
+    return facts(*known, *([("condition", "c:1", np.nan, "", "", when)] if rng.random() < 0.4 else []))
+
+
+def _note(score: float, rng: np.random.Generator) -> NoteText:
+    words = ["calm", "alert", "worse", "weak"]
+    odds = np.exp(np.array([-0.8, -0.8, 0.8, 0.8]) * score)
+    return NoteText(" ".join(rng.choice(words, 12, p=odds / odds.sum())))
+
+
+SIGNALS: dict[str, Callable[[float, np.random.Generator], Signal]] = {
+    "ct": _ct,
+    "xray": _xray,
+    "eeg": _eeg,
+    "record": _record,
+    "note": _note,
+}
+
+
+def signal(kind: str, score: float = 0.0, seed: int = 0) -> Signal:
+    """One signal whose plain summaries grow with `score`."""
+    return SIGNALS[kind](score, np.random.default_rng(seed))
+
+
+def task(kinds: Sequence[str], **more: object) -> Task:
+    """A task over modalities named as their kinds; networks train for two epochs unless told otherwise."""
+    return parse_task(
+        {"target": "ill", "modalities": list(kinds), "train": {"epochs": 2, "batch": 16, "threads": 1}, **more}
+    )
+
+
+def recipe(kinds: Sequence[str]) -> Recipe:
+    """The tiny preps of some kinds."""
+    return Recipe({kind: make_prep(kind, TINY[kind]) for kind in kinds})
+
+
+def prepared(
+    kinds: Sequence[str] = ("record", "note"),
+    n: int = 80,
+    *,
+    planted: float = 1.5,
+    missing: float = 0.25,
+    n_classes: int = 2,
+    seed: int = 0,
+    labels: Array | None = None,
+) -> PreparedCases:
+    """Prepared cases, three of four patients with one case; every score is shifted by `planted` per class.
+
+    `labels` replaces the labels that the signals were made from.
+    """
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % n_classes
+    given = y if labels is None else labels
+    there = rng.random((n, len(kinds))) >= missing
+    there[~there.any(axis=1), 0] = True
+    preps, cases, outcomes = recipe(kinds), [], []
+    for index in range(n):
+        case: dict[str, Outcome] = {}
+        for column, kind in enumerate(kinds):
+            score = rng.normal() + planted * (y[index] - (n_classes - 1) / 2)
+            if there[index, column]:
+                made = preps.preps[kind](SIGNALS[kind](score, rng), DECISION)
+                case[kind] = Outcome(made, float(rng.integers(1, 40)), None)
+            else:
+                case[kind] = Outcome(None, np.nan, Absent(modality=kind))
+        outcomes.append(case)
+        cases.append(case_record(index, int(given[index]), patient=index - (index % 8 == 7)))
+    return stack(cases, outcomes, preps)
+
+
+def case_record(index: int, label: int | None, patient: int | None = None) -> CaseRecord:
+    """A case without evidence of its own."""
+    who = index if patient is None else patient
+    return CaseRecord(case_key=f"c{index:03d}", patient_key=f"p{who:03d}", decision_time=DECISION, label=label)
