@@ -44,8 +44,10 @@ class EegEncoder(Encoder):
         """Lose some channels, as electrodes do, and turn the polarity of some recordings."""
         lost = torch.rand(x.shape[0], 1, x.shape[2], 1) < DROP
         sign = torch.where(torch.rand(x.shape[0], 1, 1, 1) < 0.5, -1.0, 1.0)
-        # Never all channels: a recording that lost them all keeps them all.
-        return (x * sign).masked_fill(lost & ~lost.all(dim=2, keepdim=True), torch.nan)
+        there = torch.isfinite(x).all(dim=3, keepdim=True).any(dim=1, keepdim=True)
+        # Never all channels: a recording that would lose all that it has keeps them.
+        left = (there & ~lost).any(dim=2, keepdim=True)
+        return (x * sign).masked_fill(lost & left, torch.nan)
 
     def encode(self, x: Tensor) -> Tensor:
         """One token per window, from the channels that are there."""
