@@ -46,13 +46,20 @@ class Fusion(nn.Module, ABC):
         rows = present.any(dim=1).nonzero().squeeze(1)
         if not len(rows):
             return logits
-        chosen = {name: _rows(outputs[name], rows) for name in self.names}
-        return logits.index_add(0, rows, self.evidence(chosen, present[rows]))
+        here = present[rows]
+        chosen = {name: _rows(outputs[name], rows, here[:, column]) for column, name in enumerate(self.names)}
+        return logits.index_add(0, rows, self.evidence(chosen, here))
 
 
-def _rows(output: ModalityOutput, rows: Tensor) -> ModalityOutput:
+def _rows(output: ModalityOutput, rows: Tensor, here: Tensor) -> ModalityOutput:
+    """Chosen rows; what is not real is zero from here on: a weight of 0 alone would let a NaN through."""
+    real = output.token_mask[rows] & here[:, None]
     return ModalityOutput(
-        output.tokens[rows], output.token_mask[rows], output.time_h[rows], output.summary[rows], output.logits[rows]
+        output.tokens[rows].masked_fill(~real[..., None], 0.0),
+        real,
+        output.time_h[rows].masked_fill(~real, 0.0),
+        output.summary[rows].masked_fill(~here[:, None], 0.0),
+        output.logits[rows].masked_fill(~here[:, None], 0.0),
     )
 
 
