@@ -55,10 +55,12 @@ def threshold(scores: Float[Array, " n"], patients: Array, level: float) -> Thre
     """
     who, count = np.unique(patients, return_counts=True)
     n = len(who)
-    if n == 0 or np.ceil((n + 1) * level) > n:
+    # 100 * 0.55 is 55.00000000000001 in floats, and would ask for the 56th.
+    rank = np.ceil((n + 1) * level - 1e-9)
+    if n == 0 or rank > n:
         return Threshold(1.0, n)
     weight = 1.0 / count[np.searchsorted(who, patients)]
     order = np.argsort(scores)
     passed = np.cumsum(weight[order])
-    place = int(np.searchsorted(passed, np.ceil((n + 1) * level) - 1e-9))
+    place = int(np.searchsorted(passed, rank - 1e-9))
     return Threshold(float(scores[order][min(place, len(order) - 1)]), n)
