@@ -19,6 +19,7 @@ from clinic_mm.errors import EvidenceError
 from clinic_mm.signals import RECORD_COLUMNS, PatientRecord
 from clinic_mm.sources.fhir import MEDICATION, Reading, facts_of, medication_of
 from clinic_mm.sources.fhir_files import FhirFile, read_resources
+from clinic_mm.sources.row_index import patient_rows
 from clinic_mm.sources.rows import Fact, in_order, record_frame, typed
 from clinic_mm.types import Flag, Rejected
 
@@ -96,7 +97,7 @@ def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = N
 def extracted(path: Path, locator: str, columns: Sequence[str]) -> pd.DataFrame:
     """The rows of one patient key in one of the cohort's Parquet files, `patient_id` being the key."""
     try:
-        frame = pd.read_parquet(path, filters=[("patient_key", "==", locator)])
+        frame = patient_rows(path, locator)
         return frame.assign(patient_id=frame["patient_key"])[list(columns)]
     except (OSError, KeyError, pa.ArrowException):
         what = "The cohort's table of facts or notes cannot be read"
