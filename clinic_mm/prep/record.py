@@ -67,7 +67,9 @@ class RecordPrep(Prep[PatientRecord]):
             counts.update(set(_features_of(record.rows, set(self.recipe["codes"]))))
         levels = Counter(f.code for f in counts if f.how == "level")
         enough = max(min(MIN_PATIENTS, n // 2), MIN_SHARE * n)
-        kept = [f for f, seen in counts.items() if seen >= enough and levels[f.code] <= MAX_LEVELS]
+        # Too many levels make no category of a code; they cost its numbers nothing.
+        few = [f for f in counts if f.how != "level" or levels[f.code] <= MAX_LEVELS]
+        kept = [f for f in few if counts[f] >= enough]
         widest = sorted(kept, key=lambda f: (-counts[f], f))[: self.recipe["most"]]
         return type(self)({**self.recipe, "features": [[f.how, f.code, f.detail] for f in sorted(widest)]})
 
