@@ -47,10 +47,11 @@ class NotePrep(Prep[NoteText]):
             EvidenceError: `note.empty` where no word is left.
         """
         del until
-        if not any(letter.isalnum() for letter in signal.text):
-            raise EvidenceError("note.empty", "The note holds no word", "note", "Leave it out")
         folder = self.recipe.get("text_model")
         x = embedded(signal.text, folder) if folder else hashed(signal.text, self.shape[0])
+        # Hashing knows words of two letters or more: a note of none would look like a note of average content.
+        if not x.any() or not any(letter.isalnum() for letter in signal.text):
+            raise EvidenceError("note.empty", "The note holds no word", "note", "Leave it out")
         return Prepared(x, x, signal.flags)
 
     @property
