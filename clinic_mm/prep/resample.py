@@ -1,4 +1,4 @@
-"""Resize images and volumes by one small matrix per axis: antialiased, exact in the mean, and as fast as BLAS.
+"""Resize images and volumes by one small matrix per axis: antialiased, exact for constants, and as fast as BLAS.
 
 In:  an array of one, two or three axes. Out: float32 of the asked shape.
 The kernel is the triangle of linear interpolation, widened by the reduction factor so that nothing aliases.
