@@ -7,11 +7,12 @@ The least recently used files go first once the bound is passed.
 """
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -39,19 +40,23 @@ class PrepCache:
         try:
             arrays = load_file(path)
             path.touch()
-        except (SafetensorError, OSError):
+            return Prepared(arrays["x"], arrays["plain"], FLAGS.validate_json(arrays["flags"].tobytes()))
+        except (SafetensorError, OSError, KeyError, ValidationError):
             return None
-        return Prepared(arrays["x"], arrays["plain"], FLAGS.validate_json(arrays["flags"].tobytes()))
 
     def put(self, evidence: Evidence, prep: Prep[Signal], prepared: Prepared) -> None:
-        """Write atomically."""
+        """Write atomically; a full or vanished disk costs the next run time, not this one its evidence."""
         path = self._path(evidence, prep)
         if path is None:
             return
-        part = path.with_suffix(f".{id(prepared):x}.part")
+        part = path.with_suffix(f".{os.getpid()}.part")
         flags = np.frombuffer(FLAGS.dump_json(prepared.flags), dtype=np.uint8)
-        save_file({"x": prepared.x, "plain": prepared.plain, "flags": flags}, part)
-        part.replace(path)
+        try:
+            save_file({"x": prepared.x, "plain": prepared.plain, "flags": flags}, part)
+            part.replace(path)
+        except (SafetensorError, OSError):
+            part.unlink(missing_ok=True)
+            return
         self.writes += 1
         if self.writes % SWEEP_EVERY == 0:
             self.sweep()
