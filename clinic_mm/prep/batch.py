@@ -167,7 +167,7 @@ def _one(
         try:
             prepared = _prepared(evidence, prep, roots, cache)
         except NothingKnownError:
-            no = Absent(modality=prep.kind)
+            continue  # absent, unless another piece, or the cohort, gives a reason
         except EvidenceError as error:
             no = Rejected(modality=prep.kind, code=error.code, why=error.what, mend=error.mend)
         except Exception as error:  # noqa: BLE001 - the one border: our own fault must not stop the other cases
