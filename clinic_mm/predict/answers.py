@@ -17,19 +17,23 @@ from clinic_mm.prep.batch import PreparedCases
 OURS = "fusion"
 
 
-def answers(model: Model, prepared: PreparedCases) -> pd.DataFrame:
-    """The fusion's answers and those of all baselines."""
+def answers(model: Model, prepared: PreparedCases, *, every: bool = False) -> pd.DataFrame:
+    """The fusion's answers and those of all baselines; `every`: also to cases without any evidence (the prior)."""
     heard = listen(model, prepared)
     ours = native_probabilities(model, heard)
     sets = model.thresholds.sets(ours, prepared.present)
-    return tidy({OURS: ours, **baselines(model, prepared, heard)}, prepared, sets)
+    return tidy({OURS: ours, **baselines(model, prepared, heard)}, prepared, sets, every=every)
 
 
 def tidy(
-    by_method: Mapping[str, Float[Array, "n C"]], prepared: PreparedCases, sets: Bool[Array, "n C"] | None = None
+    by_method: Mapping[str, Float[Array, "n C"]],
+    prepared: PreparedCases,
+    sets: Bool[Array, "n C"] | None = None,
+    *,
+    every: bool = False,
 ) -> pd.DataFrame:
     """One row per case and method; prediction sets go with the fusion only."""
-    scored = (prepared.labels >= 0) & prepared.present.any(axis=1)
+    scored = (prepared.labels >= 0) & (prepared.present.any(axis=1) | every)
     base = pd.DataFrame(
         {
             "case_key": [case.case_key for case in prepared.cases],
