@@ -183,7 +183,9 @@ def _model(files: Mapping[str, bytes]) -> Model:
     task = parse_task(told["task"], "model.json")
     arrays = load_arrays(files["heads.safetensors"])
     tensors = load_tensors(files["networks.safetensors"]) if "networks.safetensors" in files else {}
-    recipe = Recipe({name: make_prep(p["kind"], p["recipe"]) for name, p in told["preps"].items()}, told["select"])
+    # In the order of the task, not of the file: columns of `present` follow the recipe's names.
+    preps = {name: make_prep(told["preps"][name]["kind"], told["preps"][name]["recipe"]) for name in task.modalities}
+    recipe = Recipe(preps, told["select"])
     for name, prep in recipe.preps.items():
         if prep.version != told["preps"][name]["version"]:
             raise ArtifactError(f"The preparation of {name} has changed since", "model.json", "Train the model again")

@@ -74,6 +74,7 @@ class Heard:
 
 def listen(model: Model, prepared: PreparedCases) -> Heard:
     """Ask every expert once."""
+    assert prepared.names == model.names, "columns must stand in the order of the task"
     spoken, opinions = {}, []
     for expert in model.experts:
         said = expert.speak(prepared)
