@@ -55,13 +55,15 @@ def fit_model(prepared: PreparedCases, recipe: Recipe, task: Task, say: Say = la
         say: Told what is being done, for a progress display.
 
     Raises:
-        TaskError: Too few cases, a case without a label, a modality that no training case has, a fold without a class.
+        TaskError: Too few cases, a case without a label, a modality that no or hardly any training case has, a fold
+            without a class.
     """
     started = time.monotonic()
     _check(prepared, task)
     torch.set_num_threads(task.train.threads)
     labels = prepared.labels
     fold = folds(prepared.patients.tolist(), labels.tolist(), task.folds, task.seed)
+    _check_folds(prepared, fold)
     prior = (np.bincount(labels, minlength=len(task.classes)) + 0.5) / (len(labels) + 0.5 * len(task.classes))
     fitted = {name: cross_fit(prepared, name, fold, task, say) for name in prepared.names}
     opinions = np.stack([spread(f.opinions[f.best], prepared.row[n], prior) for n, f in fitted.items()], axis=1)
@@ -100,6 +102,13 @@ def _check(prepared: PreparedCases, task: Task) -> None:
     for name, column in zip(prepared.names, prepared.present.T, strict=True):
         if not column.any():
             raise TaskError(f"No training case has {name}", "modalities", "Take it out of the task's modalities")
+
+
+def _check_folds(prepared: PreparedCases, fold: Int[Array, " n"]) -> None:
+    for name, column in zip(prepared.names, prepared.present.T, strict=True):
+        if len(np.unique(fold[column])) < 2:
+            mend = "Take it out of the task's modalities, or add cases"
+            raise TaskError(f"Too few training cases have {name}: a fold would learn from none", "modalities", mend)
 
 
 def _residual_possible(fitted: dict[str, CrossFitted], prepared: PreparedCases) -> bool:
