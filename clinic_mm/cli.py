@@ -35,7 +35,7 @@ CacheDir = Annotated[Path | None, typer.Option("--cache", help="Folder of prepar
 def demo(
     out: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("demo"),
     cases: Annotated[int, typer.Option(min=100, help="Simulated cases; 60 % train, 40 % test.")] = 400,
-    seed: int = 1,
+    seed: int = 2026,
     workers: Workers = 2,
 ) -> None:
     """The whole path on a simulated cohort: files, ingest, train, evaluate, screen, reports.
@@ -174,14 +174,16 @@ def evaluate(
     """
     from clinic_mm.console import progress, show_json, show_table
     from clinic_mm.jobs.evaluate import evaluate_model
-    from clinic_mm.jobs.shown import short_table
+    from clinic_mm.jobs.shown import method_table, pattern_table
 
     with progress("evaluate", quiet=json) as advance:
-        table = evaluate_model(model, cohort, out, limit=limit, workers=workers, cache=cache, progress=advance)
+        scores = evaluate_model(model, cohort, out, limit=limit, workers=workers, cache=cache, progress=advance)
     if json:
-        show_json(table.to_dict("records"))
+        tables = {"by_pattern": scores.by_pattern, "by_subset": scores.by_subset}
+        show_json({name: table.to_dict("records") for name, table in tables.items()})
     else:
-        show_table(f"AUROC per pattern, 95 % interval by patient; all of it in {out}", short_table(table))
+        show_table("AUROC per availability pattern, 95 % interval by patient", pattern_table(scores.by_subset))
+        show_table(f"All test cases; everything is in {out}", method_table(scores.by_pattern))
 
 
 @app.command()

@@ -10,6 +10,7 @@ from math import isnan
 
 import orjson
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -19,6 +20,7 @@ from clinic_mm.errors import ClinicError
 
 OUT = Console(soft_wrap=True, highlight=False)
 ERR = Console(stderr=True, highlight=False)
+WIDEST = 400
 Advance = Callable[[int, int], None]
 
 
@@ -49,12 +51,17 @@ def show_json(value: object) -> None:
 
 def show_table(title: str, frame: pd.DataFrame) -> None:
     """A frame as a table; numbers right, words left."""
-    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in frame.columns:
-        table.add_column(str(name), justify="right" if pd.api.types.is_numeric_dtype(frame[name]) else "left")
+        table.add_column(
+            str(name), no_wrap=True, justify="right" if pd.api.types.is_numeric_dtype(frame[name]) else "left"
+        )
     for row in frame.itertuples(index=False):
         table.add_row(*(Text(_cell(value)) for value in row))  # Text: a bracket is a bracket
-    OUT.print(table)
+    OUT.print()
+    # As wide as the table is: a piped or small terminal wraps lines rather than loses figures.
+    needed = Console(width=WIDEST).measure(table).maximum
+    Console(width=max(OUT.width, needed), highlight=False).print(table)
 
 
 def _cell(value: object) -> str:

@@ -21,7 +21,7 @@ from clinic_mm.console import progress, say, show, show_table
 from clinic_mm.errors import UsageError
 from clinic_mm.jobs.evaluate import evaluate_model
 from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
-from clinic_mm.jobs.shown import short_table
+from clinic_mm.jobs.shown import method_table, pattern_table
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.simulate.cohort import write_cohort
 from clinic_mm.task import read_task
@@ -57,7 +57,7 @@ def run_demo(out: Path, *, cases: int, seed: int, workers: int) -> None:
         use = Resources(workers, cache, advance, _timed(started))
         trained, _ = train(made, read_task(files / "task.toml"), model, test_share=TEST_SHARE, use=use)
     with progress("4/6 evaluate on patients not trained on") as advance:
-        table = evaluate_model(
+        scores = evaluate_model(
             model,
             cohort,
             evaluation,
@@ -70,7 +70,8 @@ def run_demo(out: Path, *, cases: int, seed: int, workers: int) -> None:
         options = ScreenOptions(workers, cache, advance)
         info = screen_cohort(model, cohort, run, unseen_only=True, options=options)
 
-    show_table("6/6 AUROC per availability pattern, SIMULATED cases not trained on", short_table(table))
+    show_table("All SIMULATED test cases, 95 % intervals by patient", method_table(scores.by_pattern))
+    show_table("6/6 AUROC per availability pattern beside the known limit, SIMULATED", pattern_table(scores.by_subset))
     show(f"Best possible AUROC of this cohort: {limit.auc_limit:.3f}. {_verdict(trained.facts)}")
     show(f"{info.counts.done} cases answered, {info.counts.skipped} skipped, {info.counts.failed} failed.")
     show(f"Done in {time.monotonic() - started:.0f} s. Figures: {evaluation}. Open the dashboard with:")

@@ -24,11 +24,11 @@ class EegEncoder(Encoder):
         super().__init__(shape, n_classes, size)
         filters = FILTERS[size]
         self.filters = nn.Sequential(
-            nn.Conv1d(1, filters, 25, stride=4, padding=12),
-            nn.GELU(),
+            nn.Conv1d(1, filters, 32, stride=8, padding=12),
+            nn.ReLU(),
             nn.GroupNorm(4, filters),
-            nn.Conv1d(filters, filters, 9, stride=4, padding=4),
-            nn.GELU(),
+            nn.Conv1d(filters, filters, 5, stride=2, padding=2),
+            nn.ReLU(),
         )
         self.place = nn.Parameter(0.02 * torch.randn(shape[1], 3 * filters))
         self.amplitude = nn.Linear(2, filters)

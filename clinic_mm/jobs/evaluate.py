@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import orjson
-import pandas as pd
 
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import InputError
-from clinic_mm.jobs.score import score
+from clinic_mm.jobs.score import Scores, score
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.seen import unseen
 from clinic_mm.prep.batch import Progress, prepare_cases
@@ -24,8 +23,8 @@ def evaluate_model(
     workers: int = 1,
     cache: Path | None = None,
     progress: Progress | None = None,
-) -> pd.DataFrame:
-    """Score on unseen patients and write the evaluation folder; returns the table by pattern.
+) -> Scores:
+    """Score on unseen patients and write the evaluation folder.
 
     Raises:
         LeakError: If the model was trained on everybody.

@@ -5,6 +5,7 @@ Out: the evaluation folder:
 
     answers.parquet      one row per case and method
     by_pattern.csv       METHODS §5 per availability pattern and method, with intervals by patient
+    by_subset.csv        AUROC of every subset, on native cases and on cases masked down to it
     fusion_gain.csv      ours against the best single modality, the late average and concat
     modality_drop.csv    AUROC as whole modalities vanish at test
     *.png                the same as figures
@@ -12,7 +13,7 @@ Out: the evaluation folder:
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ from clinic_mm.evaluate import figures
 from clinic_mm.evaluate.metrics import auroc, nll
 from clinic_mm.evaluate.missingness import RATES, counter_intuitive_rate, curve, drop_modalities
 from clinic_mm.evaluate.table import by_pattern, fusion_gain
+from clinic_mm.jobs.masked import by_subset
 from clinic_mm.predict.answers import OURS, tidy
 from clinic_mm.predict.model import (
     Heard,
@@ -44,6 +46,14 @@ from clinic_mm.types import SCHEMA_VERSION
 AGAINST: Final = ("late_average", "concat")
 
 
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The tables that people ask for first."""
+
+    by_pattern: pd.DataFrame
+    by_subset: pd.DataFrame
+
+
 def score(
     model: Model,
     model_hash: str,
@@ -52,8 +62,8 @@ def score(
     *,
     limits: Mapping[str, float] | None = None,
     simulated: bool = False,
-) -> pd.DataFrame:
-    """Score, write the folder, and return the table by pattern.
+) -> Scores:
+    """Score, write the folder, and return its two main tables.
 
     Args:
         model: What to score.
@@ -74,14 +84,20 @@ def score(
     table = by_pattern(frame, limits=limits)
     gains = pd.concat([fusion_gain(frame, OURS, against=AGAINST, metric=m) for m in (auroc, nll)])
     drops = modality_drop(model, heard, prepared)
+    subsets = by_subset(model, heard, prepared, limits)
     out.mkdir(parents=True, exist_ok=True)
     frame.to_parquet(out / "answers.parquet", index=False)
-    for name, made in (("by_pattern", table), ("fusion_gain", gains), ("modality_drop", drops)):
+    for name, made in (
+        ("by_pattern", table),
+        ("by_subset", subsets),
+        ("fusion_gain", gains),
+        ("modality_drop", drops),
+    ):
         made.to_csv(out / f"{name}.csv", index=False)
     _draw(table, gains, drops, ours, prepared, out, simulated)
     told = _told(model, model_hash, prepared, simulated)
     (out / "evaluation.json").write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
-    return table
+    return Scores(table, subsets)
 
 
 def _check(prepared: PreparedCases) -> None:

@@ -3,7 +3,7 @@
 In:  volts by channel with 10-20 names (clinic_mm.signals.EegRecording).
 Out: float16 [window, channel, sample] in units of 50 microvolts, average reference, 0.5-45 Hz, 128 Hz, the 19 channels
      of the 10-20 system; a channel that is not there is NaN (the encoder treats it as missing);
-     plain summaries: log band power, amplitude quantiles, line length and kurtosis by region.
+     plain summaries: log band power, amplitude quantiles, line length, kurtosis, sharp peaks.
 
 Filtering and resampling are MNE's. Windows are spread evenly over the recording.
 """
@@ -39,6 +39,13 @@ WINDOW_S: Final = 4.0
 WINDOWS: Final = {"tiny": 8, "small": 16, "base": 32}
 AMPLITUDE_LEVELS: Final = (0.5, 0.95, 0.995)
 MEASURES: Final = (*BANDS_HZ, *(f"amplitude q{q:g}" for q in AMPLITUDE_LEVELS), "line length", "kurtosis")
+SHARP_HZ: Final = (5.0, 30.0)
+"""Where spikes are, and blinks are not."""
+SHARP_LEVELS: Final = (0.002, 0.01, 0.99, 0.998)
+"""Low quantiles are negative peaks, as epileptiform spikes are; high ones are their positive counterparts."""
+FRONT: Final = ("F3", "Fz", "F4", "C3", "Cz", "C4")
+BACK: Final = ("P3", "Pz", "P4", "O1", "O2")
+TRACES: Final = ("front", "front-back")
 
 
 class EegPrep(Prep[EegRecording]):
@@ -78,9 +85,12 @@ class EegPrep(Prep[EegRecording]):
 
     @property
     def plain_names(self) -> tuple[str, ...]:
-        """Each measure as the mean of each region, and as the mean and the largest of all channels."""
-        places = (*REGIONS, "all", "largest")
-        return tuple(f"{measure} {place}" for place in places for measure in MEASURES)
+        """Band power by region, every measure as mean and largest of all channels, sharp peaks of two traces."""
+        return (
+            *(f"{band} {region}" for region in REGIONS for band in BANDS_HZ),
+            *(f"{measure} {place}" for place in ("all", "largest") for measure in MEASURES),
+            *(f"sharp {trace} q{q:g}" for trace in TRACES for q in SHARP_LEVELS),
+        )
 
 
 def _ten_twenty(signal: EegRecording) -> tuple[Array, tuple[Flag, ...]]:
@@ -121,8 +131,30 @@ def plain_summary(clean: Array, sfreq_hz: float) -> Array:
     there = np.isfinite(clean).all(axis=1)
     measures = np.full((clean.shape[0], len(MEASURES)), np.nan)
     measures[there] = _measures(clean[there], sfreq_hz)
-    by_region = [_mean(measures[[CHANNELS.index(name) for name in names]]) for names in REGIONS.values()]
-    return np.concatenate([*by_region, _mean(measures), measures[there].max(axis=0)]).astype(np.float32)
+    bands = measures[:, : len(BANDS_HZ)]
+    by_region = [_mean(bands[_rows(names)]) for names in REGIONS.values()]
+    traces = _traces(clean)
+    return np.concatenate(
+        [*by_region, _mean(measures), measures[there].max(axis=0), *(_sharp(trace, sfreq_hz) for trace in traces)]
+    ).astype(np.float32)
+
+
+def _rows(names: tuple[str, ...]) -> list[int]:
+    return [CHANNELS.index(name) for name in names]
+
+
+def _traces(clean: Array) -> tuple[Array, Array]:
+    """Front, and front against back: a discharge with a broad field survives there what the average reference takes."""
+    front, back = (_mean(clean[_rows(names)]) for names in (FRONT, BACK))
+    return front, front - back
+
+
+def _sharp(trace: Array, sfreq_hz: float) -> Array:
+    """Quantiles of the 5 to 30 Hz band of one trace, NaN where the trace is not there."""
+    if not np.isfinite(trace).all():
+        return np.full(len(SHARP_LEVELS), np.nan)
+    sections = dsp.butter(2, SHARP_HZ, "bandpass", fs=sfreq_hz, output="sos")
+    return np.quantile(dsp.sosfiltfilt(sections, trace), SHARP_LEVELS)
 
 
 def _mean(rows: Array) -> Array:

@@ -11,7 +11,7 @@ from scipy import ndimage
 from clinic_mm.prep.base import quantiles
 
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-BLOB_LEVELS = (0.5, 0.95, 0.99, 0.999, 1.0)
+BLOB_LEVELS = (0.99, 0.999, 1.0)
 
 
 def shares(values: Array, edges: Array) -> Array:

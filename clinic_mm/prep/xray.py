@@ -11,6 +11,7 @@ from typing import ClassVar, Final, Self
 
 import numpy as np
 from numpy import ndarray as Array
+from scipy import ndimage
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.prep.base import Prep, Prepared, quantiles
@@ -21,8 +22,10 @@ from clinic_mm.task import ModalityTask
 
 SIDE: Final = {"tiny": 128, "small": 192, "base": 256}
 EDGES: Final = np.linspace(0.0, 1.0, 11)
-SIGMAS: Final = (2.0, 4.0, 7.0)
-CENTRE: Final = (0.15, 0.85)
+SIGMAS: Final = (2.0, 3.5, 5.0)
+"""Blob scales in pixels of an image of side 128."""
+CLOSING: Final = 0.08
+"""Of the side of the image."""
 BLANK_BELOW: Final = 1e-4
 
 
@@ -65,25 +68,43 @@ class XrayPrep(Prep[XrayImage]):
         return (
             *(f"share grey {a:.1f}" for a in EDGES[:-1]),
             *(f"grey q{q:g}" for q in LEVELS),
-            *blob_names("image", SIGMAS),
-            *blob_names("centre", SIGMAS),
+            *blob_names("lungs", SIGMAS),
+            *blob_names("elsewhere", SIGMAS),
             "left-right difference",
         )
 
 
 def plain_summary(x: Array) -> Array:
-    """Plain summaries of a stretched, square image; blob scales are relative to a side of 128."""
-    everywhere = np.ones_like(x, dtype=bool)
-    centre = np.zeros_like(everywhere)
-    low, high = (int(part * x.shape[0]) for part in CENTRE)
-    centre[low:high, low:high] = True
+    """Plain summaries of a stretched, square image."""
+    lungs = lung_fields(x)
     sigmas = tuple(s * x.shape[0] / 128 for s in SIGMAS)
     return np.concatenate(
         [
             shares(x, EDGES),
             quantiles(x, LEVELS),
-            blob_summary(x, everywhere, sigmas),
-            blob_summary(x, centre, sigmas),
+            blob_summary(x, lungs, sigmas),
+            blob_summary(x, ~lungs, sigmas),
             [np.abs(x - x[:, ::-1]).mean()],
         ]
     ).astype(np.float32)
+
+
+def lung_fields(x: Array) -> Array:
+    """Where a radiograph is dark inside the body, holes filled: rough lung fields, to look for what is bright there.
+
+    Dark regions that touch the left, right or lower edge are air around the body. Without any dark region inside (no
+    chest, or white lungs) it is the whole image.
+    """
+    smooth = ndimage.gaussian_filter(x, x.shape[0] / 64)
+    dark = smooth < np.quantile(smooth, (0.1, 0.9)).mean()
+    regions, _ = ndimage.label(dark)
+    outside = np.unique(np.concatenate([regions[:, 0], regions[:, -1], regions[-1]]))
+    inside = dark & ~np.isin(regions, outside)
+    if not inside.any():
+        return np.ones_like(dark)
+    # What is bright at the edge of a lung would be cut out of it: close over bays as wide as the largest blob.
+    reach = round(CLOSING * x.shape[0])
+    away = ndimage.distance_transform_edt(~inside) > reach
+    closed = inside | (ndimage.distance_transform_edt(~away) > reach)
+    filled: Array = ndimage.binary_fill_holes(closed)
+    return filled

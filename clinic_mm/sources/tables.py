@@ -189,7 +189,10 @@ def _wide(table: _Table) -> Iterator[pd.DataFrame]:
             }
         )
         part = part[value.notna() | (text != "")]
-        yield part.drop_duplicates(["patient_id", "value", "text"]) if timeless else part
+        # One fact may stand in several rows (a row per image, with the day's values): it is still one fact, and how
+        # often it stands there may tell of what came later.
+        once = ["patient_id", "value", "text"] + ([] if timeless else ["time"])
+        yield part.drop_duplicates(once) if timeless or column.time or mapping.time else part
 
 
 def _columns(table: _Table) -> list[tuple[str, Column]]:

@@ -18,6 +18,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits
 
 from clinic_mm.errors import TaskError
 from clinic_mm.predict.heads import FLOOR, Head, PriorHead, RidgeHead, TreeHead
@@ -180,6 +181,8 @@ LEARNING_RATE: Final = 0.05
 MOST_ROUNDS: Final = 300
 ROUNDS_AT_ONCE: Final = 60
 TREE_FOLDS: Final = 3
+THREADS_FROM: Final = 1_000_000
+"""Cells from which on boosting uses more than one thread."""
 BAGS: Final = 3
 """Boosters that differ by the features they may ask for, averaged in the raw score and shipped as one head."""
 
@@ -203,8 +206,10 @@ def fit_trees(
     """
     _check(x, y, n_classes)
     x = np.where(np.isfinite(x), x, np.nan).astype(np.float64)
-    settings, rounds = _best_trees(x, y, _folds(y, n_classes, groups, seed, TREE_FOLDS), seed)
-    return export_trees([_grown(_boosted(settings, rounds, seed + bag), x, y) for bag in range(BAGS)])
+    # On a small table threads wait for each other longer than they work: 25 times slower beside a busy neighbour.
+    with threadpool_limits(1 if x.size < THREADS_FROM else None, user_api="openmp"):
+        settings, rounds = _best_trees(x, y, _folds(y, n_classes, groups, seed, TREE_FOLDS), seed)
+        return export_trees([_grown(_boosted(settings, rounds, seed + bag), x, y) for bag in range(BAGS)])
 
 
 def _boosted(settings: Mapping[str, Any], rounds: int, seed: int) -> Any:  # noqa: ANN401  - scikit-learn ships no types

@@ -34,10 +34,18 @@ class Baseline(Protocol):
         """Fit on training cases."""
 
 
-def summaries(recipe: Recipe, *names: str) -> Features:
-    """Plain summaries of some modalities, side by side; all modalities where none is named."""
+def summaries(recipe: Recipe, *names: str, only: str = "") -> Features:
+    """Plain summaries of some modalities, side by side.
+
+    Args:
+        recipe: How cases are prepared.
+        names: Modalities; all where none is named.
+        only: Of a record's summaries keep this one ("last"); all where empty.
+    """
     wanted = names or recipe.names
-    kept = {n: [not told.endswith(LEFT_OUT) for told in recipe.preps[n].plain_names] for n in wanted}
+    kept = {
+        n: [not told.endswith(LEFT_OUT) and told.endswith(only) for told in recipe.preps[n].plain_names] for n in wanted
+    }
     return lambda cases: np.hstack([cases.plain[name][:, kept[name]] for name in wanted]).astype(np.float64)
 
 
@@ -51,6 +59,11 @@ def covariates(*names: str, words: Sequence[str] = ()) -> Features:
         return np.column_stack(columns)
 
     return features
+
+
+def beside(*several: Features) -> Features:
+    """Several sets of features, side by side."""
+    return lambda cases: np.hstack([features(cases) for features in several])
 
 
 def logistic(features: Features) -> Baseline:
