@@ -25,7 +25,7 @@ def site_zone(name: str) -> ZoneInfo:
     """
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise TaskError(f"Unknown time zone {name!r}", "site_timezone", "Name one such as Europe/Berlin") from error
 
 
@@ -69,4 +69,5 @@ def parse_dicom(day: str | None, clock: str | None = None, zone: tzinfo = UTC) -
 
 
 def _last_day(year: int, month: int) -> date:
-    return date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+    first = date(year, month, 1)  # refuses month 0 and 13, which arithmetic would turn into another year's
+    return (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
