@@ -3,10 +3,11 @@
 In:  a path, or a mapping. Out: a frozen `Task`. Every mistake gets an error that names the mend.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -15,6 +16,10 @@ from clinic_mm.modalities import modality
 from clinic_mm.types import SCHEMA_VERSION, Frozen
 
 RESERVED_KINDS = ("multilabel", "regression", "survival")
+NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+"""A modality's name: patterns join names with +, and artifacts put them before a /."""
+TAKEN: Final = frozenset({"all", "concat", "residual"})
+"""Names that figures and artifacts use for something else."""
 
 
 class DecisionTime(Frozen):
@@ -68,12 +73,18 @@ class Task(Frozen):
                 "A task needs modalities, each named once", "modalities", 'Write modalities = ["ct", "eeg"]'
             )
         for name in self.modalities:
+            if name in TAKEN or not NAME.fullmatch(name):
+                mend = f"Use letters, digits, _ . and -; taken are {', '.join(sorted(TAKEN))}"
+                raise TaskError(f"{name!r} cannot be the name of a modality", "modalities", mend)
             modality(self.kind_of(name))
         if unused := set(self.modality) - set(self.modalities):
             mend = "Add them to modalities, or leave the tables out"
             raise TaskError(f"Tables for modalities that are not used: {sorted(unused)}", "modality", mend)
         if len(self.classes) < 2 or (self.kind == "binary" and len(self.classes) != 2):
             raise TaskError("The classes do not fit the kind", "classes", "Binary has two, multiclass two or more")
+        if self.schema_version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+            mend = f'Write schema_version = "{SCHEMA_VERSION}"'
+            raise TaskError(f"A task of the unknown version {self.schema_version!r}", "schema_version", mend)
         return self
 
     def kind_of(self, name: str) -> str:
