@@ -15,7 +15,7 @@ from clinic_mm.predict.model import Model, listen, native_probabilities
 from clinic_mm.predict.predictor import predict_cases
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.task import Budget
-from clinic_mm.training import crossfit, fit
+from clinic_mm.training import crossfit, fit, heads
 from clinic_mm.training.encode import train_encoder
 from clinic_mm.training.fit import fit_model
 from clinic_mm.training.heads import fit_prior
@@ -36,8 +36,10 @@ def _no_trees() -> object:
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    """With everything that a model may have, trees included."""
-    return fit_model(made.prepared(KINDS, 80), made.recipe(KINDS), made.task(KINDS))
+    """With everything that is tried for 80 cases: networks, and trees of few rounds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heads, "MOST_ROUNDS", heads.ROUNDS_AT_ONCE)
+        return fit_model(made.prepared(KINDS, 80), made.recipe(KINDS), made.task(KINDS))
 
 
 def _nll(p: Array, y: Array) -> float:
