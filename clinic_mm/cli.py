@@ -4,6 +4,7 @@ Exit codes: 0 done · 1 our fault · 2 the command line · 3 input · 4 task, in
 missing · 6 model or run damaged · 7 the figures would not be honest. See docs/commands.md.
 """
 
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -305,14 +306,19 @@ def doctor(json: Json = False) -> None:
 
 
 def main() -> None:
-    """Run a command; an error of ours ends it with its exit code and three parts: what, where, how to mend."""
-    from clinic_mm.console import fail
-
+    """Run a command, and end with its exit code: an error is one line, never a traceback."""
     try:
-        app()
-    except ClinicError as error:
-        fail(error, as_json="--json" in sys.argv)
-        raise SystemExit(error.exit_code) from None
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except BaseException as error:  # noqa: BLE001 - the one border to a terminal
+        from clinic_mm.console import end
+
+        code = end(error, as_json="--json" in sys.argv)
+    if code == STOPPED:
+        from clinic_mm.console import interrupted
+
+        interrupted()
+    raise SystemExit(code)
 
 
 if __name__ == "__main__":

@@ -31,11 +31,10 @@ def predict_cases(model: Model, model_hash: str, prepared: PreparedCases, run_id
     every = np.concatenate([*masks, np.zeros((0, len(model.names)), bool)])
     probabilities = _probabilities(model, heard, case, every)
     settings = settings_hash(model)
+    ends = np.cumsum([len(m) for m in masks])[:-1]
     return [
-        _prediction(
-            model, model_hash, settings, prepared, index, every[case == index], probabilities[case == index]
-        ).model_copy(update={"run_id": run_id})
-        for index in range(len(prepared))
+        _prediction(model, model_hash, settings, prepared, index, mine, answers).model_copy(update={"run_id": run_id})
+        for index, (mine, answers) in enumerate(zip(masks, np.split(probabilities, ends), strict=True))
     ]
 
 

@@ -4,7 +4,6 @@ In:  prepared training cases with labels, the recipe they were prepared by, the 
 What is deployed is fitted on all cases; what is reported of it here comes from chains that did not see the case.
 """
 
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -58,7 +57,6 @@ def fit_model(prepared: PreparedCases, recipe: Recipe, task: Task, say: Say = la
         TaskError: Too few cases, a case without a label, a modality that no or hardly any training case has, a fold
             without a class.
     """
-    started = time.monotonic()
     _check(prepared, task)
     torch.set_num_threads(task.train.threads)
     labels = prepared.labels
@@ -88,7 +86,6 @@ def fit_model(prepared: PreparedCases, recipe: Recipe, task: Task, say: Say = la
         **_facts(prepared, task, fitted, verdict),
         "pool_freedom": pooled.freedom,
         "verdict": fusion_verdict(prepared, opinions, prior, _by_case(table, probabilities), concat_oof),
-        "seconds": round(time.monotonic() - started, 1),
     }
     return Model(task, recipe, experts, pool, residual, temperatures, thresholds, concat, facts)
 
