@@ -79,12 +79,18 @@ def best_of(gains: pd.DataFrame, names: Sequence[str]) -> pd.Series:
     return rows.sort_values("theirs").iloc[-1]
 
 
-def bar(best: pd.Series, methods: Mapping[str, str]) -> str:
-    """Whether the bar is met, in words: the interval of ours − the best simple baseline does not lie wholly below 0."""
-    met = best["high"] >= 0
+def bar(best: pd.Series, methods: Mapping[str, str], *, judged: bool = True) -> str:
+    """Whether the bar is met, in words: the interval of ours − the best simple baseline does not lie wholly below 0.
+
+    Args:
+        best: From `best_of`.
+        methods: Names in the frame and in words.
+        judged: Say whether it is met; without, only the difference.
+    """
+    met = ("**Met.** " if best["high"] >= 0 else "**Missed.** ") if judged else ""
     told = f"{best['gain']:+.3f}, {100 * best['level']:g} % interval {best['low']:+.3f} to {best['high']:+.3f}"
     clear = " The whole interval lies above 0." if best["low"] > 0 else ""
-    words = f"**{'Met' if met else 'Missed'}.** Best simple baseline: {methods[best['against']]}, AUROC"
+    words = f"{met}Best simple baseline: {methods[best['against']]}, AUROC"
     return f"{words} {best['theirs']:.3f}; ours {best['ours']:.3f}; difference {told}.{clear}"
 
 
