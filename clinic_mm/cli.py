@@ -8,23 +8,25 @@ import os
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from clinic_mm.errors import ClinicError, UsageError
+from clinic_mm.errors import UsageError
 
 app = typer.Typer(
     name="clinic-mm",
     help="Clinical multimodal diagnostics: a case in as files, a calibrated and explained answer out. "
     "Not a medical device.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     epilog="Exit codes: 0 done, 1 our fault, 2 command line, 3 input, 4 task or mapping file, 5 optional part missing, "
     "6 model or run damaged, 7 figures would not be honest.",
 )
+
+INTERRUPTED: Final = 130
+"""Exit code of a command that was stopped from the keyboard: 128 + SIGINT, as shells have it."""
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that read and prepare.")]
@@ -307,17 +309,17 @@ def doctor(json: Json = False) -> None:
 
 def main() -> None:
     """Run a command, and end with its exit code: an error is one line, never a traceback."""
+    # Before torch is loaded: threads that wait for work let others compute, on machines that are shared.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        code = app(standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        if code == INTERRUPTED:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the one border to a terminal
         from clinic_mm.console import end
 
         code = end(error, as_json="--json" in sys.argv)
-    if code == STOPPED:
-        from clinic_mm.console import interrupted
-
-        interrupted()
     raise SystemExit(code)
 
 

@@ -1,27 +1,50 @@
 """What a person sees in the terminal: progress on stderr, tables and texts on stdout, errors with their exit code.
 
 In:  numbers and frames. Out: text. Computes nothing. `--json` output bypasses all of it.
+
+Whoever stops reading (`| head`) stops the writing, not the work.
 """
 
+import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-import orjson
-import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from clinic_mm.errors import ClinicError
+from clinic_mm.errors import ClinicError, InputError, UsageError
 
-OUT = Console(soft_wrap=True, highlight=False)
-ERR = Console(stderr=True, highlight=False)
+if TYPE_CHECKING:
+    import pandas as pd
+
 WIDEST = 400
+DEBUG: Final = "CLINIC_MM_DEBUG"
 Advance = Callable[[int, int], None]
+
+
+class _Lasting(Console):
+    """A console that falls silent, and does not end the work, when nobody reads on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        unread()
+
+
+OUT = _Lasting(soft_wrap=True, highlight=False)
+ERR = Console(stderr=True, highlight=False)
+
+
+def unread() -> None:
+    """Let what is still written to stdout go nowhere: its reader has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
@@ -33,9 +56,18 @@ def progress(what: str, quiet: bool = False) -> Iterator[Advance]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+@contextmanager
+def stages(what: str, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """Progress of work in stages of unknown length: the callable takes (stage, done, total)."""
+    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=ERR, disable=quiet) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda stage, *_: bar.update(task, description=f"{what}  {stage}")
+
+
 def say(text: str) -> None:
     """One line on stderr."""
-    ERR.print(text, markup=False)
+    ERR.print(text, markup=False, soft_wrap=True)
 
 
 def show(text: str) -> None:
@@ -44,13 +76,21 @@ def show(text: str) -> None:
 
 
 def show_json(value: object) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY) + b"\n")
-    sys.stdout.flush()
+    """One JSON document on stdout; NaN becomes null."""
+    import orjson
+
+    document = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
+    try:
+        sys.stdout.buffer.write(document + b"\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        unread()
 
 
-def show_table(title: str, frame: pd.DataFrame) -> None:
+def show_table(title: str, frame: "pd.DataFrame") -> None:
     """A frame as a table; numbers right, words left."""
+    import pandas as pd
+
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in frame.columns:
         table.add_column(
@@ -61,7 +101,7 @@ def show_table(title: str, frame: pd.DataFrame) -> None:
     OUT.print()
     # As wide as the table is: a piped or small terminal wraps lines rather than loses figures.
     needed = Console(width=WIDEST).measure(table).maximum
-    Console(width=max(OUT.width, needed), highlight=False).print(table)
+    _Lasting(width=max(OUT.width, needed), highlight=False).print(table)
 
 
 def _cell(value: object) -> str:
@@ -70,8 +110,46 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def fail(error: ClinicError, as_json: bool) -> None:
-    """Say what went wrong, where, and how to mend it."""
+def fail(error: ClinicError, as_json: bool) -> int:
+    """Say what went wrong, where, how to mend it: one line on stderr, with `--json` one document on stdout too."""
     if as_json:
         show_json({"error": type(error).__name__, "what": error.what, "where": error.where, "mend": error.mend})
-    ERR.print(f"Error: {error}", markup=False, style="red")
+    ERR.print(f"Error: {' '.join(str(error).split())}", markup=False, soft_wrap=True, style="red")
+    return error.exit_code
+
+
+def end(error: BaseException, as_json: bool) -> int:
+    """Say why a command ended before it was done, and return its exit code. The one border to a terminal."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    if isinstance(error, BrokenPipeError):
+        unread()
+        return 0
+    if isinstance(error, KeyboardInterrupt):
+        say("Interrupted. Nothing half-written is taken for whole; run the command again")
+        return 130  # 128 + SIGINT, as shells have it
+    if os.environ.get(DEBUG):
+        ERR.print("".join(traceback.format_exception(error)), markup=False, soft_wrap=True)
+    return fail(_told(error), as_json)
+
+
+def _told(error: BaseException) -> ClinicError:
+    """Any error as one of ours. The text of an unforeseen one is not repeated: it may quote a patient's values."""
+    if isinstance(error, ClinicError):
+        return error
+    if hasattr(error, "format_message"):  # typer's own, of whatever version
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "clinic-mm"
+        return UsageError(error.format_message().rstrip("."), command, f"See {command} --help")
+    if isinstance(error, OSError) and error.strerror and (typed := _typed(error.filename)):
+        return InputError(error.strerror, typed, "Check its permissions, and the space that is left on its disk")
+    place = traceback.extract_tb(error.__traceback__)[-1] if error.__traceback__ else None
+    where = f"{Path(place.filename).name} line {place.lineno}" if place else ""
+    mend = f"Run it again with {DEBUG}=1 and report the traceback, after taking patient details out of it"
+    return ClinicError(f"This is our fault, not yours: an unforeseen {type(error).__name__}", where, mend)
+
+
+def _typed(path: object) -> str:
+    """The part of a path that the operator typed; "" if it lies elsewhere. Deeper parts may name a patient."""
+    given = [word.partition("=")[2] or word for word in sys.argv[1:]]
+    return max((word for word in given if str(path).startswith(word)), key=len, default="")
