@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from clinic_mm.errors import TaskError
 from clinic_mm.modalities import modality
-from clinic_mm.types import SCHEMA_VERSION, Frozen
+from clinic_mm.types import SCHEMA_VERSION, Frozen, first_mistake
 
 RESERVED_KINDS = ("multilabel", "regression", "survival")
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
@@ -109,9 +109,8 @@ def parse_task(given: Mapping[str, object], where: str = "task") -> Task:
     try:
         return Task.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise TaskError(first["msg"], f"{where} / {field}", "See docs/task_file.md") from None
+        what, field = first_mistake(error, Task)
+        raise TaskError(what, f"{where} / {field}", "See docs/task_file.md") from None
 
 
 def read_task(path: Path) -> Task:
@@ -122,7 +121,7 @@ def read_task(path: Path) -> Task:
     """
     try:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except OSError:
         raise TaskError("There is no such task file", str(path), "Give the path of a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TaskError(f"The task file is not TOML: {error}", str(path), "See docs/task_file.md") from None

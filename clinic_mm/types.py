@@ -4,9 +4,11 @@ All are frozen pydantic models, so that what is written to disk and what is held
 Nothing here reads a file.
 """
 
-from typing import Annotated, Final, Literal
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Annotated, Final, Literal, get_args
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 SCHEMA_VERSION: Final = "1.0"
 """Major version of everything persisted; an unknown major version is refused with the mend."""
@@ -16,6 +18,43 @@ class Frozen(BaseModel):
     """Base of all border-crossing models: immutable, and no field that we do not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+def first_mistake(error: ValidationError, model: type[BaseModel]) -> tuple[str, str]:
+    """What is wrong with a file that a person wrote, and in which field: never the value itself.
+
+    Args:
+        error: What pydantic says.
+        model: What was asked of it; an unknown field is answered with the nearest of its fields.
+    """
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return "This field is needed", field
+    if first["type"] != "extra_forbidden":
+        return first["msg"], field
+    name = str(first["loc"][-1])
+    inside = [part for part in first["loc"][:-1] if isinstance(part, str)]
+    near = get_close_matches(name, {known for one in _models(model, inside) for known in one.model_fields}, n=1)
+    return f"There is no field {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""), field
+
+
+def _models(model: type[BaseModel], inside: list[str]) -> Iterator[type[BaseModel]]:
+    """The models at a place; the key of a dictionary is passed over."""
+    if not inside:
+        yield model
+    elif inside[0] in model.model_fields:
+        for deeper in _named(model.model_fields[inside[0]].annotation):
+            yield from _models(deeper, inside[1:])
+    else:
+        yield from _models(model, inside[1:])
+
+
+def _named(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _named(part)
 
 
 class Flag(Frozen):

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from clinic_mm.errors import TaskError
 from clinic_mm.times import site_zone
-from clinic_mm.types import SCHEMA_VERSION, Frozen
+from clinic_mm.types import SCHEMA_VERSION, Frozen, first_mistake
 
 SPEC_NAME: Final = "cohort.toml"
 RESERVED_ROOT: Final = "cohort"
@@ -115,9 +115,8 @@ def parse_spec(given: Mapping[str, object], where: str = SPEC_NAME) -> CohortSpe
     try:
         return CohortSpec.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise TaskError(first["msg"], f"{where} / {field}", SEE_DOCS) from None
+        what, field = first_mistake(error, CohortSpec)
+        raise TaskError(what, f"{where} / {field}", SEE_DOCS) from None
 
 
 def read_spec(path: Path) -> tuple[CohortSpec, Path]:

@@ -17,7 +17,7 @@ from typing import Final, Literal, Self
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from clinic_mm.errors import TaskError
-from clinic_mm.types import Frozen
+from clinic_mm.types import Frozen, first_mistake
 
 SEE_DOCS: Final = "See docs/cohort_file.md"
 Category = Literal[
@@ -140,9 +140,8 @@ def parse_mapping(given: dict[str, object], where: str = "mapping") -> Mapping:
     try:
         return Mapping.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise TaskError(first["msg"], f"{where} / {field}", SEE_DOCS) from None
+        what, field = first_mistake(error, Mapping)
+        raise TaskError(what, f"{where} / {field}", SEE_DOCS) from None
 
 
 def read_mapping(path: Path) -> Mapping:
