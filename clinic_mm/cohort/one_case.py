@@ -5,7 +5,7 @@ Out: a `CaseRecord` and the folder of each root. The same readers as ingest, and
 
 No pseudonym key is needed: the case is named by the content of its evidence. Undated evidence is accepted and
 flagged, since the person who typed the path says that it belongs to this case. Evidence after the decision time is
-refused all the same.
+refused all the same, and so is one modality of several patients: nobody said which of them is meant.
 """
 
 import hashlib
@@ -34,15 +34,18 @@ MIXED: Final = Flag(code="patient.mixed", why="The files name different patients
 ROWS: Final = frozenset({"record", "note"})
 """Kinds whose evidence may lie in rows of a FHIR file, beside files of their own."""
 
+NOTHING: Final = "case.nothing_found"
+SEVERAL: Final = "several_patients"
 Verdict: TypeAlias = Evidence | Rejected | Failed
 
 
 @dataclass(slots=True)
 class _Seen:
-    """What the paths of one case held."""
+    """What the paths of one case held: roots, all patients, and those of the modality that is asked."""
 
     roots: dict[str, Path] = field(default_factory=dict)
     patients: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
 
 
 def case_from_paths(
@@ -72,10 +75,12 @@ def case_from_paths(
     judged: dict[str, list[Verdict]] = {}
     for name, given in paths.items():
         kind = modality((kinds or {}).get(name, name)).name
+        seen.asked = set()
         found = [
             one for index, path in enumerate(given) for one in _look(path, f"{name}-{index}", kind, zone, due, seen)
         ]
-        judged[name] = sorted((_judged(one, name, due) for one in found), key=_age)
+        one_patient = found if len(seen.asked) < 2 else [_of_several(one, kind) for one in found]
+        judged[name] = _counted(sorted((_judged(one, name, due) for one in one_patient), key=_age))
     mixed = (MIXED,) if len(seen.patients) > 1 else ()
     evidence = {
         name: tuple(_flagged(one, mixed) for one in some) or (Absent(modality=name),) for name, some in judged.items()
@@ -86,17 +91,41 @@ def case_from_paths(
 
 def _look(path: Path, root_name: str, kind: str, zone: ZoneInfo, due: datetime | None, seen: _Seen) -> list[Verdict]:
     """What one path holds of the asked kind; other evidence is refused by name, so that nothing is just gone."""
-    if not path.exists():
+    if not (path.is_file() or path.is_dir()):
         raise InputError("There is no such file or folder", str(path), "Correct the path")
     source = SourceSpec(name=root_name, path=str(path.absolute()), timeless=True)
     seen.roots[root_name], gathered = gather(source, Path.cwd(), zone, frozenset())
-    seen.patients.update(owned.patient_id for owned in gathered.found if owned.patient_id)
+    owners = [(owned.patient_id, owned.finding.modality) for owned in gathered.found if owned.patient_id]
+    seen.patients.update(patient for patient, _ in owners)
+    seen.asked.update(patient for patient, modality_found in owners if modality_found == kind)
     beside = ROWS - {kind} | ({"file"} if path.is_dir() else set())  # a licence text in a CT folder is no refused CT
     found = [owned.finding for owned in gathered.found if owned.finding.modality not in beside]
     verdicts = [_other_kind(one, kind) if isinstance(one, Evidence) and one.modality != kind else one for one in found]
     if kind in ROWS and (frames := [f for f in getattr(gathered, kind) if len(f)]):
         verdicts.append(_rows(pd.concat(frames), source, kind, due, seen))
-    return verdicts
+    return verdicts or [_nothing(kind)]
+
+
+def _nothing(kind: str) -> Rejected:
+    why, mend = f"Nothing there is {kind} evidence", f"See clinic-mm predict --help for the files that --{kind} takes"
+    return Rejected(modality=kind, code=NOTHING, why=why, mend=mend)
+
+
+def _of_several(one: Verdict, kind: str) -> Verdict:
+    """Usable evidence is refused where its modality is of several patients, as rows of several are."""
+    if not isinstance(one, Evidence):
+        return one
+    why, mend = "The files are of several patients", "Give the files of one, or ingest them as a cohort"
+    return Rejected(modality=kind, code=f"{kind}.{SEVERAL}", why=why, mend=mend, root=one.root, paths=one.paths)
+
+
+def _counted(found: list[Verdict]) -> list[Verdict]:
+    """Where several pieces were given, each says so: the task takes one, and a person should know."""
+    usable = sum(isinstance(one, Evidence) for one in found)
+    if len(found) < 2 or not usable:
+        return found
+    why = f"{len(found)} pieces of evidence were given, {usable} of them usable; the task takes one"
+    return [_flagged(one, (Flag(code="case.one_of_several", why=why),)) for one in found]
 
 
 def _other_kind(one: Evidence, kind: str) -> Rejected:
@@ -111,11 +140,12 @@ def _rows(rows: pd.DataFrame, source: SourceSpec, kind: str, due: datetime | Non
     fhir = by_kind(source, files)[FileKind.FHIR]
     patients = set(rows["patient_id"])
     seen.patients.update(patients)
+    seen.asked.update(patients)
     try:
         last = _last_known(rows, kind, due)
         if len(patients) > 1:
             what, mend = "The files hold several patients", "Give the files of one, or ingest them as a cohort"
-            raise EvidenceError(f"{kind}.several_patients", what, "", mend)
+            raise EvidenceError(f"{kind}.{SEVERAL}", what, "", mend)
         paths, content = relative(root, fhir), content_hash(fhir)
     except EvidenceError as error:
         return Rejected(modality=kind, code=error.code, why=error.what, mend=error.mend, root=source.name)

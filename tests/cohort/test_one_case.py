@@ -59,12 +59,32 @@ def test_files_of_two_people_are_called_composite(files: Path, tmp_path: Path) -
     assert all("patient.mixed" in [flag.code for flag in e.flags] for m in case.pattern for e in case.usable(m))
 
 
+def test_one_modality_of_two_people_is_refused(files: Path, tmp_path: Path) -> None:
+    write_ct(tmp_path / "b", "B", day(1))
+    case, _ = case_from_paths({"ct": [files / "ct/early", tmp_path / "b"]}, zone=UTC)
+    assert {f.code for f in case.evidence["ct"] if isinstance(f, Rejected)} == {"ct.several_patients"}
+    assert case.pattern == ()
+
+
+def test_one_of_several_pieces_says_so(files: Path) -> None:
+    case, _ = case_from_paths({"ct": [files / "ct"]}, zone=UTC)
+    assert [[f.code for f in e.flags if f.code.startswith("case.")] for e in case.usable("ct")] == [
+        ["case.one_of_several"]
+    ] * 2
+    (files / "empty.txt").touch()
+    case, _ = case_from_paths({"note": [files / "note.txt", files / "empty.txt"]}, zone=UTC)
+    why = next(f.why for f in case.usable("note")[0].flags if f.code == "case.one_of_several")
+    assert why.startswith("2 pieces of evidence were given, 1 of them usable")
+
+
 @pytest.mark.parametrize(
     ("name", "file", "code"),
     [
         ("xray", "ct/early", "case.other_kind"),
         ("record", "two.ndjson", "record.several_patients"),
         ("note", "note.xyz", "file.unknown"),
+        ("ct", "note.txt", "case.nothing_found"),
+        ("record", "note.txt", "case.nothing_found"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(files: Path, name: str, file: str, code: str) -> None:
