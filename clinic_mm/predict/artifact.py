@@ -57,8 +57,7 @@ def save_model(model: Model, folder: Path) -> str:
     Raises:
         ArtifactError: If the folder holds something that is not an artifact.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        raise ArtifactError("The folder holds something else", str(folder), "Name a new or empty folder")
+    check_model_free(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     (folder / "networks.safetensors").unlink(missing_ok=True)
@@ -69,6 +68,18 @@ def save_model(model: Model, folder: Path) -> str:
     manifest = orjson.dumps({"schema_version": SCHEMA_VERSION, "files": hashes}, option=JSON_STYLE)
     (folder / MANIFEST).write_bytes(manifest)
     return hashlib.sha256(manifest).hexdigest()
+
+
+def check_model_free(folder: Path) -> None:
+    """A model may be written to a new or empty folder, or over an earlier model.
+
+    Raises:
+        ArtifactError: If the folder holds anything else, or is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError("This is a file, not a folder", str(folder), "Name a new or empty folder")
+    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+        raise ArtifactError("The folder holds something else", str(folder), "Name a new or empty folder")
 
 
 def load_model(folder: Path) -> tuple[Model, str]:
