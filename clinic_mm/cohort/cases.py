@@ -9,6 +9,7 @@ decision time forms no case, since nothing says what was known by then.
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 import pandas as pd
@@ -77,9 +78,7 @@ def label_values(labels: pd.DataFrame, target: str, classes: Sequence[str] | Non
     Raises:
         TaskError: If there is no such column, or a value is neither a class number nor a named class.
     """
-    if target not in labels.columns:
-        known = ", ".join(c for c in labels.columns if c != "patient_key")
-        raise TaskError(f"The labels have no column {target!r}", "target", f"Columns: {known}")
+    check_target(labels, target)
     column = labels[target]
     present = column.dropna()
     numbers: pd.Series
@@ -97,6 +96,21 @@ def label_values(labels: pd.DataFrame, target: str, classes: Sequence[str] | Non
         raise TaskError(what, f"labels / {target}", mend)
     known_rows = dict(zip(present.index, numbers.astype(int).tolist(), strict=True))
     return [known_rows.get(index) for index in labels.index]
+
+
+def check_target(labels: pd.DataFrame | None, target: str) -> None:
+    """Refuse a target that is no column of the labels, with the nearest.
+
+    Raises:
+        TaskError: If there is no such column, or no labels.
+    """
+    columns = [] if labels is None else [str(c) for c in labels.columns if c != "patient_key"]
+    if target in columns:
+        return
+    near = get_close_matches(target, columns, n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    mend = f"{hint}Columns: {', '.join(columns)}" if columns else "Name a labels file under [labels], and ingest again"
+    raise TaskError(f"The labels have no column {target!r}", "target", mend)
 
 
 def form_cases(

@@ -11,7 +11,7 @@ from datetime import datetime
 import pandas as pd
 from pydantic import AwareDatetime
 
-from clinic_mm.cohort.cases import DECISION, FINDING, WHY
+from clinic_mm.cohort.cases import DECISION, FINDING, WHY, check_target
 from clinic_mm.cohort.join import join
 from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.modalities import table
@@ -90,10 +90,12 @@ def describe(
         modalities: Kinds counted, all of the table where None.
 
     Raises:
-        TaskError: If the decision column is not one of the labels' times.
+        TaskError: If the decision column is not one of the labels' times, or they have no column `target`.
     """
     wanted = tuple(modalities or table())
     frame = cohort.frame(decision)
+    if target is not None:
+        check_target(cohort.labels, target)
     evidence = cohort.evidence
     usable = evidence[evidence["modality"].isin(wanted)]
     joined = join(frame.rows, usable, cohort.row_times, timed=frame.timed)

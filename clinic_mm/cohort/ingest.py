@@ -34,6 +34,7 @@ from clinic_mm.cohort.manifest import (
 from clinic_mm.cohort.owned import Gathered, Owned
 from clinic_mm.cohort.rows import NOBODY_MEND, UNKNOWN, judge_rows, keyed, row_evidence, whole
 from clinic_mm.cohort.spec import SPEC_NAME, CohortSpec, read_spec
+from clinic_mm.errors import InputError
 from clinic_mm.times import site_zone
 from clinic_mm.types import Evidence, Failed, Rejected
 
@@ -51,7 +52,7 @@ def ingest(given: Path, out: Path, *, key: Path | None = None, progress: Progres
 
     Raises:
         TaskError: If the ingest file, a mapping or the labels are wrong.
-        InputError: If `out` holds something else, or the key cannot be used.
+        InputError: If `out` holds something else, the key cannot be used, or no file of evidence was found.
     """
     spec, base = read_spec(given)
     check_free(out)
@@ -65,6 +66,9 @@ def ingest(given: Path, out: Path, *, key: Path | None = None, progress: Progres
         root, part = gather(source, base, zone, skip, progress)
         roots[source.name] = str(root)
         all_of_it.add(part)
+    if not (all_of_it.found or all_of_it.record or all_of_it.note):
+        mend = "Check the paths of its sources; links that lead out of a folder are not followed"
+        raise InputError("There is no file of evidence", str(given), mend)
     joined = _join(spec, all_of_it, labels, secret)
     return _write(out, spec, roots, labels.times if labels else (), joined)
 

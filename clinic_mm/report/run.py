@@ -114,7 +114,12 @@ class Run:
             found = _read(shard, ["prediction"], [("case_key", "=", case_key)])
             if len(found):
                 return _parsed(str(found["prediction"].iloc[0]), case_key)
-        raise InputError("This run has no such case", "case_key", "Take a key from the worklist")
+        reasons = self.skipped()
+        mine = reasons[reasons["case_key"] == case_key]
+        if len(mine):
+            why = "; ".join(f"{row.modality} {row.status}: {row.why}" for row in mine.itertuples())
+            raise InputError("This case was skipped, so there is no answer", f"case {case_key}", why)
+        raise InputError("This run has no such case", "case_key", "Each file below reports/ is named after its case")
 
     def report_path(self, case_key: str) -> Path:
         """Where the FHIR report of a case lies.

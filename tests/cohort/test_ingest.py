@@ -287,3 +287,15 @@ def test_labels_may_count_from_an_origin(key: Path, tmp_path: Path) -> None:
     assert case.decision_time == pd.Timestamp("2024-01-04T00:00:00Z")
     assert describe(found).left_out == 1
     assert read_rejected(found.path / REJECTED_FILE)["code"].tolist() == ["labels.no_patient"]
+
+
+def test_a_folder_without_a_file_is_no_cohort(tmp_path: Path, key: Path) -> None:
+    (tmp_path / "files").mkdir()
+    with pytest.raises(InputError, match="no file of evidence"):
+        ingest(tmp_path / "files", tmp_path / "cohort", key=key)
+    assert not (tmp_path / "cohort").exists()
+
+
+def test_a_target_that_is_no_column_is_answered_with_the_nearest(cohort: Cohort) -> None:
+    with pytest.raises(TaskError, match="Did you mean 'label'"):
+        describe(cohort, target="labell")

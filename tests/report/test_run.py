@@ -4,7 +4,16 @@ from pathlib import Path
 import pytest
 
 from clinic_mm.errors import ArtifactError, InputError
-from clinic_mm.report.run import ModelOf, RunInfo, open_run, write_report, write_run, write_shard, write_skipped
+from clinic_mm.report.run import (
+    SKIPPED_COLUMNS,
+    ModelOf,
+    RunInfo,
+    open_run,
+    write_report,
+    write_run,
+    write_shard,
+    write_skipped,
+)
 from tests.report.predictions import made_up, rejected
 
 INFO = RunInfo(
@@ -96,3 +105,10 @@ def test_no_key_leads_out_of_the_folder(folder: Path, key: str) -> None:
 def test_an_unknown_case_is_an_input_error(folder: Path) -> None:
     with pytest.raises(InputError, match="no such case"):
         open_run(folder).prediction("c77")
+
+
+def test_a_skipped_case_is_answered_with_its_reason(folder: Path) -> None:
+    row = dict(zip(SKIPPED_COLUMNS, ("c88", "rejected", "ct", "ct.tilt", "The gantry was tilted"), strict=True))
+    write_skipped([row], folder)
+    with pytest.raises(InputError, match=r"skipped.*tilted"):
+        open_run(folder).prediction("c88")
