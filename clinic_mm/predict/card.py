@@ -9,10 +9,12 @@ from clinic_mm.predict.model import Model
 def model_card(model: Model) -> str:
     """Markdown, from the artifact's own facts."""
     task, facts = model.task, cast("dict[str, Any]", dict(model.facts))
+    simulated = bool(facts.get("simulated"))
     lines = [
         f"# Model card: {task.target}",
         "",
         "**Not a medical device.** For research and evaluation.",
+        *(["", "**Trained on SIMULATED cases: what it says of a patient means nothing.**"] if simulated else []),
         "",
         f"- Kind: {task.kind}, classes {', '.join(task.classes)}",
         f"- Modalities: {', '.join(task.modalities)}; any subset may be missing",

@@ -19,6 +19,7 @@ from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.types import Absent, CaseRecord, Failed, Rejected
 
 NOTHING: Final = "No usable evidence: the figure shown is how common each class was in training."
+MADE_UP: Final = "The model was trained on SIMULATED cases: what it says of a patient means nothing."
 FEW: Final = 20
 """Training cases with the same pattern below which the reader is told so."""
 
@@ -31,10 +32,10 @@ def predict_cases(model: Model, model_hash: str, prepared: PreparedCases, run_id
     every = np.concatenate([*masks, np.zeros((0, len(model.names)), bool)])
     probabilities = _probabilities(model, heard, case, every)
     settings = settings_hash(model)
-    ends = np.cumsum([len(m) for m in masks])[:-1]
+    ends = np.cumsum([len(m) for m in masks], dtype=int)
     return [
         _prediction(model, model_hash, settings, prepared, index, mine, answers).model_copy(update={"run_id": run_id})
-        for index, (mine, answers) in enumerate(zip(masks, np.split(probabilities, ends), strict=True))
+        for index, (mine, answers) in enumerate(zip(masks, np.split(probabilities, ends)[:-1], strict=True))
     ]
 
 
@@ -132,7 +133,9 @@ def _flags(prepared: PreparedCases, index: int) -> tuple[SeenFlag, ...]:
 
 
 def _notices(model: Model, pattern: tuple[str, ...]) -> tuple[str, ...]:
+    simulated = (MADE_UP,) if model.facts.get("simulated") else ()
     seen = cast("dict[str, Any]", model.facts.get("patterns", {})).get("+".join(pattern), 0)
     if not pattern or seen >= FEW:
-        return ()
-    return (f"Only {seen} training cases had exactly this evidence; the answer leans on neighbouring combinations.",)
+        return simulated
+    cases = f"Only {seen} training {'case' if seen == 1 else 'cases'}" if seen else "No training case"
+    return (*simulated, f"{cases} had exactly this evidence; the answer leans on neighbouring combinations.")

@@ -5,16 +5,17 @@ the artifact remembers (as hashes) whom it was trained on, so that `evaluate` ca
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from clinic_mm.cohort.cases import check_target
 from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.cohort.split import split_patients
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import TaskError
-from clinic_mm.predict.artifact import save_model
+from clinic_mm.predict.artifact import check_model_free, save_model
 from clinic_mm.predict.model import Model
 from clinic_mm.prep.base import plan_prep
 from clinic_mm.prep.batch import Progress, Recipe, fit_preps, prepare_cases
@@ -54,13 +55,16 @@ def train(
 
     Raises:
         TaskError: If the labels, classes or folds do not fit.
+        ArtifactError: If the folder holds something that is not an artifact; known before anything is learnt.
     """
+    check_model_free(out)
     cases = training_cases(cohort, task, test_share)
     planned = plan_recipe(task)
     use.say(f"{len(cases)} training cases")
     recipe = fit_preps(cases, cohort.roots, planned)
     prepared = prepare_cases(cases, cohort.roots, recipe, workers=use.workers, cache=use.cache, progress=use.progress)
-    model = fit_model(prepared, recipe, task, use.say)
+    fitted = fit_model(prepared, recipe, task, use.say)
+    model = replace(fitted, facts={**fitted.facts, "simulated": cohort.info.simulated})
     return model, save_model(model, out)
 
 
@@ -72,9 +76,10 @@ def plan_recipe(task: Task) -> Recipe:
 
 def training_cases(cohort: Cohort, task: Task, test_share: float) -> tuple[CaseRecord, ...]:
     """Labelled cases of the patients that are not left out for testing."""
+    check_target(cohort.labels, task.target)
     cases = tuple(case for case in task_cases(cohort, task) if case.label is not None)
     if not cases:
-        mend = "Name a labels column as target, see clinic-mm describe"
+        mend = "Fill in the labels column, or its decision times, and ingest again"
         raise TaskError("The cohort has no labelled case", task.target, mend)
     if test_share <= 0:
         return cases
