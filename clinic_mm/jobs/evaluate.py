@@ -29,6 +29,7 @@ def evaluate_model(
     Raises:
         LeakError: If the model was trained on everybody.
     """
+    limits = read_limits(limit) if limit else None
     model, model_hash = load_model(model_folder)
     cohort = open_cohort(cohort_folder)
     cases = [case for case in unseen(task_cases(cohort, model.task), model.facts) if case.label is not None]
@@ -40,7 +41,6 @@ def evaluate_model(
         cache=PrepCache(cache) if cache else None,
         progress=progress,
     )
-    limits = read_limits(limit) if limit else None
     return score(model, model_hash, prepared, out, limits=limits, simulated=cohort.info.simulated)
 
 

@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from clinic_mm.cohort.one_case import case_from_paths
-from clinic_mm.errors import UsageError
+from clinic_mm.errors import InputError, TaskError, UsageError
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
-from clinic_mm.prep.batch import prepare_cases
+from clinic_mm.prep.batch import Outcome, prepare_cases
+from clinic_mm.report.atomic import written_whole
 from clinic_mm.report.fhir import fhir_report, report_bytes
 from clinic_mm.times import site_zone
+from clinic_mm.types import Absent, Failed, Rejected
 
 
 def predict_paths(
@@ -26,7 +29,7 @@ def predict_paths(
 
     Raises:
         UsageError: If nothing is given, or a modality that the model does not know.
-        InputError: If a path does not exist.
+        InputError: If a path does not exist, or nothing that was given can be used: then there is nothing to answer.
         ArtifactError: If the model cannot be read.
     """
     model, model_hash = load_model(model_folder)
@@ -36,18 +39,42 @@ def predict_paths(
         what = f"The model does not know {', '.join(unknown)}"
         raise UsageError(what, "predict", f"It was trained on {', '.join(model.names)}")
     kinds = {name: model.task.kind_of(name) for name in model.names}
-    zone = site_zone(site_timezone)
+    zone = _zone(site_timezone)
     due = decision_time.replace(tzinfo=decision_time.tzinfo or zone) if decision_time else None
     case, roots = case_from_paths(paths, zone=zone, decision_time=due, kinds=kinds)
-    prediction = predict_cases(model, model_hash, prepare_cases([case], roots, model.recipe))[0]
+    prepared = prepare_cases([case], roots, model.recipe)
+    if not prepared.present.any():
+        raise _unusable({name: prepared.outcomes[0][name] for name in paths})
+    prediction = predict_cases(model, model_hash, prepared)[0]
     if fhir:
         version = str(model.facts["clinic_mm"])
         created = datetime.now(UTC).replace(microsecond=0)
         bundle = fhir_report(
             prediction, created=created, model_name=model.task.target, model_version=version, validate=True
         )
-        fhir.write_bytes(report_bytes(bundle))
+        written_whole(fhir, report_bytes(bundle))
     return prediction
+
+
+def _unusable(outcomes: Mapping[str, Outcome]) -> InputError:
+    """Why nothing that was given can be used, and how to mend the first of it."""
+    noes = {name: outcome.no for name, outcome in outcomes.items() if outcome.no is not None}
+    whys = [f"{name}: {_why(no)}" for name, no in noes.items()]
+    mends = [mend for no in noes.values() if (mend := getattr(no, "mend", ""))]
+    return InputError("Nothing that was given can be used", "; ".join(whys), mends[0] if mends else "")
+
+
+def _why(no: Absent | Rejected | Failed) -> str:
+    if isinstance(no, Absent):
+        return "it holds nothing that the model knows"
+    return f"{no.why} ({no.code})" if isinstance(no, Rejected) else no.why
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return site_zone(name)
+    except TaskError as error:
+        raise UsageError(error.what, "--site-timezone", error.mend) from None
 
 
 def _options(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ One bad case never stops the rest: a unit that dies of our own fault is tried ag
 is counted and listed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.model import Model
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
-from clinic_mm.predict.seen import unseen
+from clinic_mm.predict.seen import count_seen, unseen
 from clinic_mm.prep.batch import PreparedCases, Progress, prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.report.fhir import fhir_report, report_bytes
@@ -33,12 +33,13 @@ UNIT: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class ScreenOptions:
-    """How to screen: workers, cache, whom to tell, and whether each report is validated against FHIR R4B."""
+    """How to screen: workers, cache, whom to tell how far it is and what else, whether reports are validated."""
 
     workers: int = 1
     cache: PrepCache | None = None
     progress: Progress | None = None
     validate: bool = True
+    say: Callable[[str], None] = lambda _: None
 
 
 DEFAULTS: Final = ScreenOptions()
@@ -49,6 +50,7 @@ class _Tally:
     """What became of the cases so far."""
 
     done: int = 0
+    shards: int = 0
     skipped: list[dict[str, str]] = field(default_factory=list)
     n_skipped: int = 0
     n_failed: int = 0
@@ -74,14 +76,35 @@ def screen(
         InputError: If the run folder holds anything.
         ArtifactError: If the model cannot be read.
     """
-    if out.exists() and any(out.iterdir()):
+    check_run_free(out)
+    return _screen(load_model(model_folder), model_folder, cohort, cases, out, options)
+
+
+def check_run_free(out: Path) -> None:
+    """A run is written to a new or empty folder.
+
+    Raises:
+        InputError: If it holds anything.
+    """
+    if out.is_dir() and not any(out.iterdir()):
+        return
+    if out.exists():
         raise InputError("The run folder is not empty", str(out), "Name a new folder")
-    model, model_hash = load_model(model_folder)
-    started = datetime.now(UTC)
-    info = _info(model, model_hash, model_folder, cohort, started)
+
+
+def _screen(
+    loaded: tuple[Model, str],
+    model_folder: Path,
+    cohort: Cohort,
+    cases: Sequence[CaseRecord],
+    out: Path,
+    options: ScreenOptions,
+) -> RunInfo:
+    model, model_hash = loaded
+    info = _info(model, model_hash, model_folder, cohort, datetime.now(UTC))
     tally = _Tally()
-    for number, unit in enumerate(_units(cases)):
-        _unit(model, info, cohort, unit, out, number, tally, options)
+    for unit in _units(cases):
+        _unit(model, info, cohort, unit, out, tally, options)
         if options.progress:
             options.progress(tally.total, len(cases))
     write_skipped(tally.skipped, out)
@@ -94,11 +117,26 @@ def screen(
 def screen_cohort(
     model_folder: Path, cohort_folder: Path, out: Path, *, unseen_only: bool = False, options: ScreenOptions = DEFAULTS
 ) -> RunInfo:
-    """Screen all cases of a cohort folder, or only those of patients that the model has not seen."""
-    model, _ = load_model(model_folder)
+    """Screen all cases of a cohort folder, or only those of patients that the model has not seen.
+
+    Raises:
+        InputError: If the run folder holds anything, or the cohort has no case.
+        LeakError: If only unseen patients are asked for, and there is none.
+        ArtifactError: If the model cannot be read.
+    """
+    check_run_free(out)
+    model, model_hash = load_model(model_folder)
     cohort = open_cohort(cohort_folder)
     cases = task_cases(cohort, model.task)
-    return screen(model_folder, cohort, unseen(cases, model.facts) if unseen_only else cases, out, options)
+    if not cases:
+        mend = "See clinic-mm describe: a labels row needs the decision time that the task names"
+        raise InputError("The cohort has no case", str(cohort_folder), mend)
+    if unseen_only:
+        cases = unseen(cases, model.facts)
+    elif known := count_seen(cases, model.facts):
+        told = f"{known} of these {len(cases)} cases are of patients that the model was trained on"
+        options.say(f"{told}: their answers are no measure of it. Leave them out with --unseen")
+    return _screen((model, model_hash), model_folder, cohort, cases, out, options)
 
 
 def _info(model: Model, model_hash: str, folder: Path, cohort: Cohort, started: datetime) -> RunInfo:
@@ -127,7 +165,6 @@ def _unit(
     cohort: Cohort,
     unit: Sequence[CaseRecord],
     out: Path,
-    number: int,
     tally: _Tally,
     options: ScreenOptions,
 ) -> None:
@@ -136,39 +173,33 @@ def _unit(
         answered = _answer(model, info, cohort, unit, options)
     except Exception as error:  # noqa: BLE001 - the one border: our own fault must not stop the other cases
         if len(unit) > 1:
-            for place, case in enumerate(unit):
-                _unit(model, info, cohort, [case], out, number * UNIT + place + len(unit), tally, options)
+            for case in unit:
+                _unit(model, info, cohort, [case], out, tally, options)
             return
         tally.n_failed += 1
         why = f"{type(error).__name__} while answering"
         tally.skipped.append(_row(unit[0].case_key, "failed", "", "", why))
         return
-    _write(answered, info, cohort, unit, out, number, tally, options)
+    _write(answered, unit, out, tally)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """One unit, answered: nothing that can fail by our own fault is left but writing it down."""
+
+    prepared: PreparedCases
+    predictions: list[Prediction]
+    reports: dict[str, bytes]
 
 
 def _answer(
     model: Model, info: RunInfo, cohort: Cohort, unit: Sequence[CaseRecord], options: ScreenOptions
-) -> tuple[PreparedCases, list[Prediction]]:
+) -> _Answered:
     prepared = prepare_cases(unit, cohort.roots, model.recipe, workers=options.workers, cache=options.cache)
-    return prepared, predict_cases(model, info.model.hash, prepared, info.run_id)
-
-
-def _write(
-    answered: tuple[PreparedCases, list[Prediction]],
-    info: RunInfo,
-    cohort: Cohort,
-    unit: Sequence[CaseRecord],
-    out: Path,
-    number: int,
-    tally: _Tally,
-    options: ScreenOptions,
-) -> None:
-    """One shard and its reports; cases without any usable evidence are skipped with the reason of each modality."""
-    prepared, predictions = answered
-    kept = [p for p in predictions if p.pattern]
+    predictions = predict_cases(model, info.model.hash, prepared, info.run_id)
     created = datetime.now(UTC).replace(microsecond=0)
-    for prediction in kept:
-        bundle = fhir_report(
+    bundles = {
+        prediction.case_key: fhir_report(
             prediction,
             created=created,
             model_name=info.model.name,
@@ -176,15 +207,27 @@ def _write(
             simulated=cohort.info.simulated,
             validate=options.validate,
         )
-        write_report(report_bytes(bundle), prediction.case_key, out)
+        for prediction in predictions
+        if prediction.pattern
+    }
+    return _Answered(prepared, predictions, {key: report_bytes(bundle) for key, bundle in bundles.items()})
+
+
+def _write(answered: _Answered, unit: Sequence[CaseRecord], out: Path, tally: _Tally) -> None:
+    """One shard and its reports; cases without any usable evidence are skipped with the reason of each modality."""
+    for case_key, report in answered.reports.items():
+        write_report(report, case_key, out)
+    kept = [p for p in answered.predictions if p.pattern]
     if kept:
         labels = {case.case_key: case.label for case in unit}
-        write_shard(kept, out / "shards" / f"part-{number:05d}.parquet", labels)
+        # Numbered as they come: a number made from the unit's would be given twice once a unit falls apart.
+        write_shard(kept, out / "shards" / f"part-{tally.shards:05d}.parquet", labels)
+        tally.shards += 1
     tally.done += len(kept)
-    for index, prediction in enumerate(predictions):
+    for index, prediction in enumerate(answered.predictions):
         if not prediction.pattern:
             tally.n_skipped += 1
-            tally.skipped.extend(_reasons(prediction.case_key, prepared, index))
+            tally.skipped.extend(_reasons(prediction.case_key, answered.prepared, index))
 
 
 def _reasons(case_key: str, prepared: PreparedCases, index: int) -> Iterator[dict[str, str]]:
