@@ -7,6 +7,7 @@ missing · 6 model or run damaged · 7 the figures would not be honest. See docs
 import os
 import sys
 from datetime import datetime
+from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -31,6 +32,7 @@ INTERRUPTED: Final = 130
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for machines.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that read and prepare.")]
 Key = Annotated[Path | None, typer.Option(help="File of the pseudonym key; default in your configuration folder.")]
+Paths = list[Path] | None
 CacheDir = Annotated[Path | None, typer.Option("--cache", help="Folder of prepared evidence; none by default.")]
 
 
@@ -93,10 +95,10 @@ def ingest(
     from clinic_mm.cohort.describe import as_text
     from clinic_mm.cohort.describe import describe as described
     from clinic_mm.cohort.ingest import ingest as ingested
-    from clinic_mm.console import progress, show, show_json
+    from clinic_mm.console import show, show_json, stages
 
-    with progress("ingest", quiet=json) as advance:
-        cohort = ingested(source, out, key=key, progress=lambda _, done, total: advance(done, total))
+    with stages("ingest", quiet=json) as at:
+        cohort = ingested(source, out, key=key, progress=at)
     told = described(cohort)
     if json:
         show_json(told.model_dump(mode="json"))
@@ -192,12 +194,16 @@ def evaluate(
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="Artifact folder.")],
-    ct: Annotated[list[Path] | None, typer.Option(help="DICOM folder or files, or NIfTI.")] = None,
-    xray: Annotated[list[Path] | None, typer.Option(help="DICOM, PNG or JPEG.")] = None,
-    eeg: Annotated[list[Path] | None, typer.Option(help="EDF, BDF, BrainVision, EEGLAB, FIF, Nihon Kohden.")] = None,
-    record: Annotated[list[Path] | None, typer.Option(help="FHIR bundle or NDJSON.")] = None,
-    note: Annotated[list[Path] | None, typer.Option(help="Text file, or FHIR with DocumentReference.")] = None,
-    evidence: Annotated[list[str] | None, typer.Option(help="NAME=PATH for any other modality of the task.")] = None,
+    ct: Annotated[Paths, typer.Option(metavar="PATH", help="DICOM folder or files, or NIfTI.")] = None,
+    xray: Annotated[Paths, typer.Option(metavar="PATH", help="DICOM, PNG or JPEG.")] = None,
+    eeg: Annotated[
+        Paths, typer.Option(metavar="PATH", help="EDF, BDF, BrainVision, EEGLAB, FIF, Nihon Kohden.")
+    ] = None,
+    record: Annotated[Paths, typer.Option(metavar="PATH", help="FHIR bundle or NDJSON.")] = None,
+    note: Annotated[Paths, typer.Option(metavar="PATH", help="Text file, or FHIR with DocumentReference.")] = None,
+    evidence: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=PATH", help="Any other modality of the task.")
+    ] = None,
     decision_time: Annotated[
         datetime | None, typer.Option(help="When the answer is due; later evidence is refused.")
     ] = None,
@@ -205,7 +211,7 @@ def predict(
     fhir: Annotated[Path | None, typer.Option(help="Also write the FHIR R4B report here.")] = None,
     json: Json = False,
 ) -> None:
-    """Answer one case, whatever subset of evidence is given as paths.
+    """Answer one case, whatever subset of evidence is given as paths. Each option may be given several times.
 
     Example:  clinic-mm predict model --ct case/ct --note case/note.txt
     """
@@ -238,14 +244,14 @@ def screen(
 
     Example:  clinic-mm screen model cohort --out run
     """
-    from clinic_mm.console import progress, show, show_json
+    from clinic_mm.console import progress, say, show, show_json
     from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
     from clinic_mm.prep.cache import PrepCache
     from clinic_mm.report.describe import run_as_text
     from clinic_mm.report.run import open_run
 
     with progress("screen", quiet=json) as advance:
-        options = ScreenOptions(workers, PrepCache(cache) if cache else None, advance)
+        options = ScreenOptions(workers, PrepCache(cache) if cache else None, advance, say=say)
         info = screen_cohort(model, cohort, out, unseen_only=unseen, options=options)
     show_json(info.model_dump(mode="json")) if json else show(run_as_text(open_run(out)))
 
@@ -305,6 +311,11 @@ def doctor(json: Json = False) -> None:
         import pandas as pd
 
         show_table("clinic_mm", pd.DataFrame(found))
+
+
+for _command in app.registered_commands:  # \b keeps the line of the example whole, to be copied
+    assert _command.callback is not None
+    _command.help = cleandoc(_command.callback.__doc__ or "").replace("Example:", "\b\nExample:")
 
 
 def main() -> None:

@@ -49,20 +49,20 @@ def unread() -> None:
 
 @contextmanager
 def progress(what: str, quiet: bool = False) -> Iterator[Advance]:
-    """A progress bar on stderr; the callable takes (done, total)."""
+    """A progress bar on stderr, from the first step on; the callable takes (done, total)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=ERR, disable=quiet) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task(what, total=None, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
 
 
 @contextmanager
 def stages(what: str, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """Progress of work in stages of unknown length: the callable takes (stage, done, total)."""
+    """The stage that work of unknown length is at, on stderr; the callable takes (stage, done, total)."""
     columns = (TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=ERR, disable=quiet) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda stage, *_: bar.update(task, description=f"{what}  {stage}")
+        task = bar.add_task(what, total=None, visible=False)
+        yield lambda stage, *_: bar.update(task, description=f"{what}  {stage}", visible=True)
 
 
 def say(text: str) -> None:

@@ -7,6 +7,7 @@ One bad piece of evidence never stops the rest: the next older (or newer) one is
 """
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -139,8 +140,13 @@ def _each(
         return
     # Not fork: the parent may hold threads of torch or OpenBLAS.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_deaf) as pool:
         yield from pool.map(one, cases, chunksize=CHUNK)
+
+
+def _deaf() -> None:
+    """Ctrl-C is for the parent, which lets its workers finish what they hold."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _signals(

@@ -12,6 +12,7 @@ The same seed gives the same bytes, for any number of workers; case k is the sam
 """
 
 import csv
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -122,8 +123,13 @@ def _batches(out: Path, world: World, cases: int, seed: int, workers: int) -> It
     if workers == 1:
         yield from map(work, spans)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_deaf) as pool:
         yield from pool.map(work, spans)
+
+
+def _deaf() -> None:
+    """Ctrl-C is for the parent, which lets its workers finish what they hold."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _write_batch(out: Path, world: World, seed: int, span: range) -> Batch:
