@@ -79,8 +79,8 @@ def case_from_paths(
         found = [
             one for index, path in enumerate(given) for one in _look(path, f"{name}-{index}", kind, zone, due, seen)
         ]
-        one_patient = found if len(seen.asked) < 2 else [_of_several(one, kind) for one in found]
-        judged[name] = _counted(sorted((_judged(one, name, due) for one in one_patient), key=_age))
+        mine = sorted((_judged(one, name, due) for one in found), key=_age)
+        judged[name] = _counted(mine) if len(seen.asked) < 2 else _of_several(mine, name)
     mixed = (MIXED,) if len(seen.patients) > 1 else ()
     evidence = {
         name: tuple(_flagged(one, mixed) for one in some) or (Absent(modality=name),) for name, some in judged.items()
@@ -111,12 +111,11 @@ def _nothing(kind: str) -> Rejected:
     return Rejected(modality=kind, code=NOTHING, why=why, mend=mend)
 
 
-def _of_several(one: Verdict, kind: str) -> Verdict:
-    """Usable evidence is refused where its modality is of several patients, as rows of several are."""
-    if not isinstance(one, Evidence):
-        return one
+def _of_several(found: list[Verdict], name: str) -> list[Verdict]:
+    """Usable evidence is refused where its modality is of several patients; that reason stands last, to be told."""
     why, mend = "The files are of several patients", "Give the files of one, or ingest them as a cohort"
-    return Rejected(modality=kind, code=f"{kind}.{SEVERAL}", why=why, mend=mend, root=one.root, paths=one.paths)
+    refused = Rejected(modality=name, code=f"case.{SEVERAL}", why=why, mend=mend)
+    return [*(one for one in found if not isinstance(one, Evidence)), refused]
 
 
 def _counted(found: list[Verdict]) -> list[Verdict]:
@@ -124,7 +123,7 @@ def _counted(found: list[Verdict]) -> list[Verdict]:
     usable = sum(isinstance(one, Evidence) for one in found)
     if len(found) < 2 or not usable:
         return found
-    why = f"{len(found)} pieces of evidence were given, {usable} of them usable; the task takes one"
+    why = f"{len(found)} pieces of evidence were given, {len(found) - usable} refused; the task takes one of the rest"
     return [_flagged(one, (Flag(code="case.one_of_several", why=why),)) for one in found]
 
 

@@ -62,7 +62,7 @@ def test_files_of_two_people_are_called_composite(files: Path, tmp_path: Path) -
 def test_one_modality_of_two_people_is_refused(files: Path, tmp_path: Path) -> None:
     write_ct(tmp_path / "b", "B", day(1))
     case, _ = case_from_paths({"ct": [files / "ct/early", tmp_path / "b"]}, zone=UTC)
-    assert {f.code for f in case.evidence["ct"] if isinstance(f, Rejected)} == {"ct.several_patients"}
+    assert {f.code for f in case.evidence["ct"] if isinstance(f, Rejected)} == {"case.several_patients"}
     assert case.pattern == ()
 
 
@@ -74,7 +74,7 @@ def test_one_of_several_pieces_says_so(files: Path) -> None:
     (files / "empty.txt").touch()
     case, _ = case_from_paths({"note": [files / "note.txt", files / "empty.txt"]}, zone=UTC)
     why = next(f.why for f in case.usable("note")[0].flags if f.code == "case.one_of_several")
-    assert why.startswith("2 pieces of evidence were given, 1 of them usable")
+    assert why.startswith("2 pieces of evidence were given, 1 refused")
 
 
 @pytest.mark.parametrize(
