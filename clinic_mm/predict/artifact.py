@@ -132,6 +132,7 @@ def _described(model: Model) -> dict[str, Any]:
             for expert in model.experts
         ],
         "concat": model.concat.kind,
+        "concat_share": model.share,
         "residual": model.residual is not None,
         "pool": {
             "prior": model.pool.prior.tolist(),
@@ -226,6 +227,7 @@ def _model(files: Mapping[str, bytes]) -> Model:
         ),
         concat=_must(_head(told["concat"], CONCAT, arrays)),
         facts=told["facts"],
+        share=told.get("concat_share", 0.0),
     )
 
 

@@ -20,6 +20,7 @@ from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.conformal import Thresholds
 from clinic_mm.predict.experts import Expert, spread
 from clinic_mm.predict.heads import Head
+from clinic_mm.predict.joint import SideBySide, concatenated, mixed, side_by_side
 from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.task import Task
 
@@ -38,8 +39,10 @@ class Model:
         residual: Adds what tokens say together; None where it did not pay.
         temperatures: Calibration per pattern.
         thresholds: Prediction sets per pattern.
-        concat: The baseline on concatenated plain summaries and presence flags.
+        concat: The head on all plain summaries side by side with presence flags: a baseline, and part of the answer
+            where `share` is above 0.
         facts: What is worth knowing: n, verdicts, out-of-fold figures, versions (JSON).
+        share: How much of the answer `concat` has beside the pool, 0 to 1; chosen out of fold.
     """
 
     task: Task
@@ -51,6 +54,7 @@ class Model:
     thresholds: Thresholds
     concat: Head
     facts: Mapping[str, JsonValue]
+    share: float = 0.0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,7 +66,8 @@ class Model:
 class Heard:
     """One encoding of some cases: opinions of all experts, and what networks said, if they were asked.
 
-    `opinions` holds the prior where a modality is absent: it is never looked at there.
+    `opinions` holds the prior where a modality is absent: it is never looked at there. `beside` is None where the head
+    on everything side by side has no part in the answer.
     """
 
     opinions: Float[Array, "n M C"]
@@ -70,6 +75,7 @@ class Heard:
     spoken: Mapping[str, Spoken]
     row: Mapping[str, Int[Array, " n"]]
     time_h: Float[Array, "n M"]
+    beside: SideBySide | None = None
 
 
 def listen(model: Model, prepared: PreparedCases) -> Heard:
@@ -81,17 +87,21 @@ def listen(model: Model, prepared: PreparedCases) -> Heard:
         if said is not None:
             spoken[expert.name] = said
         opinions.append(spread(expert.opinions(prepared, said), prepared.row[expert.name], model.pool.prior))
-    return Heard(np.stack(opinions, axis=1), prepared.present, spoken, prepared.row, prepared.time_h)
+    beside = side_by_side(prepared) if model.share > 0 else None
+    return Heard(np.stack(opinions, axis=1), prepared.present, spoken, prepared.row, prepared.time_h, beside)
 
 
 def subset_logits(
-    pool: LogPool, residual: Bottleneck | None, heard: Heard, case: Int[Array, " r"], present: Bool[Array, "r M"]
+    model: Model, heard: Heard, case: Int[Array, " r"], present: Bool[Array, "r M"]
 ) -> Float[Array, "r C"]:
     """Uncalibrated logits of subsets: row r is case `case[r]` with only `present[r]` speaking."""
     assert not (present & ~heard.present[case]).any(), "a subset must be of what is present"
-    logits = pool.logits(heard.opinions[case], present)
-    if residual is not None:
-        logits = logits + corrections(residual, heard, case, present)
+    logits = model.pool.logits(heard.opinions[case], present)
+    if heard.beside is not None:
+        some = present.any(axis=1)  # without evidence the prior stands
+        logits[some] = mixed(logits[some], heard.beside.logits(model.concat, case[some], present[some]), model.share)
+    if model.residual is not None:
+        logits = logits + corrections(model.residual, heard, case, present)
     return logits
 
 
@@ -116,7 +126,7 @@ def subset_probabilities(
     model: Model, heard: Heard, case: Int[Array, " r"], present: Bool[Array, "r M"]
 ) -> Float[Array, "r C"]:
     """Calibrated probabilities of subsets."""
-    return model.temperatures.probabilities(subset_logits(model.pool, model.residual, heard, case, present), present)
+    return model.temperatures.probabilities(subset_logits(model, heard, case, present), present)
 
 
 def native_probabilities(model: Model, heard: Heard) -> Float[Array, "n C"]:
@@ -149,8 +159,3 @@ def late_average(
     count = present.sum(axis=1)[:, None]
     total = (opinions * present[..., None]).sum(axis=1)
     return np.where(count > 0, total / np.maximum(count, 1), prior)
-
-
-def concatenated(prepared: PreparedCases) -> Float[Array, "n p"]:
-    """All plain summaries side by side, NaN where absent, and one presence flag per modality."""
-    return np.hstack([*(prepared.plain[name] for name in prepared.names), prepared.present.astype(np.float32)])

@@ -4,7 +4,7 @@ In:  prepared training cases, the fold of each. Out: out-of-fold opinions by eve
 networks said of all cases (for the residual of that fold), and the way that wins for each modality.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,9 +16,11 @@ from clinic_mm.encoders.base import Encoder
 from clinic_mm.encoders.run import Spoken, run_encoder
 from clinic_mm.predict.experts import HOWS, How, judge, present_plain
 from clinic_mm.predict.heads import Head
-from clinic_mm.prep.batch import PreparedCases
+from clinic_mm.prep.batch import PreparedCases, Recipe
+from clinic_mm.prep.gaps import parameters
 from clinic_mm.task import Task
 from clinic_mm.training.encode import train_encoder
+from clinic_mm.training.gaps import familiar
 from clinic_mm.training.heads import fit_prior, fit_ridge, fit_trees
 
 TREES_UP_TO: Final = 512
@@ -47,11 +49,13 @@ class CrossFitted:
         return min(self.nll, key=lambda how: (round(self.nll[how], 6), HOWS.index(how)))
 
 
-def cross_fit(prepared: PreparedCases, name: str, fold: Int[Array, " n"], task: Task, say: Say) -> CrossFitted:
+def cross_fit(
+    prepared: PreparedCases, recipe: Recipe, name: str, fold: Int[Array, " n"], task: Task, say: Say
+) -> CrossFitted:
     """Cross-fit every way of judging one modality."""
     present = prepared.present[:, prepared.names.index(name)]
     y, groups, mine = prepared.labels[present], prepared.patients[present], fold[present]
-    plain = present_plain(prepared, name)
+    plain, codes = present_plain(prepared, name), parameters(recipe.preps[name])
     opinions: dict[How, Array] = {}
     spoken = []
     for k in range(task.folds):
@@ -62,7 +66,7 @@ def cross_fit(prepared: PreparedCases, name: str, fold: Int[Array, " n"], task: 
             spoken.append(run_encoder(encoder, prepared.x[name]))
         for how in ways(plain.shape[1], encoder is not None):
             said = spoken[-1] if encoder is not None else None
-            head = fit_how(how, plain[fit], _rows(said, fit), y[fit], groups[fit], task)
+            head = fit_how(how, plain[fit], _rows(said, fit), y[fit], groups[fit], task, codes)
             into = opinions.setdefault(how, np.zeros((len(y), len(task.classes))))
             into[~fit] = judge(how, head, plain[~fit], _rows(said, ~fit))
     nll = {how: float(-np.log(np.maximum(p[np.arange(len(y)), y], 1e-9)).mean()) for how, p in opinions.items()}
@@ -84,9 +88,18 @@ def fit_encoder(x: Float[Array, "n ..."], y: Int[Array, " n"], name: str, task: 
 
 
 def fit_how(
-    how: How, plain: Float[Array, "n p"], said: Spoken | None, y: Int[Array, " n"], groups: Array, task: Task
+    how: How,
+    plain: Float[Array, "n p"],
+    said: Spoken | None,
+    y: Int[Array, " n"],
+    groups: Array,
+    task: Task,
+    codes: Sequence[str] = (),
 ) -> Head | None:
-    """The head of one way of judging; None for the network's own opinion, the prior where a class has no case."""
+    """The head of one way of judging; None for the network's own opinion, the prior where a class has no case.
+
+    `codes`: the parameter of each plain summary, see `training.gaps`.
+    """
     if how == "network":
         return None
     if how.startswith("plain"):
@@ -97,8 +110,12 @@ def fit_how(
     n_classes = len(task.classes)
     if len(np.unique(y)) < n_classes or x.shape[1] == 0:
         return fit_prior(x, y, n_classes, seed=task.seed, groups=groups)
-    fit = fit_ridge if how.endswith("ridge") else fit_trees
-    return fit(x, y, n_classes, seed=task.seed, groups=groups)
+    if how.endswith("ridge"):
+        return fit_ridge(x, y, n_classes, seed=task.seed, groups=groups)
+    rows = familiar(x, y, groups, codes if how == "plain trees" else (), task.seed)
+    return fit_trees(
+        rows.x, rows.y, n_classes, seed=task.seed, groups=rows.groups, weight=rows.weight, copies=rows.copies
+    )
 
 
 def _rows(said: Spoken | None, keep: Array) -> Spoken | None:

@@ -18,19 +18,20 @@ from clinic_mm.cohort.split import folds
 from clinic_mm.encoders.run import Spoken, run_encoder
 from clinic_mm.errors import TaskError
 from clinic_mm.fusion.bottleneck import Bottleneck
-from clinic_mm.fusion.pool import LogPool
 from clinic_mm.predict.experts import Expert, present_plain, spread
-from clinic_mm.predict.heads import Head
-from clinic_mm.predict.model import Model, concatenated
+from clinic_mm.predict.joint import mixed
+from clinic_mm.predict.model import Model
 from clinic_mm.predict.seen import patient_hash
 from clinic_mm.prep.batch import PreparedCases, Recipe
+from clinic_mm.prep.gaps import parameters
 from clinic_mm.task import Task
-from clinic_mm.training.crossfit import TREES_UP_TO, CrossFitted, cross_fit, fit_encoder, fit_how
-from clinic_mm.training.heads import fit_ridge, fit_trees
-from clinic_mm.training.residual import train_residual
+from clinic_mm.training.crossfit import CrossFitted, cross_fit, fit_encoder, fit_how
+from clinic_mm.training.joint import best_share, cross_joint
+from clinic_mm.training.residual import PoolLogits, train_residual
 from clinic_mm.training.secondlevel import (
-    ResidualVerdict,
+    JointRows,
     Table,
+    Verdict,
     crossfit_pool,
     crossfit_residual,
     crossfit_temperatures,
@@ -63,31 +64,37 @@ def fit_model(prepared: PreparedCases, recipe: Recipe, task: Task, say: Say = la
     fold = folds(prepared.patients.tolist(), labels.tolist(), task.folds, task.seed)
     _check_folds(prepared, fold)
     prior = (np.bincount(labels, minlength=len(task.classes)) + 0.5) / (len(labels) + 0.5 * len(task.classes))
-    fitted = {name: cross_fit(prepared, name, fold, task, say) for name in prepared.names}
+    fitted = {name: cross_fit(prepared, recipe, name, fold, task, say) for name in prepared.names}
     opinions = np.stack([spread(f.opinions[f.best], prepared.row[n], prior) for n, f in fitted.items()], axis=1)
     table = make_table(opinions, prepared, prior, fold)
 
-    say("pool, residual and calibration")
+    say("pool")
     pooled, verdict = crossfit_pool(table), None
-    pool, logits = table.pool_without(None, pooled.freedom), pooled.logits
+    pool = table.pool_without(None, pooled.freedom)
+    say("everything side by side")
+    beside = cross_joint(prepared, recipe, table, task)
+    share, beside_verdict = best_share(table, pooled.logits, beside.logits)
+    joint = JointRows(beside.logits, share) if share > 0 else None
+    logits = mixed(pooled.logits, beside.logits, share) if joint else pooled.logits
+
+    say("residual and calibration")
     if _residual_possible(fitted, prepared):
         spoken = [{name: f.spoken[k] for name, f in fitted.items()} for k in range(task.folds)]
-        with_residual, verdict = crossfit_residual(table, prepared, spoken, pooled, task.seed)
+        with_residual, verdict = crossfit_residual(table, prepared, spoken, pooled, task.seed, joint)
         logits = with_residual if verdict.kept else logits
     temperatures, probabilities = crossfit_temperatures(table, logits)
     thresholds = fit_thresholds(table, probabilities, task.level)
 
-    say("concat baseline")
-    concat, concat_oof = _concat(prepared, fold, task)
     kept = verdict is not None and verdict.kept
-    experts, said = _refit(prepared, fitted, task, kept, say)
-    residual = _refit_residual(table, prepared, said, pool, task) if kept else None
-    facts = {
+    experts, said = _refit(prepared, recipe, fitted, task, kept, say)
+    residual = _refit_residual(table, prepared, said, table.asked(pool, joint), task) if kept else None
+    facts: dict[str, JsonValue] = {
         **_facts(prepared, task, fitted, verdict),
         "pool_freedom": pooled.freedom,
-        "verdict": fusion_verdict(prepared, opinions, prior, _by_case(table, probabilities), concat_oof),
+        "joint": {"share": share, "gain_nll": beside_verdict.gain, "standard_error": beside_verdict.standard_error},
+        "verdict": fusion_verdict(prepared, opinions, prior, _by_case(table, probabilities), beside.oof),
     }
-    return Model(task, recipe, experts, pool, residual, temperatures, thresholds, concat, facts)
+    return Model(task, recipe, experts, pool, residual, temperatures, thresholds, beside.head, facts, share)
 
 
 def _check(prepared: PreparedCases, task: Task) -> None:
@@ -114,7 +121,7 @@ def _residual_possible(fitted: dict[str, CrossFitted], prepared: PreparedCases) 
 
 
 def _refit(
-    prepared: PreparedCases, fitted: dict[str, CrossFitted], task: Task, residual: bool, say: Say
+    prepared: PreparedCases, recipe: Recipe, fitted: dict[str, CrossFitted], task: Task, residual: bool, say: Say
 ) -> tuple[tuple[Expert, ...], dict[str, Spoken]]:
     """The deployed experts, fitted on all cases; a network is fitted only where it will be used."""
     experts, said = [], {}
@@ -126,7 +133,8 @@ def _refit(
         if residual or not cross.best.startswith("plain"):
             encoder = fit_encoder(prepared.x[name], y, name, task, seed=task.seed + task.folds)
         spoken = None if encoder is None else run_encoder(encoder, prepared.x[name])
-        head = fit_how(cross.best, present_plain(prepared, name), spoken, y, groups, task)
+        codes = parameters(recipe.preps[name])
+        head = fit_how(cross.best, present_plain(prepared, name), spoken, y, groups, task, codes)
         experts.append(Expert(name, task.kind_of(name), cross.best, head, encoder))
         if spoken is not None:
             said[name] = spoken
@@ -134,13 +142,13 @@ def _refit(
 
 
 def _refit_residual(
-    table: Table, prepared: PreparedCases, said: dict[str, Spoken], pool: LogPool, task: Task
+    table: Table, prepared: PreparedCases, said: dict[str, Spoken], asked: PoolLogits, task: Task
 ) -> Bottleneck:
     """The deployed residual: all cases, tokens of the deployed networks, opinions still out of fold."""
     return train_residual(
         table.names,
         table.heard(prepared, said),
-        table.asked(pool),
+        asked,
         table.labels,
         np.flatnonzero(table.present.any(axis=1)),
         table.prior,
@@ -155,26 +163,8 @@ def _by_case(table: Table, probabilities: Float[Array, "r C"]) -> Float[Array, "
     return out
 
 
-def _concat(prepared: PreparedCases, fold: Int[Array, " n"], task: Task) -> tuple[Head, Float[Array, "n C"]]:
-    """The baseline that sees everything side by side; ridge or trees, by out-of-fold NLL."""
-    x, y, patients = concatenated(prepared), prepared.labels, prepared.patients
-    n_classes = len(task.classes)
-    best: tuple[float, Array, Callable[..., Head]] | None = None
-    for fit in (fit_ridge, fit_trees) if x.shape[1] <= TREES_UP_TO else (fit_ridge,):
-        oof = np.zeros((len(y), n_classes))
-        for k in range(task.folds):
-            train = fold != k
-            head = fit(x[train], y[train], n_classes, seed=task.seed, groups=patients[train])
-            oof[~train] = head.predict(x[~train])
-        nll = float(-np.log(np.maximum(oof[np.arange(len(y)), y], 1e-9)).mean())
-        if best is None or nll < best[0]:
-            best = (nll, oof, fit)
-    assert best is not None
-    return best[2](x, y, n_classes, seed=task.seed, groups=patients), best[1]
-
-
 def _facts(
-    prepared: PreparedCases, task: Task, fitted: dict[str, CrossFitted], verdict: ResidualVerdict | None
+    prepared: PreparedCases, task: Task, fitted: dict[str, CrossFitted], verdict: Verdict | None
 ) -> dict[str, JsonValue]:
     """What an artifact says of its own making. Patients are kept as hashes of their pseudonyms, to find overlaps."""
     patterns, counts = np.unique(["+".join(p) for p in prepared.patterns()], return_counts=True)

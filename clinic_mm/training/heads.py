@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from clinic_mm.errors import TaskError
 from clinic_mm.predict.heads import FLOOR, Head, PriorHead, RidgeHead, TreeHead
+from clinic_mm.training.bins import MOST_BINS, Bins
 
 RIDGE_FOLDS: Final = 5
 STRENGTHS: Final = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
@@ -169,8 +170,8 @@ def _best_strength(z: Float64[Array, "n f"], y: Int[Array, " n"], folds: list[_F
     return STRENGTHS[int(np.argmin(losses))]
 
 
-def _nll_sum(p: Float64[Array, "n C"], y: Int[Array, " n"]) -> float:
-    return float(-np.log(np.maximum(p[np.arange(len(y)), y], FLOOR)).sum())
+def _nll_sum(p: Float64[Array, "n C"], y: Int[Array, " n"], weight: float | Float[Array, " n"] = 1.0) -> float:
+    return float(-(weight * np.log(np.maximum(p[np.arange(len(y)), y], FLOOR))).sum())
 
 
 TREE_CANDIDATES: Final[tuple[Mapping[str, Any], ...]] = (
@@ -183,12 +184,21 @@ ROUNDS_AT_ONCE: Final = 60
 TREE_FOLDS: Final = 3
 THREADS_FROM: Final = 1_000_000
 """Cells from which on boosting uses more than one thread."""
+ONE_FOLD_FROM: Final = 1_000_000
+"""Cells from which on one inner fold is enough to choose by: it holds thousands of rows."""
 BAGS: Final = 3
 """Boosters that differ by the features they may ask for, averaged in the raw score and shipped as one head."""
 
 
 def fit_trees(
-    x: Float[Array, "n p"], y: Int[Array, " n"], n_classes: int, *, seed: int, groups: Array | None = None
+    x: Float[Array, "n p"],
+    y: Int[Array, " n"],
+    n_classes: int,
+    *,
+    seed: int,
+    groups: Array | None = None,
+    weight: Float[Array, " n"] | None = None,
+    copies: int = 1,
 ) -> TreeHead:
     """Fit gradient-boosted trees; missing cells go where training shows that they belong.
 
@@ -198,6 +208,8 @@ def fit_trees(
         n_classes: C.
         seed: Of the inner folds and of the features that a node may ask for.
         groups: Patient of each row; each row its own patient if None.
+        weight: How much each row counts; equally if None.
+        copies: Rows that tell of one case (see `training.gaps`): a leaf needs so many times more rows.
 
     Raises:
         TaskError: If a class has no row, or rows and labels differ in number.
@@ -208,65 +220,80 @@ def fit_trees(
     x = np.where(np.isfinite(x), x, np.nan).astype(np.float64)
     # On a small table threads wait for each other longer than they work: 25 times slower beside a busy neighbour.
     with threadpool_limits(1 if x.size < THREADS_FROM else None, user_api="openmp"):
-        settings, rounds = _best_trees(x, y, _folds(y, n_classes, groups, seed, TREE_FOLDS), seed)
-        return export_trees([_grown(_boosted(settings, rounds, seed + bag), x, y) for bag in range(BAGS)])
+        folds = _folds(y, n_classes, groups, seed, TREE_FOLDS)[: 1 if x.size > ONE_FOLD_FROM else None]
+        bins = Bins.of(x)
+        table = _Table(bins.numbers(x), y, np.ones(len(y)) if weight is None else weight, copies)
+        settings, rounds = _best_trees(table, folds, seed)
+        return export_trees([table.grown(table.boosted(settings, rounds, seed + bag)) for bag in range(BAGS)], bins)
 
 
-def _boosted(settings: Mapping[str, Any], rounds: int, seed: int) -> Any:  # noqa: ANN401  - scikit-learn ships no types
-    return HistGradientBoostingClassifier(
-        learning_rate=LEARNING_RATE,
-        max_iter=rounds,
-        max_bins=64,
-        early_stopping=False,
-        warm_start=True,
-        random_state=seed,
-        **settings,
-    )
+class _Table(NamedTuple):
+    """What trees are grown on: bin numbers, classes, weights."""
+
+    x: Float64[Array, "n p"]
+    y: Int[Array, " n"]
+    weight: Float[Array, " n"]
+    copies: int
+
+    def boosted(self, settings: Mapping[str, Any], rounds: int, seed: int) -> Any:  # noqa: ANN401  - no types there
+        """A booster that is not fitted yet."""
+        leaf = {"min_samples_leaf": settings["min_samples_leaf"] * self.copies}
+        return HistGradientBoostingClassifier(
+            learning_rate=LEARNING_RATE,
+            max_iter=rounds,
+            max_bins=MOST_BINS,
+            early_stopping=False,
+            warm_start=True,
+            random_state=seed,
+            **{**settings, **leaf},
+        )
+
+    def grown(self, model: Any, rows: Array | slice = slice(None)) -> Any:  # noqa: ANN401
+        """Fit, with columns that have no value here held constant: scikit-learn's binning fails on them."""
+        x = self.x[rows]
+        return model.fit(np.where(np.isnan(x).all(axis=0), 0.0, x), self.y[rows], sample_weight=self.weight[rows])
 
 
-def _grown(model: Any, x: Float64[Array, "n p"], y: Int[Array, " n"]) -> Any:  # noqa: ANN401
-    """Fit, with columns that have no value here held constant: scikit-learn's binning fails on them."""
-    return model.fit(np.where(np.isnan(x).all(axis=0), 0.0, x), y)
-
-
-def _best_trees(
-    x: Float64[Array, "n p"], y: Int[Array, " n"], folds: list[_Fold], seed: int
-) -> tuple[Mapping[str, Any], int]:
+def _best_trees(table: _Table, folds: list[_Fold], seed: int) -> tuple[Mapping[str, Any], int]:
     """The candidate and the number of rounds with the least held-out NLL."""
     if not folds:
         return TREE_CANDIDATES[0], ROUNDS_AT_ONCE
-    curves = [_held_out_curve(candidate, x, y, folds, seed) for candidate in TREE_CANDIDATES]
+    curves = [_held_out_curve(candidate, table, folds, seed) for candidate in TREE_CANDIDATES]
     best = int(np.argmin([curve.min() for curve in curves]))
     return TREE_CANDIDATES[best], int(curves[best].argmin()) + 1
 
 
 def _held_out_curve(
-    settings: Mapping[str, Any], x: Float64[Array, "n p"], y: Int[Array, " n"], folds: list[_Fold], seed: int
+    settings: Mapping[str, Any], table: _Table, folds: list[_Fold], seed: int
 ) -> Float64[Array, " rounds"]:
     """Held-out NLL after each round, up to where the last rounds no longer brought the least."""
-    models = [_boosted(settings, 0, seed) for _ in folds]
+    models = [table.boosted(settings, 0, seed) for _ in folds]
     curve = np.zeros(0)
     for rounds in range(ROUNDS_AT_ONCE, MOST_ROUNDS + 1, ROUNDS_AT_ONCE):
         curve = np.zeros(rounds)
         for model, fold in zip(models, folds, strict=True):
-            _grown(model.set_params(max_iter=rounds), x[fold.fit], y[fold.fit])
-            curve += [_nll_sum(p, y[fold.held]) for p in model.staged_predict_proba(x[fold.held])]
+            table.grown(model.set_params(max_iter=rounds), fold.fit)
+            y, weight = table.y[fold.held], table.weight[fold.held]
+            curve += [_nll_sum(p, y, weight) for p in model.staged_predict_proba(table.x[fold.held])]
         if curve.argmin() < rounds - ROUNDS_AT_ONCE:
             break
     return curve
 
 
-def export_trees(models: list[Any]) -> TreeHead:
+def export_trees(models: list[Any], bins: Bins | None = None) -> TreeHead:
     """Node arrays of one or more fitted scikit-learn boosters; several are averaged in the raw score.
 
     Args:
         models: `HistGradientBoostingClassifier`s fitted on the same columns and classes, numbers only.
+        bins: What turned features into the numbers that they were fitted on; None where those are the features.
     """
     share = 1.0 / len(models)
     trees = [(k, tree.nodes) for model in models for rnd in model._predictors for k, tree in enumerate(rnd)]
     sizes = np.array([len(nodes) for _, nodes in trees])
     roots = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int32)
     nodes = np.concatenate([nodes for _, nodes in trees])
+    bounds = nodes["num_threshold"].astype(np.float64)
+    thresholds = bounds if bins is None else bins.threshold(nodes["feature_idx"], bounds)
     own, shift, leaf = np.arange(len(nodes)), np.repeat(roots, sizes), nodes["is_leaf"] == 1
     return TreeHead(
         baseline=np.mean([model._baseline_prediction.ravel() for model in models], axis=0),
@@ -275,7 +302,7 @@ def export_trees(models: list[Any]) -> TreeHead:
         depth=np.array([nodes["depth"].max()], dtype=np.int32),
         n_features=np.array([models[0].n_features_in_], dtype=np.int32),
         feature=np.where(leaf, 0, nodes["feature_idx"]).astype(np.int32),
-        threshold=np.where(leaf, 0.0, nodes["num_threshold"]),
+        threshold=np.where(leaf, 0.0, thresholds),
         missing_left=nodes["missing_go_to_left"].astype(np.uint8),
         left=np.where(leaf, own, nodes["left"] + shift).astype(np.int32),
         right=np.where(leaf, own, nodes["right"] + shift).astype(np.int32),

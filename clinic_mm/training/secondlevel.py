@@ -16,6 +16,7 @@ from clinic_mm.encoders.run import Spoken
 from clinic_mm.fusion.pool import LogPool
 from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.conformal import Threshold, Thresholds, threshold
+from clinic_mm.predict.joint import mixed
 from clinic_mm.predict.model import Heard, corrections
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.training.pool import SubsetRows, fit_pool, fit_temperatures, subset_rows
@@ -43,9 +44,24 @@ class Table:
         """The out-of-fold opinions together with what one chain's networks said."""
         return Heard(self.opinions, self.present, spoken, prepared.row, prepared.time_h)
 
-    def asked(self, pool: LogPool) -> PoolLogits:
-        """A pool's logits of any cases and subsets."""
-        return lambda case, mask: pool.logits(self.opinions[case], mask)
+    def asked(self, pool: LogPool, joint: "JointRows | None" = None) -> PoolLogits:
+        """Logits of any cases and subsets: the pool's, with the joint head's out-of-fold opinion mixed in."""
+        if joint is None:
+            return lambda case, mask: pool.logits(self.opinions[case], mask)
+        codes = self._codes(self.rows.case, self.rows.present)
+        order = np.argsort(codes)
+
+        def logits(case: Int[Array, " b"], mask: Bool[Array, "b M"]) -> Float[Array, "b C"]:
+            row = order[np.searchsorted(codes[order], self._codes(case, mask))]
+            return mixed(pool.logits(self.opinions[case], mask), joint.logits[row], joint.share)
+
+        return logits
+
+    def _codes(self, case: Int[Array, " b"], mask: Bool[Array, "b M"]) -> Int[Array, " b"]:
+        """One number per case and subset."""
+        width = len(self.names)
+        codes: Array = (case.astype(np.int64) << width) + mask @ (1 << np.arange(width))
+        return codes
 
     def pool_without(self, k: int | None, freedom: float) -> LogPool:
         """The pool fitted on all cases but those of fold k."""
@@ -54,8 +70,16 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class ResidualVerdict:
-    """Whether the residual pays: mean gain in NLL per patient on cases it did not see, with its standard error."""
+class JointRows:
+    """What the head over everything side by side says of each second-level row out of fold, and its share."""
+
+    logits: Float[Array, "r C"]
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether an addition to the pool pays: mean gain in NLL per patient on unseen cases, with standard error."""
 
     gain: float
     standard_error: float
@@ -119,16 +143,18 @@ def crossfit_residual(
     spoken: Sequence[Mapping[str, Spoken]],
     pooled: CrossPool,
     seed: int,
-) -> tuple[Float[Array, "r C"], ResidualVerdict]:
+    joint: JointRows | None = None,
+) -> tuple[Float[Array, "r C"], Verdict]:
     """Logits with each fold's residual added, and whether that pays."""
-    rows, logits = table.rows, pooled.logits.copy()
+    before = mixed(pooled.logits, joint.logits, joint.share) if joint else pooled.logits
+    rows, logits = table.rows, before.copy()
     for k, pool in enumerate(pooled.folds):
         heard = table.heard(prepared, spoken[k])
         fit = np.flatnonzero((table.fold != k) & table.present.any(axis=1))
         residual = train_residual(
             table.names,
             heard,
-            table.asked(pool),
+            table.asked(pool, joint),
             table.labels,
             fit,
             table.prior,
@@ -136,11 +162,11 @@ def crossfit_residual(
         )
         held = table.fold[rows.case] == k
         logits[held] += corrections(residual, heard, rows.case[held], rows.present[held])
-    return logits, _verdict(table, pooled.logits, logits)
+    return logits, judged(table, before, logits)
 
 
-def _verdict(table: Table, without: Float[Array, "r C"], having: Float[Array, "r C"]) -> ResidualVerdict:
-    """Paired by patient, each patient's rows weighted as in the fits."""
+def judged(table: Table, without: Float[Array, "r C"], having: Float[Array, "r C"]) -> Verdict:
+    """Whether the second logits are better. Paired by patient, each patient's rows weighted as in the fits."""
     rows = table.rows
     y = table.labels[rows.case]
     gain = (_nll(without, y) - _nll(having, y)) * rows.weight
@@ -148,7 +174,7 @@ def _verdict(table: Table, without: Float[Array, "r C"], having: Float[Array, "r
     weight = np.bincount(patient, rows.weight)
     per_patient = np.bincount(patient, gain)[weight > 0] / weight[weight > 0]
     error = float(per_patient.std(ddof=1) / np.sqrt(len(per_patient))) if len(per_patient) > 1 else np.inf
-    return ResidualVerdict(float(per_patient.mean()), error)
+    return Verdict(float(per_patient.mean()), error)
 
 
 def _nll(logits: Float[Array, "r C"], y: Int[Array, " r"]) -> Float[Array, " r"]:

@@ -15,7 +15,7 @@ from clinic_mm.predict.model import Model, listen, native_probabilities
 from clinic_mm.predict.predictor import predict_cases
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.task import Budget
-from clinic_mm.training import crossfit, fit, heads
+from clinic_mm.training import crossfit, fit, heads, joint
 from clinic_mm.training.encode import train_encoder
 from clinic_mm.training.fit import fit_model
 from clinic_mm.training.heads import fit_prior
@@ -25,12 +25,17 @@ KINDS = ("record", "note")
 PLAIN = {"epochs": 0, "threads": 1}
 
 
+def prior_for_trees(x: Array, y: Array, n_classes: int, **settings: object) -> object:
+    del settings
+    return fit_prior(x, y, n_classes, seed=0)
+
+
 @pytest.fixture(scope="module")
 def _no_trees() -> object:
     """Boosted trees have tests of their own, and cost most of the time here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crossfit, "fit_trees", fit_prior)
-        patch.setattr(fit, "fit_trees", fit_prior)
+        patch.setattr(crossfit, "fit_trees", prior_for_trees)
+        patch.setattr(joint, "fit_trees", prior_for_trees)
         yield patch
 
 
@@ -115,7 +120,7 @@ def test_the_same_seed_gives_the_same_bytes_with_networks_and_residual(
 ) -> None:
     monkeypatch.setattr(fit, "FEWEST_FOR_RESIDUAL", 40)
     monkeypatch.setattr("clinic_mm.training.residual.MOST_STEPS", 5)
-    monkeypatch.setattr("clinic_mm.training.secondlevel.ResidualVerdict.kept", property(lambda _: True))
+    monkeypatch.setattr("clinic_mm.training.secondlevel.Verdict.kept", property(lambda _: True))
     cases, task = made.prepared(KINDS, 70), made.task(KINDS, seed=5, folds=2)
     for name in ("one", "two"):
         torch.manual_seed(len(name) * hash(name) % 97)  # whatever was drawn before
