@@ -128,16 +128,16 @@ class _Facts:
 
 
 def _features_of(rows: pd.DataFrame, wanted: set[str]) -> Iterable[Feature]:
-    for category, code, value, text, unit in zip(
-        rows["category"], rows["code"], rows["value"], rows["text"], rows["unit"], strict=True
-    ):
+    numeric = np.isfinite(rows["value"].to_numpy())
+    said = zip(rows["category"], rows["code"], numeric, rows["text"], rows["unit"], strict=True)
+    for category, code, is_number, text, unit in dict.fromkeys(said):  # a long stay says the same a hundred times
         if wanted and code not in wanted:
             continue
         if code == "birth_date":
             yield Feature("age", code)
         elif category in LISTED:
             yield Feature("listed", code)
-        elif np.isfinite(value):
+        elif is_number:
             yield Feature("number", code, unit or "")
         elif text:
             yield Feature("level", code, text)

@@ -20,7 +20,7 @@ from clinic_mm.signals import RECORD_COLUMNS, PatientRecord
 from clinic_mm.sources.fhir import MEDICATION, Reading, facts_of, medication_of
 from clinic_mm.sources.fhir_files import FhirFile, read_resources
 from clinic_mm.sources.row_index import patient_rows
-from clinic_mm.sources.rows import Fact, in_order, record_frame, typed
+from clinic_mm.sources.rows import Fact, in_order, record_frame
 from clinic_mm.types import Flag, Rejected
 
 PARQUET: Final = b"PAR1"
@@ -80,13 +80,15 @@ def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = N
         EvidenceError: `record.several_patients`, `record.no_facts`, `record.unreadable`, and those of FHIR files.
     """
     if any(_is_parquet(path) for path in files):
-        rows = typed(pd.concat([extracted(path, locator, RECORD_COLUMNS) for path in files], ignore_index=True))
+        parts = [extracted(path, locator, RECORD_COLUMNS) for path in files]
+        rows = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
     else:
         rows, rejected = read_rows(files, UTC)
         if rows.empty and rejected:
             raise EvidenceError(rejected[0].code, rejected[0].why, "", rejected[0].mend)
         rows = of_one_patient(rows, locator, "record")
-    rows = in_order(rows[known_by(rows, until)])
+    known = known_by(rows, until)
+    rows = _by_time(rows if known.all() else rows[known])
     if rows.empty:
         raise EvidenceError("record.no_facts", "Nothing was known of this patient by then", "", "")
     undated = int((rows["time"].isna() & (rows["category"] != "demographic")).sum())
@@ -94,11 +96,17 @@ def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = N
     return PatientRecord(rows=rows, flags=(Flag(code="record.undated", why=why),) if undated else ())
 
 
+def _by_time(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of one patient in order of time, undated first; ingest wrote them so, and sorting again takes its time."""
+    moments = rows["time"].to_numpy("datetime64[us]").astype("int64")  # NaT is the least number
+    return rows.reset_index(drop=True) if (moments[1:] >= moments[:-1]).all() else in_order(rows)
+
+
 def extracted(path: Path, locator: str, columns: Sequence[str]) -> pd.DataFrame:
     """The rows of one patient key in one of the cohort's Parquet files, `patient_id` being the key."""
     try:
         frame = patient_rows(path, locator)
-        return frame.assign(patient_id=frame["patient_key"])[list(columns)]
+        return frame.rename(columns={"patient_key": "patient_id"})[list(columns)]
     except (OSError, KeyError, pa.ArrowException):
         what = "The cohort's table of facts or notes cannot be read"
         raise EvidenceError("record.unreadable", what, "", "Run clinic-mm ingest again") from None

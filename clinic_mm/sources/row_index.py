@@ -1,7 +1,7 @@
 """Find one patient's rows in a cohort's Parquet file without reading the file again for each patient.
 
 In:  a Parquet file whose rows lie together by `patient_key`, as ingest writes them; a patient key.
-Out: that patient's rows, all columns, as ingest wrote them.
+Out: that patient's rows, all columns, typed, as ingest wrote them.
 
 A file of up to ROWS_HELD rows is held once per process; of a larger one, and of one whose rows do not lie together,
 only the row groups that hold the patient are read. A file that changes is read anew.
@@ -13,8 +13,9 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
+
+from clinic_mm.sources.rows import typed
 
 KEY: Final = "patient_key"
 ROWS_HELD: Final = 3_000_000
@@ -26,14 +27,13 @@ FILES_HELD: Final = 2
 class _Held:
     """A whole file in memory, and where each patient's rows begin and end."""
 
-    def __init__(self, table: pa.Table, place: dict[str, tuple[int, int]]) -> None:
-        self.table, self.place = table, place
+    def __init__(self, frame: pd.DataFrame, place: dict[str, tuple[int, int]]) -> None:
+        self.frame, self.place = frame, place
 
     def rows(self, key: str) -> pd.DataFrame:
         """The rows of one patient."""
         start, length = self.place.get(key, (0, 0))
-        frame: pd.DataFrame = self.table.slice(start, length).to_pandas()
-        return frame
+        return self.frame.iloc[start : start + length]
 
 
 def patient_rows(path: Path, key: str) -> pd.DataFrame:
@@ -45,7 +45,7 @@ def patient_rows(path: Path, key: str) -> pd.DataFrame:
     """
     stat = path.stat()
     held = _held(path, stat.st_mtime_ns, stat.st_size)
-    return held.rows(key) if held else pd.read_parquet(path, filters=[(KEY, "==", key)])
+    return held.rows(key) if held else typed(pd.read_parquet(path, filters=[(KEY, "==", key)]))
 
 
 @lru_cache(maxsize=FILES_HELD)
@@ -55,11 +55,11 @@ def _held(path: Path, mtime_ns: int, size: int) -> _Held | None:
     file = pq.ParquetFile(path)
     if file.metadata.num_rows > ROWS_HELD:
         return None
-    table = pq.read_table(path).combine_chunks()
-    keys = table.column(KEY).to_pandas().to_numpy(dtype=object)
+    frame = typed(pd.read_parquet(path))
+    keys = frame[KEY].to_numpy(dtype=object)
     starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]]) if len(keys) else np.zeros(0, int)
     names = keys[starts].tolist()
     if len(set(names)) != len(names):
         return None
     lengths = np.diff(np.r_[starts, len(keys)])
-    return _Held(table, dict(zip(names, zip(starts.tolist(), lengths.tolist(), strict=True), strict=True)))
+    return _Held(frame, dict(zip(names, zip(starts.tolist(), lengths.tolist(), strict=True), strict=True)))
