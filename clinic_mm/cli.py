@@ -6,7 +6,6 @@ missing · 6 model or run damaged · 7 the figures would not be honest. See docs
 
 import os
 import sys
-from datetime import datetime
 from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, Final
@@ -205,7 +204,7 @@ def predict(
         list[str] | None, typer.Option(metavar="NAME=PATH", help="Any other modality of the task.")
     ] = None,
     decision_time: Annotated[
-        datetime | None, typer.Option(help="When the answer is due; later evidence is refused.")
+        str | None, typer.Option(metavar="TIME", help="When the answer is due, ISO 8601; later evidence is refused.")
     ] = None,
     site_timezone: Annotated[str, typer.Option(help="Zone of times that have none.")] = "UTC",
     fhir: Annotated[Path | None, typer.Option(help="Also write the FHIR R4B report here.")] = None,

@@ -13,7 +13,7 @@ from clinic_mm.predict.predictor import predict_cases
 from clinic_mm.prep.batch import Outcome, prepare_cases
 from clinic_mm.report.atomic import written_whole
 from clinic_mm.report.fhir import fhir_report, report_bytes
-from clinic_mm.times import site_zone
+from clinic_mm.times import parse_iso, site_zone
 from clinic_mm.types import Absent, Failed, Rejected
 
 
@@ -21,14 +21,21 @@ def predict_paths(
     model_folder: Path,
     paths: Mapping[str, Sequence[Path]],
     *,
-    decision_time: datetime | None = None,
+    decision_time: str | None = None,
     site_timezone: str = "UTC",
     fhir: Path | None = None,
 ) -> Prediction:
     """One Prediction from files.
 
+    Args:
+        model_folder: The artifact.
+        paths: For each modality, files or folders.
+        decision_time: ISO 8601; in the site's zone where it names none, and a bare date is the end of its day.
+        site_timezone: IANA name.
+        fhir: Where the FHIR R4B report goes too.
+
     Raises:
-        UsageError: If nothing is given, or a modality that the model does not know.
+        UsageError: If nothing is given, or a modality that the model does not know, or no time or zone.
         InputError: If a path does not exist, or nothing that was given can be used: then there is nothing to answer.
         ArtifactError: If the model cannot be read.
     """
@@ -40,7 +47,7 @@ def predict_paths(
         raise UsageError(what, "predict", f"It was trained on {', '.join(model.names)}")
     kinds = {name: model.task.kind_of(name) for name in model.names}
     zone = _zone(site_timezone)
-    due = decision_time.replace(tzinfo=decision_time.tzinfo or zone) if decision_time else None
+    due = _due(decision_time, zone) if decision_time else None
     case, roots = case_from_paths(paths, zone=zone, decision_time=due, kinds=kinds)
     prepared = prepare_cases([case], roots, model.recipe)
     if not prepared.present.any():
@@ -68,6 +75,12 @@ def _why(no: Absent | Rejected | Failed) -> str:
     if isinstance(no, Absent):
         return "it holds nothing that the model knows"
     return f"{no.why} ({no.code})" if isinstance(no, Rejected) else no.why
+
+
+def _due(text: str, zone: ZoneInfo) -> datetime:
+    if (due := parse_iso(text, zone)) is None:
+        raise UsageError(f"{text!r} is not a time", "--decision-time", "Write it as 2026-03-01T12:00:00+01:00")
+    return due
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -1,0 +1,104 @@
+"""Screening a cohort: every case is answered or skipped with its reason, for any number of workers, whatever fails."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from clinic_mm.cohort.manifest import open_cohort
+from clinic_mm.cohort.task_cases import task_cases
+from clinic_mm.errors import InputError, LeakError
+from clinic_mm.jobs import screen as module
+from clinic_mm.jobs.screen import ScreenOptions, screen, screen_cohort
+from clinic_mm.predict.artifact import load_model
+from clinic_mm.predict.model import Model
+from clinic_mm.predict.prediction import Prediction
+from clinic_mm.predict.predictor import predict_cases
+from clinic_mm.predict.seen import count_seen
+from clinic_mm.prep.batch import PreparedCases
+from clinic_mm.report.run import Run, open_run
+from clinic_mm.types import CaseRecord
+from tests.conftest import Trained
+
+
+@pytest.fixture(scope="module")
+def cases(trained: Trained) -> tuple[CaseRecord, ...]:
+    return task_cases(open_cohort(trained.cohort), load_model(trained.model)[0].task)
+
+
+@pytest.fixture(scope="module")
+def run(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    out = tmp_path_factory.mktemp("screen") / "run"
+    screen_cohort(trained.model, trained.cohort, out)
+    return open_run(out)
+
+
+def test_every_case_is_answered_or_skipped_with_the_reason_of_each_modality(
+    run: Run, cases: tuple[CaseRecord, ...]
+) -> None:
+    answered, skipped = set(run.worklist()["case_key"]), run.skipped()
+    assert answered.isdisjoint(skipped["case_key"])
+    assert answered | set(skipped["case_key"]) == {case.case_key for case in cases}
+    assert run.info.counts.done == len(answered)
+    assert run.info.counts.skipped == skipped["case_key"].nunique() > 0
+    assert (skipped.groupby("case_key")["modality"].nunique() == 3).all()
+    assert (skipped["why"] != "").all()
+
+
+def test_two_workers_give_the_same_rows_as_one(run: Run, trained: Trained, tmp_path: Path) -> None:
+    screen_cohort(trained.model, trained.cohort, tmp_path / "run", options=ScreenOptions(workers=2, validate=False))
+    two = open_run(tmp_path / "run")
+    pd.testing.assert_frame_equal(two.worklist(), run.worklist())
+    pd.testing.assert_frame_equal(two.skipped(), run.skipped())
+    for key in run.worklist()["case_key"]:
+        assert two.prediction(key).content_hash == run.prediction(key).content_hash
+
+
+def test_a_case_that_we_fail_on_costs_itself_alone(
+    trained: Trained, cases: tuple[CaseRecord, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = [case for case in cases if case.pattern][:8]
+    bad = some[2].case_key
+
+    def fails(model: Model, model_hash: str, prepared: PreparedCases, run_id: str = "") -> Sequence[Prediction]:
+        if bad in [case.case_key for case in prepared.cases]:
+            raise RuntimeError
+        return predict_cases(model, model_hash, prepared, run_id)
+
+    monkeypatch.setattr(module, "predict_cases", fails)
+    monkeypatch.setattr(module, "UNIT", 2)
+    options = ScreenOptions(validate=False)
+    info = screen(trained.model, open_cohort(trained.cohort), some, tmp_path / "run", options)
+    assert (info.counts.done, info.counts.failed) == (7, 1)
+    opened = open_run(tmp_path / "run")
+    assert set(opened.worklist()["case_key"]) == {case.case_key for case in some} - {bad}
+    assert opened.skipped()[["case_key", "status", "why"]].to_numpy().tolist() == [
+        [bad, "failed", "RuntimeError while answering"]
+    ]
+
+
+def test_who_was_trained_on_is_said_and_can_be_left_out(trained: Trained, run: Run, tmp_path: Path) -> None:
+    heard: list[str] = []
+    options = ScreenOptions(validate=False, say=heard.append)
+    info = screen_cohort(trained.model, trained.cohort, tmp_path / "a", unseen_only=True, options=options)
+    assert heard == []
+    assert 0 < info.counts.done + info.counts.skipped < run.info.counts.done + run.info.counts.skipped
+    screen_cohort(trained.model, trained.cohort, tmp_path / "b", options=options)
+    assert len(heard) == 1
+    assert "trained on" in heard[0]
+
+
+def test_a_cohort_of_whom_all_were_trained_on_has_no_unseen(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = load_model(trained.model)
+    seen = [c for c in task_cases(open_cohort(trained.cohort), model.task) if count_seen([c], model.facts)]
+    monkeypatch.setattr(module, "task_cases", lambda *_: tuple(seen))
+    with pytest.raises(LeakError, match="every patient"):
+        screen_cohort(trained.model, trained.cohort, tmp_path / "run", unseen_only=True)
+
+
+def test_a_run_is_never_mixed_with_another(run: Run, trained: Trained) -> None:
+    with pytest.raises(InputError, match="not empty"):
+        screen_cohort(trained.model, trained.cohort, run.path)
