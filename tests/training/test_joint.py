@@ -1,0 +1,46 @@
+"""The head on everything side by side: a share only where it pays, and any subset from one preparation."""
+
+import numpy as np
+import pytest
+
+from clinic_mm.cohort.split import folds
+from clinic_mm.fusion.pool import unfitted
+from clinic_mm.predict.joint import concatenated, mixed, side_by_side
+from clinic_mm.training.joint import best_share
+from clinic_mm.training.secondlevel import JointRows, Table, make_table
+from tests import made
+
+PRIOR = np.array([0.5, 0.5])
+
+
+@pytest.fixture
+def table() -> Table:
+    cases = made.prepared(("record", "note", "xray"), 80, missing=0.3)
+    opinions = np.random.default_rng(0).dirichlet([4, 4], size=(80, 3))
+    return make_table(opinions, cases, PRIOR, folds(cases.patients.tolist(), cases.labels.tolist(), 3, 0))
+
+
+def test_absent_summaries_reach_no_subset() -> None:
+    cases = made.prepared(("record", "note"), 40, missing=0.3)
+    beside, every = side_by_side(cases), np.arange(40)
+    np.testing.assert_array_equal(beside.of(every, cases.present), concatenated(cases))
+    alone = beside.of(every, cases.present & np.array([True, False]))
+    assert np.isnan(alone[:, np.flatnonzero(beside.owner == 1)]).all()
+    assert (alone[:, -1] == 0).all()
+
+
+def test_what_knows_the_class_gets_all_and_noise_gets_nothing(table: Table) -> None:
+    pool = table.asked(unfitted(table.names, PRIOR))(table.rows.case, table.rows.present)
+    truth = np.log(np.where(np.eye(2)[table.labels[table.rows.case]] == 1, 0.95, 0.05))
+    assert best_share(table, pool, truth)[0] == 1.0
+    wrong = np.log(np.random.default_rng(1).dirichlet([1, 1], size=len(pool)))
+    assert best_share(table, pool, wrong)[0] == 0.0
+
+
+def test_any_case_and_subset_finds_its_own_row(table: Table) -> None:
+    pool = unfitted(table.names, PRIOR)
+    joint = JointRows(np.random.default_rng(2).normal(size=(len(table.rows.case), 2)), 0.25)
+    order = np.random.default_rng(3).permutation(len(table.rows.case))
+    case, mask = table.rows.case[order], table.rows.present[order]
+    expected = mixed(pool.logits(table.opinions[case], mask), joint.logits[order], 0.25)
+    np.testing.assert_array_equal(table.asked(pool, joint)(case, mask), expected)
