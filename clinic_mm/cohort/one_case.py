@@ -35,7 +35,7 @@ ROWS: Final = frozenset({"record", "note"})
 """Kinds whose evidence may lie in rows of a FHIR file, beside files of their own."""
 
 NOTHING: Final = "case.nothing_found"
-SEVERAL: Final = "several_patients"
+SEVERAL: Final = "case.several_patients"
 Verdict: TypeAlias = Evidence | Rejected | Failed
 
 
@@ -114,7 +114,7 @@ def _nothing(kind: str) -> Rejected:
 def _of_several(found: list[Verdict], name: str) -> list[Verdict]:
     """Usable evidence is refused where its modality is of several patients; that reason stands last, to be told."""
     why, mend = "The files are of several patients", "Give the files of one, or ingest them as a cohort"
-    refused = Rejected(modality=name, code=f"case.{SEVERAL}", why=why, mend=mend)
+    refused = Rejected(modality=name, code=SEVERAL, why=why, mend=mend)
     return [*(one for one in found if not isinstance(one, Evidence)), refused]
 
 
@@ -144,7 +144,7 @@ def _rows(rows: pd.DataFrame, source: SourceSpec, kind: str, due: datetime | Non
         last = _last_known(rows, kind, due)
         if len(patients) > 1:
             what, mend = "The files hold several patients", "Give the files of one, or ingest them as a cohort"
-            raise EvidenceError(f"{kind}.{SEVERAL}", what, "", mend)
+            raise EvidenceError(SEVERAL, what, "", mend)
         paths, content = relative(root, fhir), content_hash(fhir)
     except EvidenceError as error:
         return Rejected(modality=kind, code=error.code, why=error.what, mend=error.mend, root=source.name)

@@ -81,7 +81,7 @@ def test_one_of_several_pieces_says_so(files: Path) -> None:
     ("name", "file", "code"),
     [
         ("xray", "ct/early", "case.other_kind"),
-        ("record", "two.ndjson", "record.several_patients"),
+        ("record", "two.ndjson", "case.several_patients"),
         ("note", "note.xyz", "file.unknown"),
         ("ct", "note.txt", "case.nothing_found"),
         ("record", "note.txt", "case.nothing_found"),
