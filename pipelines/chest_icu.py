@@ -44,7 +44,7 @@ REPEATS, FOLDS = 10, 4
 def main(
     data: Annotated[Path, typer.Option(envvar="CLINIC_MM_DATA")] = DATA,
     out: Path = HERE.parent / "docs",
-    work: Path = HERE.parent / "demo" / "chest_icu",
+    work: Path = HERE.parent / "runs" / "chest_icu",
     quick: bool = False,
 ) -> None:
     """Cross-validate and write the page."""

@@ -44,7 +44,7 @@ REPEATS, FOLDS, QUICK_STAYS = 2, 5, 300
 def main(
     data: Annotated[Path, typer.Option(envvar="CLINIC_MM_DATA")] = DATA,
     out: Path = HERE.parent / "docs",
-    work: Path = HERE.parent / "demo" / "icu_mortality",
+    work: Path = HERE.parent / "runs" / "icu_mortality",
     quick: bool = False,
 ) -> None:
     """Cross-validate and write the page."""

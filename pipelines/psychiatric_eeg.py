@@ -52,7 +52,7 @@ REPEATS, FOLDS = 5, 5
 def main(
     data: Annotated[Path, typer.Option(envvar="CLINIC_MM_DATA")] = DATA,
     out: Path = HERE.parent / "docs",
-    work: Path = HERE.parent / "demo" / "psychiatric_eeg",
+    work: Path = HERE.parent / "runs" / "psychiatric_eeg",
     quick: bool = False,
 ) -> None:
     """Cross-validate both tasks and write the page."""
