@@ -1,18 +1,24 @@
 """Real files, one modality at a time: each is answered, or refused with the reason that is true of it.
 
-The model is fitted on made-up signals: what it answers means nothing, that it answers is the point.
+The model knows made-up signals only: what it answers means nothing, that it answers is the point.
 """
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
 from clinic_mm.cohort.ingest import ingest
+from clinic_mm.fusion.pool import LogPool
 from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
 from clinic_mm.predict.artifact import save_model
+from clinic_mm.predict.calibrate import Temperatures
+from clinic_mm.predict.conformal import Threshold, Thresholds
+from clinic_mm.predict.experts import Expert
+from clinic_mm.predict.model import Model
 from clinic_mm.report.run import open_run
-from clinic_mm.training.fit import fit_model
+from clinic_mm.training.heads import fit_ridge
 from tests import made
 from tests.cli.terminal import run
 
@@ -23,10 +29,38 @@ pytestmark = pytest.mark.realdata
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("real") / "model"
-    task = made.task(NAMES, folds=2, train={"epochs": 0, "threads": 1})
+    """Put together by hand: a ridge for each modality, all trusted alike."""
+    cases, size = made.prepared(NAMES, 30), len(NAMES)
+    y, prior = cases.labels, np.array([0.5, 0.5])
     with threadpool_limits(1):
-        save_model(fit_model(made.prepared(NAMES, 40), made.recipe(NAMES), task), folder)
+        heads = {
+            name: fit_ridge(cases.plain[name][there], y[there], 2, seed=0)
+            for name, there in zip(NAMES, cases.present.T, strict=True)
+        }
+        concat = fit_ridge(np.nan_to_num(cases.plain["record"]), y, 2, seed=0)
+    whole = Model(
+        task=made.task(NAMES),
+        recipe=made.recipe(NAMES),
+        experts=tuple(Expert(name, name, "plain ridge", head, None) for name, head in heads.items()),
+        pool=LogPool(NAMES, prior, np.ones(size), np.zeros(size), {}, {}),
+        residual=None,
+        temperatures=Temperatures(NAMES, 0.0, np.zeros(size), {}),
+        thresholds=Thresholds(NAMES, 0.9, {}, {}, Threshold(0.9, 30)),
+        concat=concat,
+        facts={
+            "clinic_mm": "0",
+            "threads": 1,
+            "n_cases": 30,
+            "n_patients": 30,
+            "classes": {},
+            "patterns": {},
+            "experts": {},
+            "patients_sha256": [],
+            "verdict": {"words": "", "rows": []},
+        },
+    )
+    folder = tmp_path_factory.mktemp("real") / "model"
+    save_model(whole, folder)
     return folder
 
 
