@@ -80,11 +80,12 @@ def fit_ridge(
     blank = _blank(x)
     z = blank.features(x)
     basis = None
-    if z.shape[1] > len(z):
-        u, s, basis = np.linalg.svd(z, full_matrices=False)
-        z = u * s
-    strength = _best_strength(z, y, _folds(y, n_classes, groups, seed))
-    model = _fit_logistic(_logistic(strength), z, y)
+    with threadpool_limits(1 if x.size < THREADS_FROM else None, user_api="blas"):
+        if z.shape[1] > len(z):
+            u, s, basis = np.linalg.svd(z, full_matrices=False)
+            z = u * s
+        strength = _best_strength(z, y, _folds(y, n_classes, groups, seed))
+        model = _fit_logistic(_logistic(strength), z, y)
     coef = model.coef_ if basis is None else model.coef_ @ basis
     return RidgeHead(
         median=blank.median,
@@ -183,7 +184,7 @@ MOST_ROUNDS: Final = 300
 ROUNDS_AT_ONCE: Final = 60
 TREE_FOLDS: Final = 3
 THREADS_FROM: Final = 1_000_000
-"""Cells from which on boosting uses more than one thread."""
+"""Cells from which on a fit uses more than one thread."""
 ONE_FOLD_FROM: Final = 1_000_000
 """Cells from which on one inner fold is enough to choose by: it holds thousands of rows."""
 BAGS: Final = 3
