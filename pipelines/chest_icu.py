@@ -80,7 +80,7 @@ def main(
     parts = {
         "n": len(prepared),
         "icu": int(prepared.labels.sum()),
-        "views": pd.crosstab(asked["first_view"], asked["icu_ever"]).to_dict("index"),
+        **{v: f"{int(one.sum())} of {len(one)}" for v, one in asked.groupby("first_view")["icu_ever"]},
         "repeats": repeats,
         "folds": folds,
         "bar": page.bar(page.best_of(gains, list(SIMPLE)), METHODS, judged=False),

@@ -25,6 +25,9 @@ from clinic_mm.training.heads import fit_prior, fit_ridge, fit_trees
 
 TREES_UP_TO: Final = 512
 """Features up to which boosted trees are tried: beyond (hashed words) they are slow and ridge wins."""
+TREES_FROM: Final = 90
+"""Rows from which on trees are tried: with leaves of 20 rows and two thirds to fit on, fewer rows hardly split at all,
+and what cannot split says the prior, which would win wherever ridge is too sure of itself."""
 FEWEST_FOR_NETWORK: Final = 24
 Say = Callable[[str], None]
 
@@ -64,7 +67,7 @@ def cross_fit(
         encoder = fit_encoder(prepared.x[name][fit], y[fit], name, task, seed=task.seed + k)
         if encoder is not None:
             spoken.append(run_encoder(encoder, prepared.x[name]))
-        for how in ways(plain.shape[1], encoder is not None):
+        for how in ways(len(y), plain.shape[1], encoder is not None):
             said = spoken[-1] if encoder is not None else None
             head = fit_how(how, plain[fit], _rows(said, fit), y[fit], groups[fit], task, codes)
             into = opinions.setdefault(how, np.zeros((len(y), len(task.classes))))
@@ -73,10 +76,12 @@ def cross_fit(
     return CrossFitted(opinions, nll, tuple(spoken))
 
 
-def ways(n_features: int, network: bool) -> tuple[How, ...]:
+def ways(n_rows: int, n_features: int, network: bool) -> tuple[How, ...]:
     """Which ways of judging are tried."""
-    trees = n_features <= TREES_UP_TO
-    return tuple(h for h in HOWS if (network or h.startswith("plain")) and (trees or h != "plain trees"))
+    few, many = n_rows < TREES_FROM, n_features > TREES_UP_TO
+    left_out = {"plain trees"} if many else set()
+    left_out |= {"plain trees", "learned trees"} if few else set()
+    return tuple(h for h in HOWS if (network or h.startswith("plain")) and h not in left_out)
 
 
 def fit_encoder(x: Float[Array, "n ..."], y: Int[Array, " n"], name: str, task: Task, *, seed: int) -> Encoder | None:

@@ -22,7 +22,7 @@ from clinic_mm.predict.joint import SideBySide, mixed, side_by_side
 from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.prep.gaps import parameters
 from clinic_mm.task import Task
-from clinic_mm.training.crossfit import TREES_UP_TO
+from clinic_mm.training.crossfit import TREES_FROM, TREES_UP_TO
 from clinic_mm.training.gaps import familiar_side_by_side
 from clinic_mm.training.heads import fit_ridge, fit_trees
 from clinic_mm.training.secondlevel import Table, Verdict, judged
@@ -52,7 +52,7 @@ Fit = Callable[[Int[Array, " k"]], Head]
 def cross_joint(prepared: PreparedCases, recipe: Recipe, table: Table, task: Task) -> CrossJoint:
     """Ridge or trees, by the out-of-fold NLL of the cases as they are."""
     beside = side_by_side(prepared)
-    trees = beside.summaries.shape[1] + len(prepared.names) <= TREES_UP_TO
+    trees = len(prepared) >= TREES_FROM and beside.summaries.shape[1] + len(prepared.names) <= TREES_UP_TO
     fits = (_ridge(beside, table, task), *([_trees(beside, recipe, table, task)] if trees else []))
     tried = [_crossed(fit, beside, table) for fit in fits]
     n = np.arange(len(table.labels))
