@@ -38,7 +38,7 @@ METHODS = {
     "single:demographics": "demographics alone",
     "prior": "prior",
 }
-REPEATS, FOLDS, QUICK_STAYS = 2, 5, 300
+REPEATS, FOLDS, QUICK_STAYS = 1, 5, 300
 
 
 def main(
