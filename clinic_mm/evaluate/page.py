@@ -120,6 +120,8 @@ def write_page(template: Path, page: Path, parts: Mapping[str, object], *, quick
 
 
 def _figure(row: pd.Series, metric: str) -> str:
+    if pd.isna(row[metric]):
+        return "not defined"
     return f"{row[metric]:.3f} ({row[f'{metric}_low']:.3f} to {row[f'{metric}_high']:.3f})"
 
 

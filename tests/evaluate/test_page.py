@@ -46,6 +46,7 @@ def test_a_template_is_filled_or_refused(tmp_path: Path) -> None:
 def test_tables_have_a_line_per_method_and_pattern() -> None:
     frame = answers()
     scores = by_pattern(frame, n=20)
+    assert "not defined" in patterns_table(scores.assign(auroc=float("nan")), "fusion")
     assert scores_table(scores, {"fusion": "ours", "nobody": "?"}).count("\n") == 2
     assert (
         patterns_table(scores, "fusion").count("\n")
