@@ -89,7 +89,8 @@ def main(
         scores = by_pattern(frame, n=draws)
         gains = fusion_gain(frame, against=(*SIMPLE, "concat", "late_average", *CONFOUNDERS), n=draws)
         (out / "figures").mkdir(parents=True, exist_ok=True)
-        figures.gain(gains[gains["pattern"] == "all"], out / f"figures/psychiatric_eeg_{target}.png")
+        shown = gains[(gains["pattern"] == "all") & ~gains["against"].isin(CONFOUNDERS)]
+        figures.gain(shown, out / f"figures/psychiatric_eeg_{target}.png")
         parts |= {
             f"{target}_healthy": int((prepared.labels == 0).sum()),
             f"{target}_n": int((prepared.labels == 1).sum()),
