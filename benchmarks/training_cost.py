@@ -1,6 +1,6 @@
 """What training costs: simulate N four-modality cases, ingest, prepare, fit; seconds of each part and peak memory.
 
-    python benchmarks/training_cost.py --cases 2000 --folder bench --page docs/performance.md
+    python -m benchmarks.training_cost --cases 2000 --folder bench --page docs/performance.md
 
 The folder keeps the simulated cohort, so that a second run measures training alone. Times are of the wall clock on the
 machine that runs it; the page says how many cores that has.
@@ -8,12 +8,12 @@ machine that runs it; the page says how many cores that has.
 
 import argparse
 import os
-import platform
 import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.section import machine, write_section
 from clinic_mm.cohort.ingest import ingest
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.jobs.evaluate import evaluate_model
@@ -55,7 +55,7 @@ def main() -> None:
     ).by_pattern
     text = _page(given.cases, seconds, steps, peak_gib, scores)
     if given.page:
-        given.page.write_text(text, encoding="utf-8")
+        write_section(given.page, "What training costs", text)
     print(text)
 
 
@@ -82,12 +82,8 @@ def _page(
     limit = every["limit"].max()
     return "\n".join(
         [
-            "# Performance",
-            "",
-            "## What training costs",
-            "",
             f"{cases} SIMULATED cases with CT, X-ray, EEG and record (30 % of each missing), size `tiny`, 3 folds and",
-            f"a refit, on {os.cpu_count()} cores ({platform.machine()}). Nothing was cached.",
+            f"a refit, on {machine()}. Nothing was cached.",
             "",
             "| part | seconds |",
             "|---|---|",
@@ -103,7 +99,7 @@ def _page(
             "",
             f"Best possible AUROC of this cohort: {limit:.3f}.",
             "",
-            "Command: `python benchmarks/training_cost.py --cases 2000 --folder bench --page docs/performance.md`",
+            "Command: `python -m benchmarks.training_cost --cases 2000 --folder bench --page docs/performance.md`",
             "",
         ]
     )
