@@ -29,6 +29,7 @@ LONGEST_ID: Final = 256
 ASCII_VRS: Final = frozenset({"AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"})
 PLAIN_CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")
 """Form of the code strings that may go on into `meta`; anything else may hold free text and is dropped."""
+PLAIN_KERNEL: Final = re.compile(r"[A-Z0-9_+./ -]{1,16}")
 MOMENTS: Final = ("Acquisition", "Content", "Series", "Study")
 
 
@@ -47,6 +48,9 @@ class Header:
     moments: tuple[tuple[str, str], ...] = field(repr=False)
     utc_offset: str
     instance_number: int | None
+    acquisition_number: int | None
+    acquired: str = field(repr=False)
+    tilt_deg: float | None
     position: tuple[float, ...] | None
     orientation: tuple[float, ...] | None
     pixel_spacing_mm: tuple[float, ...] | None
@@ -94,7 +98,7 @@ def header_of(path: Path, opened: Opened) -> Header:
         EvidenceError: `dicom.unreadable` where nothing fits, `dicom.bad_value` for a senseless Patient ID. What else
             cannot be read becomes the header's `fault`, so that a bad slice still counts as one of its series.
     """
-    read = _Elements(opened.dataset)
+    read = Elements(opened.dataset)
     with guarded():
         layout, fault = _layout_or_fault(read, opened)
         if layout is None and not read.text("SOPClassUID") and not read.text("Modality"):
@@ -114,6 +118,9 @@ def header_of(path: Path, opened: Opened) -> Header:
             moments=(*_moments(read),),
             utc_offset=read.text("TimezoneOffsetFromUTC") or read.text("AcquisitionDateTime")[-5:],
             instance_number=read.integer("InstanceNumber"),
+            acquisition_number=read.integer("AcquisitionNumber"),
+            acquired=read.text("AcquisitionDateTime") or read.text("AcquisitionDate") + read.text("AcquisitionTime"),
+            tilt_deg=read.number("GantryDetectorTilt"),
             position=read.numbers("ImagePositionPatient", 3),
             orientation=read.numbers("ImageOrientationPatient", 6),
             pixel_spacing_mm=read.numbers("PixelSpacing", 2) or read.numbers("ImagerPixelSpacing", 2),
@@ -129,13 +136,13 @@ def header_of(path: Path, opened: Opened) -> Header:
             view_position=read.code("ViewPosition"),
             laterality=read.code("ImageLaterality") or read.code("Laterality"),
             body_part=read.code("BodyPartExamined"),
-            kernel=read.code("ConvolutionKernel"),
+            kernel=_kernel(read.text("ConvolutionKernel")),
             layout=layout,
         )
     return replace(header, fault=fault or read.fault)
 
 
-def _padding(read: "_Elements") -> tuple[int, int] | None:
+def _padding(read: "Elements") -> tuple[int, int] | None:
     """Lowest and highest stored value that stands for no measurement, PS3.3 C.7.5.1.1.2."""
     value = read.integer("PixelPaddingValue")
     if value is None:
@@ -144,7 +151,13 @@ def _padding(read: "_Elements") -> tuple[int, int] | None:
     return (value, value) if limit is None else (min(value, limit), max(value, limit))
 
 
-def _layout_or_fault(read: "_Elements", opened: Opened) -> tuple[Layout | None, EvidenceError | None]:
+def _kernel(text: str) -> str:
+    """The first value: newer scanners add how strongly they denoise."""
+    first = text.partition("\\")[0].strip().upper()
+    return first if PLAIN_KERNEL.fullmatch(first) else ""
+
+
+def _layout_or_fault(read: "Elements", opened: Opened) -> tuple[Layout | None, EvidenceError | None]:
     # A contour or a report has no pixels, and that is not what is wrong with it: its kind is told first.
     try:
         return _layout(read, opened), None
@@ -152,7 +165,7 @@ def _layout_or_fault(read: "_Elements", opened: Opened) -> tuple[Layout | None, 
         return None, fault
 
 
-def _layout(read: "_Elements", opened: Opened) -> Layout:
+def _layout(read: "Elements", opened: Opened) -> Layout:
     offset, length = pixel_element(opened)
     layout = Layout(
         transfer_syntax=opened.transfer_syntax,
@@ -171,7 +184,7 @@ def _layout(read: "_Elements", opened: Opened) -> Layout:
     return layout
 
 
-def _moments(read: "_Elements") -> Iterator[tuple[str, str]]:
+def _moments(read: "Elements") -> Iterator[tuple[str, str]]:
     """Dates and times from the most telling to the least: those with both come first."""
     combined = read.text("AcquisitionDateTime")
     pairs = [(combined[:8], combined[8:].partition("+")[0].partition("-")[0])] if combined else []
@@ -179,7 +192,7 @@ def _moments(read: "_Elements") -> Iterator[tuple[str, str]]:
     yield from sorted((pair for pair in pairs if pair[0]), key=lambda pair: not pair[1])
 
 
-class _Elements:
+class Elements:
     """Reads elements as plain values; the first that cannot be read is remembered as the fault, by its keyword."""
 
     def __init__(self, dataset: Dataset) -> None:
