@@ -212,16 +212,19 @@ class Elements:
             return None
 
     def text(self, keyword: str) -> str:
+        """The value as text without outer blanks, "" where there is none."""
         value = self.raw(keyword)
         if isinstance(value, MultiValue):
             value = "\\".join(str(part) for part in value)
         return str("" if value is None else value).strip(" \0")
 
     def code(self, keyword: str) -> str:
+        """The value in capitals if it has the form of a code, else ""."""
         text = self.text(keyword).upper()
         return text if PLAIN_CODE.fullmatch(text) else ""
 
     def numbers(self, keyword: str, count: int) -> tuple[float, ...] | None:
+        """So many finite numbers; None where there are none, a fault where there are others."""
         value = self.raw(keyword)
         parts = value.split("\\") if isinstance(value, str) else value if isinstance(value, MultiValue) else [value]
         if value is None or value == "" or len(parts) == 0:
@@ -236,10 +239,12 @@ class Elements:
         return numbers
 
     def number(self, keyword: str) -> float | None:
+        """One finite number."""
         numbers = self.numbers(keyword, 1)
         return None if numbers is None else numbers[0]
 
     def integer(self, keyword: str) -> int | None:
+        """One whole number."""
         number = self.number(keyword)
         if number is not None and number != int(number):
             self._bad(keyword)
