@@ -12,7 +12,10 @@ from numpy import ndarray as Array
 
 from clinic_mm.types import Flag
 
-RECORD_COLUMNS = ("patient_id", "category", "code", "display", "value", "text", "unit", "time", "source_id")
+RECORD_COLUMNS = (
+    *("patient_id", "category", "code", "display", "value", "text", "unit", "time", "source_id"),
+    *("ref_low", "ref_high", "interpretation"),
+)
 """Columns of a record in long form, one row per fact.
 
 patient_id  the source's own id (str); never leaves the cohort folder unkeyed
@@ -21,10 +24,16 @@ code        `loinc:718-7`, `snomed:38341003`, `rxnorm:314076`, `birth_date`, `se
 display     the source's words for the code
 value       float64, NaN where the fact has no number
 text        categorical or free value, "" where none (sex: female | male | other | unknown)
-unit        as the source has it, UCUM where it says so, "" where none
+unit        UCUM where it is known, the code's own where clinic_mm.sources.units knows the code; "" where none
 time        UTC timestamp, NaT where undated
 source_id   resource id or row, to find the fact again
+ref_low     float64, lower end of the reference range that the source gives, in `unit`; NaN where none
+ref_high    the same, its upper end
+interpretation  of the source (HL7 v3 ObservationInterpretation: `H`, `L`, `HH`, `LL`, `N`, `A`, `POS` …), "" where none
 """
+
+RECORD_NUMBERS = ("value", "ref_low", "ref_high")
+"""Columns of a record that are float64; `time` is a time, and all others are text."""
 
 NOTE_COLUMNS = ("patient_id", "time", "kind", "text", "source_id")
 """Columns of notes: one row per document. `kind` is the source's type of note, "" where none."""

@@ -12,6 +12,7 @@ from clinic_mm.prep.base import make_prep
 from clinic_mm.prep.batch import Outcome, PreparedCases, Recipe, stack
 from clinic_mm.prep.eeg import CHANNELS
 from clinic_mm.signals import RECORD_COLUMNS, CtVolume, EegRecording, NoteText, PatientRecord, Signal, XrayImage
+from clinic_mm.sources.rows import completed
 from clinic_mm.task import Task, parse_task
 from clinic_mm.types import Absent, CaseRecord
 
@@ -32,8 +33,7 @@ def facts(*rows: tuple[str, str, float, str, str, datetime | None]) -> PatientRe
     full = [
         ("p", category, code, code, value, text, unit, time, "s") for category, code, value, text, unit, time in rows
     ]
-    frame = pd.DataFrame(full, columns=list(RECORD_COLUMNS)).astype({"value": "float64"})
-    frame["time"] = pd.to_datetime(frame["time"], utc=True).astype("datetime64[ns, UTC]")
+    frame = completed(pd.DataFrame(full, columns=list(RECORD_COLUMNS[:9])))
     return PatientRecord(frame.sort_values("time", kind="stable", na_position="first", ignore_index=True))
 
 

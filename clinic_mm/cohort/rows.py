@@ -16,7 +16,7 @@ from clinic_mm.cohort.join import UNDATED
 from clinic_mm.cohort.manifest import ROW_COLUMNS, ROW_FILES
 from clinic_mm.cohort.owned import Owned
 from clinic_mm.cohort.spec import RESERVED_ROOT
-from clinic_mm.signals import NOTE_COLUMNS, RECORD_COLUMNS
+from clinic_mm.signals import NOTE_COLUMNS, RECORD_COLUMNS, RECORD_NUMBERS
 from clinic_mm.types import Evidence, Rejected
 
 SOURCE_COLUMNS: Final = {"record": RECORD_COLUMNS, "note": NOTE_COLUMNS}
@@ -53,7 +53,7 @@ def whole(name: str, frames: list[pd.DataFrame]) -> pd.DataFrame:
     """All rows of one kind with their types, ids stripped."""
     columns = [*SOURCE_COLUMNS[name], "timeless"]
     kinds = dict.fromkeys(columns, "str") | {"time": "datetime64[us, UTC]", "timeless": "bool"}
-    kinds |= {"value": "float64"} if name == "record" else {}
+    kinds |= dict.fromkeys(RECORD_NUMBERS, "float64") if name == "record" else {}
     kept = [frame[columns].astype(kinds) for frame in frames if len(frame)]
     whole = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame({c: [] for c in columns}).astype(kinds)
     whole["patient_id"] = whole["patient_id"].fillna("").str.strip()

@@ -48,6 +48,9 @@ class Fields(NamedTuple):
     value: float = NAN
     text: str = ""
     unit: str = ""
+    ref_low: float = NAN
+    ref_high: float = NAN
+    interpretation: str = ""
 
 
 def facts_of(resource: Resource, reading: Reading) -> list[Fact]:
@@ -190,7 +193,8 @@ def _rows(category: str, resource: Resource, reading: Reading, fields: list[Fiel
 
 
 def _fact(who: str, category: str, one: Fields, at: datetime | None, source_id: str) -> Fact:
-    return (who, category, one.code, one.display, one.value, one.text, one.unit, at, source_id)
+    head = (who, category, one.code, one.display, one.value, one.text, one.unit, at, source_id)
+    return (*head, one.ref_low, one.ref_high, one.interpretation)
 
 
 def _value(part: Resource) -> tuple[float, str, str] | None:

@@ -20,7 +20,7 @@ import pandas as pd
 from clinic_mm.errors import InputError, TaskError
 from clinic_mm.signals import NOTE_COLUMNS, RECORD_COLUMNS
 from clinic_mm.sources.mapping import Column, Mapping, TimeRule
-from clinic_mm.sources.rows import TIME_TYPE, in_order, typed
+from clinic_mm.sources.rows import TIME_TYPE, completed, in_order
 from clinic_mm.sources.table_file import open_table
 from clinic_mm.times import parse_iso
 
@@ -51,10 +51,10 @@ def read_table(path: Path, mapping: Mapping, zone: tzinfo) -> pd.DataFrame:
         raise TaskError("A table of files has no facts", "mapping / layout", 'Use layout = "wide", "long" or "notes"')
     table = _Table(open_table(path), mapping, zone)
     parts = {"wide": _wide, "long": _long, "notes": _notes}[mapping.layout](table)
-    columns = list(NOTE_COLUMNS if mapping.layout == "notes" else RECORD_COLUMNS)
+    columns = NOTE_COLUMNS if mapping.layout == "notes" else RECORD_COLUMNS
     held = [part for part in parts if len(part)]
-    whole = pd.concat(held, ignore_index=True) if held else pd.DataFrame(columns=columns)
-    return in_order(typed(whole[columns]))
+    whole = pd.concat(held, ignore_index=True) if held else pd.DataFrame(columns=list(columns))
+    return in_order(completed(whole, columns))
 
 
 def read_files_table(path: Path, mapping: Mapping, zone: tzinfo) -> pd.DataFrame:

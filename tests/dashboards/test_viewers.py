@@ -80,7 +80,7 @@ def test_the_record_shows_age_not_birth_date_and_no_source_ids() -> None:
         ("p7", "demographic", "sex", "Sex", np.nan, "female", "", pd.NaT, "s1"),
         ("p7", "observation", "loinc:718-7", "Hemoglobin", 13.456, "", "g/dL", pd.Timestamp(at), "s2"),
     ]
-    frame = pd.DataFrame(rows, columns=list(RECORD_COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(RECORD_COLUMNS[:9]))
     assert demographics(frame, at) == "67 years, female"
     table = facts_shown(frame)
     assert table["Value"].to_list() == ["13.46"]

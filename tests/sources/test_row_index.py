@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from clinic_mm.signals import RECORD_COLUMNS
+from clinic_mm.signals import RECORD_COLUMNS, RECORD_NUMBERS
 from clinic_mm.sources import row_index
 from clinic_mm.sources.row_index import patient_rows
 from clinic_mm.sources.rows import typed
@@ -13,11 +13,12 @@ from clinic_mm.sources.rows import typed
 
 def written(path: Path, keys: str, value: float = 1.0) -> Path:
     frame = pd.DataFrame(
-        {name: ["x"] * len(keys) for name in RECORD_COLUMNS if name not in {"patient_id", "value", "time"}}
+        {name: ["x"] * len(keys) for name in RECORD_COLUMNS if name not in {"patient_id", *RECORD_NUMBERS, "time"}}
     )
     frame.insert(0, "patient_key", list(keys))
     frame["value"] = [value + i for i in range(len(keys))]
     frame["time"] = pd.Timestamp("2026-01-01", tz="UTC")
+    frame["ref_low"] = frame["ref_high"] = float("nan")
     typed(frame).to_parquet(path)
     return path
 
