@@ -10,8 +10,9 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 from pydicom import uid
 
 from clinic_mm.errors import EvidenceError
@@ -29,20 +30,16 @@ NATIVE: Final = frozenset(
         ),
     )
 )
-PLUGINS: Final = {
-    str(uid.JPEGBaseline8Bit): "pillow",
-    str(uid.JPEGExtended12Bit): "pillow",
-    str(uid.JPEGLossless): "pylibjpeg",
-    str(uid.JPEGLosslessSV1): "pylibjpeg",
-    str(uid.JPEGLSLossless): "pyjpegls",
-    str(uid.JPEGLSNearLossless): "pyjpegls",
-    str(uid.JPEG2000Lossless): "pylibjpeg",
-    str(uid.JPEG2000): "pylibjpeg",
-    str(uid.RLELossless): "pylibjpeg",
-}
-"""Transfer syntax to the decoder of pydicom that survived mutated files best; gdcm is never asked (CVE-2026-3650)."""
-LOSSY: Final = frozenset(map(str, (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless, uid.JPEG2000)))
-LIBJPEG_ONLY: Final = frozenset({str(uid.JPEGLossless), str(uid.JPEGLosslessSV1)})
+JPEG: Final = frozenset(map(str, (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1)))
+JPEG_LS: Final = frozenset(map(str, (uid.JPEGLSLossless, uid.JPEGLSNearLossless)))
+JPEG_2000: Final = frozenset(
+    map(str, (uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K))
+)
+COMPRESSED: Final = JPEG | JPEG_LS | JPEG_2000 | {str(uid.RLELossless)}
+LOSSY: Final = frozenset(
+    map(str, (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless, uid.JPEG2000, uid.HTJ2K))
+)
+JPEG_LOSSLESS: Final = frozenset(map(str, (uid.JPEGLossless, uid.JPEGLosslessSV1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +79,20 @@ class Layout:
         return self.transfer_syntax in LOSSY
 
     @property
-    def twelve_bit_jpeg(self) -> bool:
-        """Whether this is lossy JPEG with more than 8 bits, which Pillow does not read."""
-        return self.transfer_syntax == uid.JPEGExtended12Bit and self.bits_stored > 8
+    def needs_extra(self) -> bool:
+        """Whether this is JPEG lossless, or JPEG with more than 8 bits, which the default decoders do not read."""
+        more_bits = self.transfer_syntax == uid.JPEGExtended12Bit and self.bits_stored > 8
+        return self.transfer_syntax in JPEG_LOSSLESS or more_bits
 
     @property
-    def plugin(self) -> str:
-        """The decoder of pydicom that reads these pixels."""
-        return "pylibjpeg" if self.twelve_bit_jpeg else PLUGINS[self.transfer_syntax]
+    def dtype(self) -> np.dtype[np.integer[Any]]:
+        """The integer type of the stored values."""
+        return np.dtype(f"{'i' if self.signed else 'u'}{self.bits_allocated // 8}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns; frames go before them where there are several."""
+        return (self.rows, self.columns) if self.frames == 1 else (self.frames, self.rows, self.columns)
 
 
 def check_layout(layout: Layout, high_bit: int | None, stream_size: int) -> None:
@@ -121,15 +124,15 @@ def check_layout(layout: Layout, high_bit: int | None, stream_size: int) -> None
 def _check_syntax(layout: Layout) -> None:
     mend = "Export it as Explicit VR Little Endian or JPEG 2000 lossless"
     big_bytes = layout.transfer_syntax == uid.ExplicitVRBigEndian and layout.bits_allocated == 8
-    if big_bytes or not (layout.native or layout.transfer_syntax in PLUGINS):
+    if big_bytes or not (layout.native or layout.transfer_syntax in COMPRESSED):
         raise EvidenceError(
             "dicom.unsupported_syntax", "The transfer syntax is not supported", "TransferSyntaxUID (0002,0010)", mend
         )
-    if (layout.transfer_syntax in LIBJPEG_ONLY or layout.twelve_bit_jpeg) and not _has_libjpeg():
+    if layout.needs_extra and not _has_extra():
         what, where = "JPEG lossless and 12-bit JPEG need an optional decoder", "TransferSyntaxUID (0002,0010)"
         raise EvidenceError("dicom.needs_extra", what, where, 'Run: pip install "clinic_mm[jpeg-lossless]"')
 
 
 @cache
-def _has_libjpeg() -> bool:
-    return find_spec("libjpeg") is not None
+def _has_extra() -> bool:
+    return find_spec("imagecodecs") is not None

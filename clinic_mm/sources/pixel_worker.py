@@ -1,9 +1,10 @@
 """The process that decodes compressed pixels, so that a malformed file can end it and nothing else.
 
 In:  on stdin, one request after another: lengths, the numbers of a `Layout` as JSON, the encapsulated bytes.
-Out: on stdout, one answer each: lengths, JSON, the decoded values. It sees no path and no patient.
+Out: on stdout, one answer per frame: lengths, JSON, the decoded values. After a frame with an error no more follow.
+     It sees no path and no patient.
 
-It holds itself to a limit of memory and of time per request: a decoder that loops is ended by the kernel's timer.
+It holds itself to a limit of memory and of time per frame: a decoder that loops is ended by the kernel's timer.
 """
 
 import json
@@ -13,21 +14,19 @@ import signal
 import struct
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
 import numpy as np
-from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import generate_frames
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, RLELossless
 
 from clinic_mm.errors import EvidenceError
+from clinic_mm.sources.codestream import declared
+from clinic_mm.sources.decoders import decode_frame
 from clinic_mm.sources.layout import Layout
 
 LENGTHS: Final = struct.Struct(">IQ")
 MEMORY_LIMIT_BYTES: Final = 4 * 2**30
-END_OF_CODESTREAM: Final = b"\xff\xd9"
-"""JPEG EOI and JPEG 2000 EOC alike. A decoder may fill what is missing, so its absence is looked for first."""
 
 
 def main() -> None:
@@ -40,49 +39,47 @@ def main() -> None:
     seconds = float(sys.argv[1])
     while len(prefix := source.read(LENGTHS.size)) == LENGTHS.size:
         signal.setitimer(signal.ITIMER_REAL, seconds)
-        _answer(source, sink, *LENGTHS.unpack(prefix))
+        head_size, body_size = LENGTHS.unpack(prefix)
+        layout, encapsulated = Layout(**json.loads(source.read(head_size))), source.read(body_size)
+        decoded = frames(layout, encapsulated)
+        for _ in range(layout.frames):
+            answer, values = _next(decoded)
+            _send(sink, answer, values)
+            if answer:
+                break
+            signal.setitimer(signal.ITIMER_REAL, seconds)  # each frame has its own time
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def decode(layout: Layout, encapsulated: bytes) -> np.ndarray[Any, np.dtype[Any]]:
-    """Decode one compressed frame.
+def frames(layout: Layout, encapsulated: bytes) -> Iterator[np.ndarray[Any, np.dtype[Any]]]:
+    """Decode one frame after another; their offset tables and fragments are those of PS3.5 A.4.
 
     Raises:
-        EvidenceError: `dicom.truncated` if the codestream has no end.
+        EvidenceError: See `sources.codestream`; `dicom.truncated` where frames are missing.
     """
-    codestream = next(iter(generate_frames(encapsulated, number_of_frames=1)))
-    if layout.transfer_syntax != RLELossless and END_OF_CODESTREAM not in codestream[-16:]:
-        raise EvidenceError("dicom.truncated", "The compressed picture ends too early", "PixelData", "Export it again")
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = UID(layout.transfer_syntax)
-    dataset.Rows, dataset.Columns = layout.rows, layout.columns
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = layout.samples, layout.photometric
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = (
-        layout.bits_allocated,
-        layout.bits_stored,
-        layout.bits_stored - 1,
-    )
-    dataset.PixelRepresentation = int(layout.signed)
-    dataset.PixelData = encapsulated
-    dataset["PixelData"].is_undefined_length = True
-    array, _ = get_decoder(layout.transfer_syntax).as_array(dataset, raw=True, decoding_plugin=layout.plugin)
-    return np.asarray(array)
+    # An Extended Offset Table is not needed: it may stand only where each frame is one fragment, PS3.3 C.7.6.3.1.8.
+    packed = generate_frames(encapsulated, number_of_frames=layout.frames)
+    for number in range(layout.frames):
+        codestream = next(packed, None)
+        if codestream is None:
+            what = f"Only {number} of {layout.frames} frames are stored"
+            raise EvidenceError("dicom.truncated", what, "PixelData", "Export it again")
+        yield decode_frame(codestream, declared(codestream, layout), layout)
 
 
-def _answer(source: BinaryIO, sink: BinaryIO, head_size: int, body_size: int) -> None:
-    head, body = source.read(head_size), source.read(body_size)
-    values = b""
+def _next(decoded: Iterator[np.ndarray[Any, np.dtype[Any]]]) -> tuple[dict[str, object], bytes]:
     try:
-        array = decode(Layout(**json.loads(head)), body)
-        values = array.tobytes()
-        answer: dict[str, object] = {"dtype": array.dtype.str, "shape": array.shape}
+        return {}, next(decoded).tobytes()
     except EvidenceError as error:
-        answer = {"code": error.code, "what": error.what}
+        return {"code": error.code, "what": error.what}, b""
     except BaseException:  # noqa: BLE001 - the border: a Rust panic is no Exception, and must only cost this picture
-        answer = {"code": "dicom.undecodable", "what": "The compressed pixels cannot be decoded"}
-    reply = json.dumps(answer).encode()
-    sink.write(LENGTHS.pack(len(reply), len(values)) + reply + values)
+        return {"code": "dicom.undecodable", "what": "The compressed pixels cannot be decoded"}, b""
+
+
+def _send(sink: BinaryIO, answer: dict[str, object], values: bytes) -> None:
+    head = json.dumps(answer).encode()
+    sink.write(LENGTHS.pack(len(head), len(values)) + head)
+    sink.write(values)
     sink.flush()
 
 

@@ -9,6 +9,7 @@ a crash, a panic or a hang of a decoder is an `EvidenceError` and costs one pict
 
 import atexit
 import json
+import math
 import os
 import subprocess
 import sys
@@ -30,8 +31,8 @@ Stored: TypeAlias = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 def decode(
     stream: bytes, layout: Layout, padding: tuple[int, int] | None = None
-) -> tuple[Integer[np.ndarray, "row column"], Bool[np.ndarray, "row column"] | None]:
-    """Stored values of a picture of one frame and one sample per pixel.
+) -> tuple[Integer[np.ndarray, "*frame row column"], Bool[np.ndarray, "*frame row column"] | None]:
+    """Stored values of a grey picture.
 
     Args:
         stream: The whole file, inflated where it was deflated.
@@ -39,17 +40,16 @@ def decode(
         padding: Lowest and highest stored value that stands for no measurement.
 
     Returns:
-        The values, and where they are padding (None where no padding is declared).
+        The values, rows by columns (frames by rows by columns where there are several), and where they are padding
+        (None where no padding is declared).
 
     Raises:
-        EvidenceError: `dicom.multiframe`, `dicom.colour`, or what the decoder ran into.
+        EvidenceError: `dicom.colour`, or what the decoder ran into: see `sources.codestream`, `dicom.undecodable`,
+            `dicom.decoder_died`.
     """
-    if layout.frames != 1:
-        raise EvidenceError("dicom.multiframe", "The file holds several frames", "NumberOfFrames")
     if layout.samples != 1 or not layout.photometric.startswith("MONOCHROME"):
         raise EvidenceError("dicom.colour", "The picture is not in grey values", "PhotometricInterpretation")
-    stored = _native(stream, layout) if layout.native else _WORKER.decode(stream[layout.offset :], layout)
-    stored = stored.reshape(layout.rows, layout.columns)
+    stored = _native(stream, layout) if layout.native else _WORKER.decode(memoryview(stream)[layout.offset :], layout)
     # Padding is compared first: some scanners write it outside of the stored bits.
     outside = None if padding is None else (stored >= padding[0]) & (stored <= padding[1])
     return clear_unused_bits(stored, layout), outside
@@ -66,10 +66,9 @@ def clear_unused_bits(stored: Stored, layout: Layout) -> Stored:
 
 
 def _native(stream: bytes, layout: Layout) -> Stored:
-    order = ">" if layout.transfer_syntax == ExplicitVRBigEndian else "<"
-    kind = np.dtype(f"{order}{'i' if layout.signed else 'u'}{layout.bits_allocated // 8}")
-    count = layout.rows * layout.columns
-    return np.frombuffer(stream, kind, count, layout.offset).astype(kind.newbyteorder("="), copy=False)
+    kind = layout.dtype.newbyteorder(">" if layout.transfer_syntax == ExplicitVRBigEndian else "<")
+    stored = np.frombuffer(stream, kind, math.prod(layout.shape), layout.offset)
+    return stored.astype(layout.dtype, copy=False).reshape(layout.shape)
 
 
 class _Worker:
@@ -81,24 +80,34 @@ class _Worker:
         self.process: subprocess.Popen[bytes] | None = None
         self.inherited: subprocess.Popen[bytes] | None = None
 
-    def decode(self, encapsulated: bytes, layout: Layout) -> Stored:
+    def decode(self, encapsulated: bytes | memoryview, layout: Layout) -> Stored:
         with self.lock:
             process = self._running()
             try:
-                answer, values = _ask(process, json.dumps(asdict(layout)).encode(), encapsulated)
+                return self._decode(process, encapsulated, layout)
             except (OSError, EOFError):
                 self.close()
                 what = f"The decoder crashed or took longer than {self.seconds:g} s"
                 raise EvidenceError("dicom.decoder_died", what, "PixelData", "Export it again, uncompressed") from None
+            except EvidenceError:
+                raise
             except BaseException:
                 self.close()  # interrupted half-way, the next answer would belong to this picture
                 raise
-        if "code" in answer:
-            raise EvidenceError(answer["code"], answer["what"], "PixelData", "Export it again, uncompressed")
-        stored = np.frombuffer(values, np.dtype(answer["dtype"]))
-        if stored.size != layout.rows * layout.columns:
-            raise EvidenceError("dicom.undecodable", "The compressed picture has another size", "PixelData")
-        return stored
+
+    def _decode(self, process: subprocess.Popen[bytes], encapsulated: bytes | memoryview, layout: Layout) -> Stored:
+        source = process.stdout
+        assert source is not None
+        _send(process, json.dumps(asdict(layout)).encode(), encapsulated)
+        stored = np.empty((layout.frames, layout.rows, layout.columns), layout.dtype)
+        for frame in stored:
+            head_size, body_size = LENGTHS.unpack(_exactly(source, LENGTHS.size))
+            answer = json.loads(_exactly(source, head_size))
+            if answer:
+                raise EvidenceError(answer["code"], answer["what"], "PixelData", "Export it again, uncompressed")
+            if body_size != frame.nbytes or source.readinto(memoryview(frame).cast("B")) != body_size:  # type: ignore[attr-defined]
+                raise EOFError
+        return stored.reshape(layout.shape)
 
     def close(self) -> None:
         """End the worker."""
@@ -129,15 +138,12 @@ class _Worker:
         return self.process
 
 
-def _ask(process: subprocess.Popen[bytes], head: bytes, body: bytes) -> tuple[dict[str, Any], bytes]:
-    sink, source = process.stdin, process.stdout
+def _send(process: subprocess.Popen[bytes], head: bytes, body: bytes | memoryview) -> None:
+    sink = process.stdin
     assert sink is not None
-    assert source is not None
     sink.write(LENGTHS.pack(len(head), len(body)) + head)
     sink.write(body)
     sink.flush()
-    head_size, body_size = LENGTHS.unpack(_exactly(source, LENGTHS.size))
-    return json.loads(_exactly(source, head_size)), _exactly(source, body_size)
 
 
 def _exactly(source: IO[bytes], size: int) -> bytes:

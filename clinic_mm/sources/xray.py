@@ -52,6 +52,8 @@ def _load_dicom(path: Path) -> XrayImage:
     header = header_of(path, opened)
     if kind_of(header) != "xray":
         raise EvidenceError("dicom.unsupported_modality", "This is a CT slice, not a radiograph", "Modality")
+    if header.pixels.frames != 1:
+        raise EvidenceError("dicom.multiframe", "The file holds several frames", "NumberOfFrames")
     stored, outside = decode(opened.stream, header.pixels, header.padding)
     with guarded():
         grey, flags = to_grey(stored, outside, opened.dataset)
