@@ -61,6 +61,8 @@ def _load_series(files: Sequence[Path]) -> tuple[Float32[np.ndarray, "column row
     for number, path in enumerate(files):
         opened = open_dicom(path)
         header = header_of(path, opened)
+        if header.pixels.frames != 1:
+            raise EvidenceError("dicom.multiframe", "The file holds several frames", "NumberOfFrames")
         shape = (len(files), header.pixels.rows, header.pixels.columns)
         if number == 0:
             volume = _room(shape)
