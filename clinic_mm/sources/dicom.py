@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from clinic_mm.errors import EvidenceError
+from clinic_mm.sources.alike import alike_flags
 from clinic_mm.sources.axes import ras_geometry
 from clinic_mm.sources.found import Found
 from clinic_mm.sources.header import Header, read_header
@@ -74,7 +75,7 @@ def _found(root: Path, root_name: str, headers: list[Header], zone: tzinfo, moda
             paths=relative(root, files),
             acquired_at=acquired_at,
             content_hash=content_hash(files),
-            flags=(*_flags(headers[0]), *flags),
+            flags=(*_flags(headers, zone), *flags),
             meta={"format": "dicom", **_described(headers[0]), **meta},
         )
     except EvidenceError as fault:
@@ -141,7 +142,13 @@ def _described(header: Header) -> dict[str, object]:
     return {"body_part": header.body_part, "transfer_syntax": header.pixels.transfer_syntax}
 
 
-def _flags(header: Header) -> tuple[Flag, ...]:
+def _flags(headers: Sequence[Header], zone: tzinfo) -> tuple[Flag, ...]:
+    """What the files say of themselves; what one slice has, its series has."""
+    own = dict.fromkeys(flag for header in headers for flag in (*header.flags, *_said(header)))
+    return (*own, *alike_flags(headers, [_moment(header, zone) for header in headers]))
+
+
+def _said(header: Header) -> tuple[Flag, ...]:
     flags = []
     if not header.modality:
         flags.append(Flag(code="dicom.modality_missing", why="Modality is empty; the SOP class says CT"))

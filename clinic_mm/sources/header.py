@@ -23,6 +23,8 @@ from pydicom.tag import BaseTag, Tag
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.dicom_stream import Opened, guarded, open_dicom, pixel_element
 from clinic_mm.sources.layout import Layout, check_layout
+from clinic_mm.sources.structure import structure_flags
+from clinic_mm.types import Flag
 
 LONGEST_ID: Final = 256
 """Characters; the standard allows 64 in a Patient ID, some archives prefix it."""
@@ -30,6 +32,9 @@ ASCII_VRS: Final = frozenset({"AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"})
 PLAIN_CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")
 """Form of the code strings that may go on into `meta`; anything else may hold free text and is dropped."""
 PLAIN_KERNEL: Final = re.compile(r"[A-Z0-9_+./ -]{1,16}")
+DAYS_OF_AGE: Final = {"D": 1, "W": 7, "M": 30, "Y": 365}
+"""Units of an age string, PS3.5 6.2."""
+OLDEST_DAYS: Final = 130 * 365
 MOMENTS: Final = ("Acquisition", "Content", "Series", "Study")
 
 
@@ -69,6 +74,7 @@ class Header:
     kernel: str
     layout: Layout | None
     fault: EvidenceError | None = None
+    flags: tuple[Flag, ...] = ()
 
     @property
     def pixels(self) -> Layout:
@@ -88,7 +94,9 @@ def read_header(path: Path) -> Header:
     Raises:
         EvidenceError: With a code that says what is wrong: `file.empty`, `dicom.unreadable`, `dicom.no_pixels`, …
     """
-    return header_of(path, open_dicom(path, whole=False))
+    opened = open_dicom(path, whole=False)
+    header = header_of(path, opened)
+    return replace(header, flags=(*structure_flags(opened.dataset), *_age_flags(Elements(opened.dataset))))
 
 
 def header_of(path: Path, opened: Opened) -> Header:
@@ -140,6 +148,15 @@ def header_of(path: Path, opened: Opened) -> Header:
             layout=layout,
         )
     return replace(header, fault=fault or read.fault)
+
+
+def _age_flags(read: "Elements") -> tuple[Flag, ...]:
+    """No age is taken from a picture, but one that nobody reaches says that the header was not kept with care."""
+    age = read.text("PatientAge")
+    known = DAYS_OF_AGE.get(age[-1:]) if age[:-1].isdigit() else None
+    if known is None or int(age[:-1]) * known <= OLDEST_DAYS:
+        return ()
+    return (Flag(code="dicom.odd_age", why="The age in the header is one that nobody reaches"),)
 
 
 def _padding(read: "Elements") -> tuple[int, int] | None:

@@ -129,8 +129,8 @@ def test_nested_sequences_and_lying_lengths_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_header_beyond_the_first_look_is_still_read(tmp_path: Path) -> None:
-    files = write_series(tmp_path, body(3), TextValue="x" * 700_000)
-    np.testing.assert_array_equal(ct.load(files).hu.shape, (10, 8, 3))
+    files = write_series(tmp_path, body(4), TextValue="x" * 700_000)
+    np.testing.assert_array_equal(ct.load(files).hu.shape, (10, 8, 4))
     (one,) = find_dicom(tmp_path, "r", files, BERLIN)
     assert isinstance(one.finding, Evidence)
 
