@@ -13,7 +13,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -31,6 +31,7 @@ from pydicom.uid import (
 )
 
 from clinic_mm.errors import EvidenceError
+from clinic_mm.sources.layout import UNDEFINED_LENGTH
 
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # it logs header values, which may be a name
 
@@ -39,6 +40,7 @@ FIRST_LOOK_BYTES: Final = 262_144
 HEADER_LIMIT_BYTES: Final = 16 * 2**20
 INFLATED_LIMIT_BYTES: Final = 128 * 2**20
 FILE_LIMIT_BYTES: Final = 2**31
+ELEMENT_HEAD_BYTES: Final = 8
 PIXEL_TAGS: Final = frozenset({0x7FE00010, 0x7FE00008, 0x7FE00009})
 
 
@@ -51,6 +53,8 @@ class Opened:
     tell: int
     stream_size: int
     transfer_syntax: str
+    ending: bytes = b""
+    """The first bytes behind uncompressed pixels, none where the file ends there as it should."""
 
 
 def open_dicom(path: Path, *, whole: bool = True) -> Opened:
@@ -76,9 +80,9 @@ def open_dicom(path: Path, *, whole: bool = True) -> Opened:
                 opened = _parse_or_none(raw + file.read(HEADER_LIMIT_BYTES - len(raw)), size, file)
             if opened is None:
                 raise _too_large("The header is larger than 16 MiB")
+            return replace(opened, ending=_ending(opened, file))
     except OSError:
         raise EvidenceError("file.unreadable", "The file cannot be opened", "", "Check its permissions") from None
-    return opened
 
 
 def pixel_element(opened: Opened) -> tuple[int, int]:
@@ -90,6 +94,18 @@ def pixel_element(opened: Opened) -> tuple[int, int]:
     if start[4:6] in {b"OB", b"OW", b"UN"}:
         return opened.tell + 12, struct.unpack(f"{order}L", start[8:])[0]
     return opened.tell + 8, struct.unpack(f"{order}L", start[4:8])[0]
+
+
+def _ending(opened: Opened, file: IO[bytes]) -> bytes:
+    try:
+        offset, length = pixel_element(opened)
+    except EvidenceError:
+        return b""
+    end = offset + length
+    if length == UNDEFINED_LENGTH or opened.stream_size == len(opened.stream):
+        return b"" if length == UNDEFINED_LENGTH else opened.stream[end : end + ELEMENT_HEAD_BYTES]
+    file.seek(end)
+    return file.read(ELEMENT_HEAD_BYTES)
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def read_header(path: Path) -> Header:
     """
     opened = open_dicom(path, whole=False)
     header = header_of(path, opened)
-    return replace(header, flags=(*structure_flags(opened.dataset), *_age_flags(Elements(opened.dataset))))
+    return replace(header, flags=(*structure_flags(opened), *_age_flags(Elements(opened.dataset))))
 
 
 def header_of(path: Path, opened: Opened) -> Header:

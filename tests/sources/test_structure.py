@@ -11,7 +11,7 @@ from clinic_mm.types import Evidence
 from tests.sources.made import body, write_radiograph, write_series
 
 UTC = ZoneInfo("UTC")
-STRUCTURE = {"dicom.odd_order", "dicom.odd_element", "dicom.odd_type"}
+STRUCTURE = {"dicom.odd_order", "dicom.odd_element", "dicom.odd_type", "dicom.odd_ending"}
 
 
 def flags_of(root: Path, files: list[Path]) -> set[str]:
@@ -33,6 +33,16 @@ def test_a_hurt_tag_or_type_is_flagged(tmp_path: Path, old: bytes, new: bytes, c
     assert flags_of(tmp_path, [path]) & STRUCTURE == set()
     path.write_bytes(path.read_bytes().replace(old, new, 1))
     assert code in flags_of(tmp_path, [path])
+
+
+@pytest.mark.parametrize(
+    ("behind", "odd"),
+    [(b"", False), (b"\xfc\xff\xfc\xffOB\0\0\4\0\0\0\0\0\0\0", False), (b"\0" * 9, True), (b"abc", True)],
+)
+def test_what_follows_the_pixels_is_an_element_or_flagged(tmp_path: Path, behind: bytes, odd: bool) -> None:
+    path = write_radiograph(tmp_path / "x", body(1)[0])
+    path.write_bytes(path.read_bytes() + behind)
+    assert ("dicom.odd_ending" in flags_of(tmp_path, [path])) == odd
 
 
 @pytest.mark.parametrize(
