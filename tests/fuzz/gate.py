@@ -39,6 +39,7 @@ class Gate:
         self.quiet: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
         self.raw: list[str] = []
+        self.examples: dict[str, str] = {}
         self.equal = self.mutated = 0
         self.slowest_s = self.peak_mb = 0.0
         self.slowest = ""
@@ -60,6 +61,7 @@ class Gate:
         else:
             self.equal += verdict == "equal"
             if verdict != "equal":
+                self.examples[why] = name
                 (self.flagged if verdict == "flagged" else self.quiet)[why] += 1
         if (took := time.monotonic() - began) > self.slowest_s:
             self.slowest_s, self.slowest = took, name
@@ -68,7 +70,10 @@ class Gate:
     def result(self) -> dict[str, Any]:
         """Everything counted, as JSON takes it; counts from the most frequent to the least."""
         counters = {name: dict(getattr(self, name).most_common()) for name in ("refused", "flagged", "quiet", "kinds")}
-        plain = {name: getattr(self, name) for name in ("mutated", "equal", "raw", "slowest_s", "slowest", "peak_mb")}
+        plain = {
+            name: getattr(self, name)
+            for name in ("mutated", "equal", "raw", "examples", "slowest_s", "slowest", "peak_mb")
+        }
         return {**plain, **counters, "seconds": time.monotonic() - self.started}
 
 
@@ -100,7 +105,7 @@ def check(result: dict[str, Any], n: int, quiet: frozenset[str] = frozenset()) -
     assert result["mutated"] >= n
     assert result["slowest_s"] < SLOWEST_S, result["slowest"]
     assert result["peak_mb"] < MOST_MB
-    assert set(result["quiet"]) <= quiet
+    assert set(result["quiet"]) <= quiet, result["examples"]
 
 
 def peak_mb(pid: int | str = "self") -> float:

@@ -48,7 +48,8 @@ class Reading:
         """Equal but for roundings of the geometry within the tolerance of a series (1 %)."""
         return (
             (self.patient_id, self.acquired_at) == (other.patient_id, other.acquired_at)
-            and np.allclose(self.spacing_mm or (), other.spacing_mm or (), rtol=0.02)
+            and (self.spacing_mm is None) == (other.spacing_mm is None)
+            and np.allclose(self.spacing_mm or 0, other.spacing_mm or 0, rtol=0.02)
             and np.array_equal(self.values, other.values)
         )
 
