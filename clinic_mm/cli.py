@@ -32,7 +32,11 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout,
 Workers = Annotated[int, typer.Option(min=1, help="Processes that read and prepare.")]
 Key = Annotated[Path | None, typer.Option(help="File of the pseudonym key; default in your configuration folder.")]
 Paths = list[Path] | None
-CacheDir = Annotated[Path | None, typer.Option("--cache", help="Folder of prepared evidence; none by default.")]
+CacheDir = Annotated[
+    Path | None, typer.Option("--cache", help="Folder that keeps prepared evidence for the next command.")
+]
+CacheGb = Annotated[float, typer.Option(min=0.01, help="Most that the cache takes on disk, in GB (10^9 bytes).")]
+Verify = Annotated[bool, typer.Option("--verify", help="Read every byte again: nothing changed since ingest is used.")]
 
 
 @app.command()
@@ -140,6 +144,8 @@ def train(
     test_share: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share of patients left out for testing.")] = 0.0,
     workers: Workers = 2,
     cache: CacheDir = None,
+    cache_gb: CacheGb = 20.0,
+    verify: Verify = False,
     json: Json = False,
 ) -> None:
     """Train experts, pool, residual and calibration, and write the artifact.
@@ -148,13 +154,14 @@ def train(
     """
     from clinic_mm.cohort.manifest import open_cohort
     from clinic_mm.console import progress, say, show, show_json
-    from clinic_mm.prep.cache import PrepCache
+    from clinic_mm.prep.cache import open_cache
     from clinic_mm.task import read_task
     from clinic_mm.training.train import Resources
     from clinic_mm.training.train import train as trained
 
     with progress("prepare", quiet=json) as advance:
-        use = Resources(workers, PrepCache(cache) if cache else None, advance, (lambda _: None) if json else say)
+        kept = open_cache(cache, cache_gb, verify=verify)
+        use = Resources(workers, kept, advance, (lambda _: None) if json else say)
         model, model_hash = trained(open_cohort(cohort), read_task(task), out, test_share=test_share, use=use)
     if json:
         show_json({"model": model_hash, "out": str(out), "facts": dict(model.facts)})
@@ -170,6 +177,8 @@ def evaluate(
     limit: Annotated[Path | None, typer.Option(help="limit.json of a simulated cohort.")] = None,
     workers: Workers = 2,
     cache: CacheDir = None,
+    cache_gb: CacheGb = 20.0,
+    verify: Verify = False,
     json: Json = False,
 ) -> None:
     """Metrics per availability pattern with intervals, beside the baselines; the fusion gain; figures.
@@ -179,9 +188,11 @@ def evaluate(
     from clinic_mm.console import progress, show_json, show_table
     from clinic_mm.jobs.evaluate import evaluate_model
     from clinic_mm.jobs.shown import method_table, pattern_table
+    from clinic_mm.prep.cache import open_cache
 
+    kept = open_cache(cache, cache_gb, verify=verify)
     with progress("evaluate", quiet=json) as advance:
-        scores = evaluate_model(model, cohort, out, limit=limit, workers=workers, cache=cache, progress=advance)
+        scores = evaluate_model(model, cohort, out, limit=limit, workers=workers, cache=kept, progress=advance)
     if json:
         tables = {"by_pattern": scores.by_pattern, "by_subset": scores.by_subset}
         show_json({name: table.to_dict("records") for name, table in tables.items()})
@@ -237,6 +248,8 @@ def screen(
     unseen: Annotated[bool, typer.Option(help="Only patients that the model was not trained on.")] = False,
     workers: Workers = 2,
     cache: CacheDir = None,
+    cache_gb: CacheGb = 20.0,
+    verify: Verify = False,
     json: Json = False,
 ) -> None:
     """Answer every case of a cohort: Parquet, one FHIR R4B report each, and what was skipped and why.
@@ -245,12 +258,12 @@ def screen(
     """
     from clinic_mm.console import progress, say, show, show_json
     from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
-    from clinic_mm.prep.cache import PrepCache
+    from clinic_mm.prep.cache import open_cache
     from clinic_mm.report.describe import run_as_text
     from clinic_mm.report.run import open_run
 
     with progress("screen", quiet=json) as advance:
-        options = ScreenOptions(workers, PrepCache(cache) if cache else None, advance, say=say)
+        options = ScreenOptions(workers, open_cache(cache, cache_gb, verify=verify), advance, say=say)
         info = screen_cohort(model, cohort, out, unseen_only=unseen, options=options)
     show_json(info.model_dump(mode="json")) if json else show(run_as_text(open_run(out)))
 

@@ -63,7 +63,7 @@ def run_demo(out: Path, *, cases: int, seed: int, workers: int) -> None:
             evaluation,
             limit=files / "limit.json",
             workers=workers,
-            cache=out / "cache",
+            cache=cache,
             progress=advance,
         )
     with progress("5/6 screen, and write a FHIR report each") as advance:

@@ -4,6 +4,7 @@ In:  an `Evidence`, the folder of each root, and the row of the modality table t
 Out: a `Signal`. Nothing outside the root is opened, whatever the manifest says.
 """
 
+import stat
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -46,14 +47,30 @@ def locate(evidence: Evidence, roots: Mapping[str, Path]) -> tuple[Path, ...]:
     if evidence.root not in roots:
         known = ", ".join(sorted(roots))
         raise InputError(f"Unknown root {evidence.root!r}", evidence.modality, f"Roots of this cohort: {known}")
-    return tuple(_inside(roots[evidence.root], relative, evidence.modality) for relative in evidence.paths)
+    root = roots[evidence.root]
+    inside = root.resolve()
+    folders: dict[Path, bool] = {}  # hundreds of slices lie in one folder, which is resolved once
+    return tuple(_inside(root, relative, inside, folders, evidence.modality) for relative in evidence.paths)
 
 
-def _inside(root: Path, relative: str, place: str) -> Path:
+def _inside(root: Path, relative: str, inside: Path, folders: dict[Path, bool], place: str) -> Path:
     pure = PurePosixPath(relative)
     path = root / pure
-    if pure.is_absolute() or ".." in pure.parts or not path.resolve().is_relative_to(root.resolve()):
-        raise EvidenceError("file.outside_root", "A path leads out of its root", place, "Run clinic-mm ingest again")
-    if not path.is_file():
+    if pure.is_absolute() or ".." in pure.parts:
+        raise _outside(place)
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        raise EvidenceError("file.gone", "A file of this evidence is no longer there", place, MOVED) from None
+    folder = path if stat.S_ISLNK(mode) else path.parent
+    if folder not in folders:
+        folders[folder] = folder.resolve().is_relative_to(inside)
+    if not folders[folder]:
+        raise _outside(place)
+    if not (stat.S_ISREG(mode) or path.is_file()):
         raise EvidenceError("file.gone", "A file of this evidence is no longer there", place, MOVED)
     return path
+
+
+def _outside(place: str) -> EvidenceError:
+    return EvidenceError("file.outside_root", "A path leads out of its root", place, "Run clinic-mm ingest again")

@@ -21,7 +21,7 @@ def evaluate_model(
     *,
     limit: Path | None = None,
     workers: int = 1,
-    cache: Path | None = None,
+    cache: PrepCache | None = None,
     progress: Progress | None = None,
 ) -> Scores:
     """Score on unseen patients and write the evaluation folder.
@@ -33,14 +33,7 @@ def evaluate_model(
     model, model_hash = load_model(model_folder)
     cohort = open_cohort(cohort_folder)
     cases = [case for case in unseen(task_cases(cohort, model.task), model.facts) if case.label is not None]
-    prepared = prepare_cases(
-        cases,
-        cohort.roots,
-        model.recipe,
-        workers=workers,
-        cache=PrepCache(cache) if cache else None,
-        progress=progress,
-    )
+    prepared = prepare_cases(cases, cohort.roots, model.recipe, workers=workers, cache=cache, progress=progress)
     return score(model, model_hash, prepared, out, limits=limits, simulated=cohort.info.simulated)
 
 

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
@@ -89,6 +90,11 @@ class Prep(ABC, Generic[S]):
         """Identity of what this prep does: kind, version and recipe. Two equal keys give equal outputs."""
         text = orjson.dumps([self.kind, self.version, self.recipe], option=orjson.OPT_SORT_KEYS)
         return text.decode()
+
+    @property
+    def rests_on(self) -> tuple[Path, ...]:
+        """Files beside the recipe that the outcome hangs on, in a fixed order; most preps have none."""
+        return ()
 
 
 def make_prep(kind: str, recipe: Recipe) -> Prep[Signal]:

@@ -185,12 +185,10 @@ def _one(
 
 
 def _prepared(evidence: Evidence, prep: Prep[Signal], roots: Mapping[str, Path], cache: PrepCache | None) -> Prepared:
-    if cache and (hit := cache.get(evidence, prep)):
-        return hit
-    prepared = prep(load_evidence(evidence, roots, prep.kind), evidence.until)
-    if cache:
-        cache.put(evidence, prep, prepared)
-    return prepared
+    def make() -> Prepared:
+        return prep(load_evidence(evidence, roots, prep.kind), evidence.until)
+
+    return cache.prepared(evidence, prep, roots, make) if cache else make()
 
 
 def _standing_no(case: CaseRecord, kind: str) -> Absent | Rejected | Failed:

@@ -64,6 +64,12 @@ class NotePrep(Prep[NoteText]):
         """Places have no words of their own: several n-grams may share one."""
         return tuple(f"n-gram place {place}" for place in range(self.shape[0]))
 
+    @property
+    def rests_on(self) -> tuple[Path, ...]:
+        """The transformer's files: another model in the same folder gives other embeddings."""
+        folder = self.recipe.get("text_model")
+        return tuple(sorted(path for path in Path(folder).rglob("*") if path.is_file())) if folder else ()
+
 
 def hashed(text: str, places: int) -> Array:
     """Shares of hashed n-grams, [places], log-damped, unit length."""

@@ -1,5 +1,6 @@
 """Many cases are prepared: one bad piece falls back to the next, and absent, rejected and failed are told apart."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from clinic_mm.prep.batch import PreparedCases, Recipe, fit_preps, prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.prep.note import NotePrep
 from clinic_mm.signals import NoteText
+from clinic_mm.sources import contents
 from clinic_mm.types import Absent, CaseRecord, Evidence, Failed, Finding, Flag, Rejected
 from tests.made import DECISION
 
@@ -33,23 +35,26 @@ class Moody(NotePrep):
         return super().__call__(signal, until)
 
 
+TEXTS = {
+    "old": "calm and alert",
+    "new": "worse tonight",
+    "bad": "",
+    "unknown": "unknown words",
+    "break": "break it",
+}
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    texts = {
-        "old": "calm and alert",
-        "new": "worse tonight",
-        "bad": "",
-        "unknown": "unknown words",
-        "break": "break it",
-    }
-    for name, text in texts.items():
+    for name, text in TEXTS.items():
         (tmp_path / f"{name}.txt").write_text(text)
     return tmp_path
 
 
 def _piece(name: str, hours_before: float | None = 5.0) -> Evidence:
     when = None if hours_before is None else DECISION - timedelta(hours=hours_before)
-    return Evidence(modality="note", root="r", paths=(f"{name}.txt",), acquired_at=when, content_hash=name)
+    content = hashlib.sha256(TEXTS.get(name, "").encode()).hexdigest()
+    return Evidence(modality="note", root="r", paths=(f"{name}.txt",), acquired_at=when, content_hash=content)
 
 
 def _case(*findings: Finding, key: str = "c") -> CaseRecord:
@@ -137,13 +142,24 @@ def test_rows_stand_where_the_cases_stand(root: Path) -> None:
     assert len(nobody) == 0
 
 
-def test_with_a_cache_and_without_rows_are_the_same(root: Path, tmp_path: Path) -> None:
+def test_with_a_cache_and_without_rows_are_the_same(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "SETTLED_NS", 0)
     cases, cache = [_case(_piece("old")), _case(_piece("bad")), _case(_piece("new"))], PrepCache(tmp_path / "cache")
     runs = [prepare_cases(cases, {"r": root}, RECIPE, cache=c) for c in (None, cache, cache)]
-    assert len(list((tmp_path / "cache").iterdir())) == 2
+    assert len(list((tmp_path / "cache").rglob("*.prepared"))) == 2
     for run in runs[1:]:
         np.testing.assert_array_equal(run.plain["note"], runs[0].plain["note"])
         assert run.outcomes == runs[0].outcomes
+
+
+def test_what_changed_after_ingest_is_rejected_by_name(root: Path, tmp_path: Path) -> None:
+    (root / "old.txt").write_text("calm but alert")
+    run = prepare_cases([_case(_piece("old"))], {"r": root}, RECIPE, cache=PrepCache(tmp_path / "cache"))
+    no = run.outcomes[0]["note"].no
+    assert isinstance(no, Rejected)
+    assert (no.code, no.mend) == ("file.changed", "Run clinic-mm ingest again")
 
 
 def test_one_worker_and_two_give_the_same_rows(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
