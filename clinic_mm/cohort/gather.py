@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
-import pandas as pd
-
 from clinic_mm.cohort.guard import guarded
-from clinic_mm.cohort.owned import Gathered, Owned, Place, owner
-from clinic_mm.cohort.spec import SourceSpec
+from clinic_mm.cohort.owned import Gathered, Owned, Place
+from clinic_mm.cohort.read_rows import read_rows
+from clinic_mm.cohort.spec import KNOWN_TABLES, SourceSpec
 from clinic_mm.cohort.tables import Listed, by_table, check_layout, list_files, mapping_of, read_fact_tables
 from clinic_mm.errors import TaskError
 from clinic_mm.modalities import resolve
 from clinic_mm.sources.found import Found
 from clinic_mm.sources.walk import FileKind, sniff, walk
-from clinic_mm.types import Rejected
 
 FINDERS: Final[Mapping[FileKind, str]] = {
     FileKind.DICOM: "clinic_mm.sources.dicom:find_dicom",
@@ -50,13 +48,6 @@ class Finder(Protocol):
 
     def __call__(self, root: Path, root_name: str, files: Sequence[Path], zone: ZoneInfo) -> Iterable[Found]:
         """One `Found` for each study, recording or picture; `files` lie below `root`."""
-
-
-class RowReader(Protocol):
-    """A reader of files whose content is kept as rows."""
-
-    def __call__(self, files: Sequence[Path], zone: ZoneInfo) -> tuple[pd.DataFrame, list[Rejected]]:
-        """Rows with the source's `patient_id`, and what was refused."""
 
 
 def gather(
@@ -117,7 +108,7 @@ def by_kind(source: SourceSpec, files: Iterable[Path]) -> dict[FileKind, list[Pa
     for path in files:
         kind = sniff(path)
         if source.kind != "auto" and kind is not FileKind.SIDE:
-            meant = FileKind(source.kind)
+            meant = FileKind.TABLE if source.kind in KNOWN_TABLES else FileKind(source.kind)
             kind = meant if kind in {meant, FileKind.UNKNOWN} else FileKind.UNKNOWN
         groups[kind].append(path)
     return {kind: groups[kind] for kind in FileKind if groups[kind]}
@@ -158,29 +149,6 @@ def _read_fhir(place: Place, kind: FileKind, files: list[Path], into: Gathered) 
     frames, refused = read_rows("note", resolve("clinic_mm.sources.notes:read_notes"), place, files)
     into.note += frames  # what is wrong with a file as a whole, both readers say; once is enough
     into.found += [o for o in refused if (o.path, getattr(o.finding, "code", "")) not in said]
-
-
-def read_rows(name: str, reader: RowReader, place: Place, files: list[Path]) -> tuple[list[pd.DataFrame], list[Owned]]:
-    """Rows of a reader; where folder or file name say whose they are, one patient's files at a time."""
-    frames: list[pd.DataFrame] = []
-    found: list[Owned] = []
-    for patient_id, mine in _by_owner(place, files).items():
-        result, bad = guarded(lambda some: reader(some, place.zone), mine, name)
-        found += [place.owned(finding, path) for path, finding in bad]
-        if result is not None:
-            frame, rejected = result
-            frames.append(place.rows(frame if patient_id is None else frame.assign(patient_id=patient_id)))
-            found += [place.owned(place.named(one)) for one in rejected]
-    return frames, found
-
-
-def _by_owner(place: Place, files: list[Path]) -> dict[str | None, list[Path]]:
-    if place.source.patient == "header":
-        return {None: files}
-    groups: dict[str | None, list[Path]] = defaultdict(list)
-    for path in files:
-        groups[owner(place.source.patient, "", [place.relative(path)])].append(path)
-    return dict(groups)
 
 
 def _refuse_unknown(place: Place, kind: FileKind, files: list[Path], into: Gathered) -> None:

@@ -19,6 +19,9 @@ SPEC_NAME: Final = "cohort.toml"
 RESERVED_ROOT: Final = "cohort"
 """The root that names the cohort folder itself, where record.parquet and note.parquet lie."""
 
+KNOWN_TABLES: Final = frozenset({"meds", "omop"})
+"""Kinds of source whose files are tables that need no mapping."""
+
 SEE_DOCS: Final = "See docs/cohort_file.md"
 UndatedPolicy = Literal["refuse", "accept"]
 
@@ -29,7 +32,7 @@ class SourceSpec(Frozen):
     Attributes:
         name: Name of the root; paths in the manifest are relative to it.
         path: Where it lies, relative to the ingest file.
-        kind: What its files are; `auto` tells each by its first bytes.
+        kind: What its files are; `auto` tells each by its first bytes. `meds` and `omop`: tables that need no mapping.
         patient: Where the patient id stands: in the file's own header or rows (`header`), in the first folder below
             the source (`folder`), in the file name up to the first "_" (`stem`), or in a table of files (`table`).
         mapping: How a CSV or Parquet table is read: an inline table, or the path of a TOML file.
@@ -38,7 +41,7 @@ class SourceSpec(Frozen):
 
     name: str = Field(default="files", pattern=r"^[A-Za-z0-9_.-]+$")
     path: str = "."
-    kind: Literal["auto", "dicom", "nifti", "picture", "eeg", "fhir", "table", "text"] = "auto"
+    kind: Literal["auto", "dicom", "nifti", "picture", "eeg", "fhir", "table", "meds", "omop", "text"] = "auto"
     patient: Literal["header", "folder", "stem", "table"] = "header"
     mapping: str | dict[str, object] | None = None
     timeless: bool = False
@@ -50,6 +53,9 @@ class SourceSpec(Frozen):
         if self.patient == "table" and self.mapping is None:
             mend = 'Add mapping = {files = "path", patient = "patient_id"} or the path of a mapping file'
             raise TaskError("Patients from a table need a mapping", f"source {self.name}", mend)
+        if self.kind in KNOWN_TABLES and self.mapping is not None:
+            what, mend = f"Tables of the form {self.kind} have a mapping of their own", "Leave the mapping out"
+            raise TaskError(what, f"source {self.name} / mapping", mend)
         return self
 
 

@@ -2,7 +2,8 @@
 
 In:  CSV or Parquet files, and the mapping that the ingest file names. Out: rows, or findings that the table owns.
 
-A table without a mapping is refused: nothing says what its columns mean. What a table says of a file's patient and time
+MEDS events and OMOP tables are known by their columns. Any other table without a mapping is refused: nothing says what
+its columns mean. What a table says of a file's patient and time
 goes before what the file's header says, since somebody wrote it down for this cohort.
 """
 
@@ -16,13 +17,20 @@ from pydantic import JsonValue
 
 from clinic_mm.cohort.guard import guarded
 from clinic_mm.cohort.owned import Gathered, Owned, Place
+from clinic_mm.cohort.read_rows import read_rows
 from clinic_mm.errors import TaskError
+from clinic_mm.sources.known_tables import KnownTables, told_apart
 from clinic_mm.sources.mapping import Mapping, parse_mapping, read_mapping
+from clinic_mm.sources.meds import read_meds
+from clinic_mm.sources.omop import read_omop
 from clinic_mm.sources.tables import FILE_COLUMNS, read_files_table, read_table
 from clinic_mm.sources.walk import walk
 from clinic_mm.types import Evidence, Rejected
 
-NO_MAPPING = 'Add mapping = { layout = "wide", patient = "…", … } under [[source]], or leave the table out'
+NO_MAPPING = (
+    "Nothing says what the columns of this table mean",
+    'Add mapping = { layout = "wide", patient = "…", … } under [[source]], or leave the table out',
+)
 
 
 class Listed(NamedTuple):
@@ -50,9 +58,7 @@ def mapping_of(place: Place) -> Mapping | None:
 def read_fact_tables(place: Place, mapping: Mapping | None, files: list[Path], into: Gathered) -> None:
     """Rows of facts or notes of every table of a source."""
     if mapping is None:
-        why = "Nothing says what the columns of this table mean"
-        refused = (place.refused(path, "record", "table.no_mapping", why, NO_MAPPING) for path in files)
-        into.found += [place.owned(one) for one in refused]
+        _read_known(place, files, into)
         return
     name = "note" if mapping.layout == "notes" else "record"
     for path in files:
@@ -60,6 +66,38 @@ def read_fact_tables(place: Place, mapping: Mapping | None, files: list[Path], i
         into.found += [place.owned(finding, path) for _, finding in bad]
         if frame is not None:
             (into.note if name == "note" else into.record).append(place.rows(frame))
+
+
+def _read_known(place: Place, files: list[Path], into: Gathered) -> None:
+    """Tables whose form says what their columns mean; the others are refused."""
+    known = told_apart(files)
+    if place.source.kind != "omop" and known.meds:
+        frames, refused = read_rows("record", read_meds, place, known.meds)
+        into.record += frames
+        into.found += refused
+    for tables in known.omop if place.source.kind != "meds" else ():
+        _read_omop(place, tables, into)
+    for why, mend, paths in (
+        ("These are labels, not evidence", 'Name the file under [labels], patient = "subject_id"', known.meds_labels),
+        (*NO_MAPPING, _others(place.source.kind, known)),
+    ):
+        into.found += [place.owned(place.refused(path, "record", "table.no_mapping", why, mend)) for path in paths]
+
+
+def _read_omop(place: Place, tables: list[Path], into: Gathered) -> None:
+    """The tables of one CDM, read together: what fails as a whole is told of its person table."""
+    result, bad = guarded(lambda _: read_omop(tables, place.zone), tables[:1], "record")
+    into.found += [place.owned(finding, path) for path, finding in bad]
+    if result is not None:
+        record, note, refused = result
+        into.record.append(place.rows(record))
+        into.note.append(place.rows(note))
+        into.found += [place.owned(place.named(one)) for one in refused]
+
+
+def _others(kind: str, known: KnownTables) -> list[Path]:
+    unasked = {"meds": [path for tables in known.omop for path in tables], "omop": known.meds}
+    return [*known.others, *unasked.get(kind, ())]
 
 
 def list_files(place: Place, mapping: Mapping, tables: list[Path], into: Gathered) -> dict[Path, Listed]:

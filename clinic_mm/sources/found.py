@@ -1,7 +1,9 @@
 """What looking through files yields, before anything is joined: a finding and whose it is, as the source says it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from clinic_mm.errors import EvidenceError
 from clinic_mm.types import Evidence, Rejected
 
 
@@ -17,3 +19,8 @@ class Found:
 
     patient_id: str
     finding: Evidence | Rejected
+
+
+def rejection(error: EvidenceError, modality: str, path: Path) -> Rejected:
+    """One file that cannot be used, with its path as it was given."""
+    return Rejected(modality=modality, code=error.code, why=error.what, mend=error.mend, paths=(path.as_posix(),))

@@ -19,8 +19,8 @@ from clinic_mm.signals import NOTE_COLUMNS, NoteText
 from clinic_mm.sources.fhir import Reading
 from clinic_mm.sources.fhir_files import FhirFile, read_resources
 from clinic_mm.sources.fhir_notes import MAX_NOTE_BYTES, notes_of
-from clinic_mm.sources.found import Found
-from clinic_mm.sources.record import counted, extracted, known_by, of_one_patient, rejection
+from clinic_mm.sources.found import Found, rejection
+from clinic_mm.sources.record import counted, extracted, known_by, of_one_patient
 from clinic_mm.sources.rows import Note, in_order, note_frame, typed
 from clinic_mm.types import Evidence, Flag, Rejected
 

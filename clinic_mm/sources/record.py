@@ -19,6 +19,7 @@ from clinic_mm.errors import EvidenceError
 from clinic_mm.signals import RECORD_COLUMNS, PatientRecord
 from clinic_mm.sources.fhir import MEDICATION, Reading, facts_of, medication_of
 from clinic_mm.sources.fhir_files import FhirFile, read_resources
+from clinic_mm.sources.found import rejection
 from clinic_mm.sources.row_index import patient_rows
 from clinic_mm.sources.rows import Fact, in_order, record_frame
 from clinic_mm.types import Flag, Rejected
@@ -127,11 +128,6 @@ def known_by(frame: pd.DataFrame, until: datetime | None) -> "pd.Series[bool]":
     if until is None:
         return pd.Series(data=True, index=frame.index)
     return frame["time"].isna() | (frame["time"] <= pd.Timestamp(until))
-
-
-def rejection(error: EvidenceError, modality: str, path: Path) -> Rejected:
-    """One file that cannot be used."""
-    return Rejected(modality=modality, code=error.code, why=error.what, mend=error.mend, paths=(path.as_posix(),))
 
 
 def counted(troubles: Counter[str], modality: str, path: Path) -> list[Rejected]:

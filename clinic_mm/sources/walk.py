@@ -116,7 +116,9 @@ def sniff(path: Path) -> FileKind:
         return kind
     suffix = suffix_of(path)
     if suffix in JSON_SUFFIXES:
-        return FileKind.FHIR if not head or b'"resourceType"' in head else FileKind.UNKNOWN
+        if not head or b'"resourceType"' in head:
+            return FileKind.FHIR
+        return FileKind.SIDE if b'"meds_version"' in head else FileKind.UNKNOWN  # dataset.json of MEDS
     if suffix in {".eeg", ".dat", ".log"}:
         return _companion(path, suffix)
     return SUFFIXES.get(suffix, FileKind.UNKNOWN)
