@@ -67,6 +67,17 @@ class Gate:
             self.slowest_s, self.slowest = took, name
         self.peak_mb = max(self.peak_mb, peak_mb())
 
+    def add(self, other: "Gate") -> None:
+        """Take in what another one counted."""
+        for name in ("refused", "flagged", "quiet", "kinds"):
+            getattr(self, name).update(getattr(other, name))
+        self.mutated, self.equal = self.mutated + other.mutated, self.equal + other.equal
+        self.raw += other.raw
+        self.examples |= other.examples
+        self.peak_mb = max(self.peak_mb, other.peak_mb)
+        if other.slowest_s > self.slowest_s:
+            self.slowest_s, self.slowest = other.slowest_s, other.slowest
+
     def result(self) -> dict[str, Any]:
         """Everything counted, as JSON takes it; counts from the most frequent to the least."""
         counters = {name: dict(getattr(self, name).most_common()) for name in ("refused", "flagged", "quiet", "kinds")}
