@@ -19,7 +19,7 @@ class Extra:
 
 
 EXTRAS: Final = (
-    Extra("pylibjpeg-libjpeg", "libjpeg", "JPEG lossless DICOM (GPLv3)", 'pip install "clinic_mm[jpeg-lossless]"'),
+    Extra("imagecodecs", "imagecodecs", "JPEG lossless and 12-bit DICOM", 'pip install "clinic_mm[jpeg-lossless]"'),
     Extra("transformers", "transformers", "note encoder from a local folder", "pip install transformers"),
 )
 

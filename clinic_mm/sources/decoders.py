@@ -8,6 +8,7 @@ Runs inside of the pixel worker only: these libraries may raise anything, panic 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from typing import Any, Final, TypeAlias
 
@@ -42,6 +43,20 @@ def _in_type(values: Values, found: Codestream, layout: Layout) -> Values:
     if layout.signed and not found.signed and unused:
         values = (values << unused) >> unused
     return values
+
+
+def load() -> None:
+    """Import the decoders, before memory is limited and the first picture waits."""
+    import jpeg_ls
+    import openjpeg.utils
+    import PIL.JpegImagePlugin
+    import rle.rle
+
+    assert all((jpeg_ls, openjpeg.utils, PIL.JpegImagePlugin, rle.rle))
+    with suppress(ImportError):
+        import imagecodecs._jpeg8
+
+        assert imagecodecs._jpeg8
 
 
 def _rle(codestream: bytes, found: Codestream, layout: Layout) -> Values:

@@ -10,14 +10,22 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from pydicom import uid
 
 from clinic_mm.errors import EvidenceError
 
-DECODED_LIMIT_BYTES: Final = 256 * 2**20
+Stored: TypeAlias = np.ndarray[Any, np.dtype[np.integer[Any]]]
+DECODED_LIMIT_BYTES: Final = 384 * 2**20
+"""All frames together: 768 slices of 512 x 512 at 16 bits."""
+FRAME_LIMIT_PIXELS: Final = 24 * 2**20
+"""The largest chest detectors have 4,300 x 4,300; what decoding one frame takes follows from it."""
+FRAMES_LIMIT: Final = 16_384
+EXPANSION_LIMIT: Final = 256
+EXPANSION_FREE_BYTES: Final = 64 * 2**20
+"""Up to here a picture may be all of one grey, beyond no real one unpacks to 256 times its size."""
 UNDEFINED_LENGTH: Final = 0xFFFFFFFF
 NATIVE: Final = frozenset(
     map(
@@ -108,10 +116,7 @@ def check_layout(layout: Layout, high_bit: int | None, stream_size: int) -> None
         raise EvidenceError("dicom.bad_value", "The bit depth does not fit together", "BitsAllocated, BitsStored")
     if high_bit is not None and high_bit != layout.bits_stored - 1:
         raise EvidenceError("dicom.bad_value", "The bit depth does not fit together", "HighBit, BitsStored")
-    if layout.decoded_bytes > DECODED_LIMIT_BYTES:
-        raise EvidenceError(
-            "dicom.too_large", "The picture declares more than 256 MiB", "Rows, Columns, NumberOfFrames"
-        )
+    _check_size(layout, stream_size)
     _check_syntax(layout)
     if layout.native and (layout.decoded_bytes > min(layout.length, stream_size - layout.offset)):
         raise EvidenceError(
@@ -121,16 +126,35 @@ def check_layout(layout: Layout, high_bit: int | None, stream_size: int) -> None
         raise EvidenceError("dicom.bad_value", "Pixel data are not packed as the transfer syntax says", "PixelData")
 
 
+def _check_size(layout: Layout, stream_size: int) -> None:
+    """Nothing is decoded that could not be held: the limits of PS3.3 are far beyond any memory."""
+    bomb = layout.decoded_bytes > max(EXPANSION_FREE_BYTES, EXPANSION_LIMIT * (stream_size - layout.offset))
+    if layout.rows * layout.columns > FRAME_LIMIT_PIXELS:
+        what = "A frame declares more than 24 million pixels"
+    elif layout.decoded_bytes > DECODED_LIMIT_BYTES or layout.frames > FRAMES_LIMIT:
+        what = "The picture declares more than 384 MiB or 16,384 frames"
+    elif bomb and not layout.native:
+        what = "The picture would unpack to more than 256 times its size"
+    else:
+        return
+    raise EvidenceError("dicom.too_large", what, "Rows, Columns, NumberOfFrames", "Leave this file out")
+
+
 def _check_syntax(layout: Layout) -> None:
-    mend = "Export it as Explicit VR Little Endian or JPEG 2000 lossless"
-    big_bytes = layout.transfer_syntax == uid.ExplicitVRBigEndian and layout.bits_allocated == 8
-    if big_bytes or not (layout.native or layout.transfer_syntax in COMPRESSED):
-        raise EvidenceError(
-            "dicom.unsupported_syntax", "The transfer syntax is not supported", "TransferSyntaxUID (0002,0010)", mend
-        )
+    where = "TransferSyntaxUID (0002,0010)"
+    if layout.transfer_syntax not in NATIVE | COMPRESSED:
+        what = f"The transfer syntax is not supported: {syntax_name(layout.transfer_syntax)}"
+        mend = "Export it as Explicit VR Little Endian or JPEG 2000 lossless"
+        raise EvidenceError("dicom.unsupported_syntax", what, where, mend)
     if layout.needs_extra and not _has_extra():
-        what, where = "JPEG lossless and 12-bit JPEG need an optional decoder", "TransferSyntaxUID (0002,0010)"
+        what = "JPEG lossless and 12-bit JPEG need an optional decoder"
         raise EvidenceError("dicom.needs_extra", what, where, 'Run: pip install "clinic_mm[jpeg-lossless]"')
+
+
+def syntax_name(transfer_syntax: str) -> str:
+    """The name that PS3.6 gives a transfer syntax; the text of any other UID is the file's, and is not repeated."""
+    name, kind, *_ = uid.UID_dictionary.get(transfer_syntax, ("", ""))  # type: ignore[attr-defined]
+    return name if kind == "Transfer Syntax" else "an unknown transfer syntax"
 
 
 @cache

@@ -1,7 +1,7 @@
 """The process that decodes compressed pixels, so that a malformed file can end it and nothing else.
 
-In:  on stdin, one request after another: lengths, the numbers of a `Layout` as JSON, the encapsulated bytes.
-Out: on stdout, one answer per frame: lengths, JSON, the decoded values. After a frame with an error no more follow.
+In:  on stdin, one frame after another: lengths, the numbers of its `Codestream` and `Layout` as JSON, the codestream.
+Out: on stdout, one empty answer to say that it is there, then one per frame: lengths, JSON, the decoded values.
      It sees no path and no patient.
 
 It holds itself to a limit of memory and of time per frame: a decoder that loops is ended by the kernel's timer.
@@ -14,19 +14,22 @@ import signal
 import struct
 import sys
 import warnings
-from collections.abc import Iterator
-from typing import Any, BinaryIO, Final
+from pathlib import Path
+from typing import BinaryIO, Final
 
 import numpy as np
-from pydicom.encaps import generate_frames
 
 from clinic_mm.errors import EvidenceError
-from clinic_mm.sources.codestream import declared
-from clinic_mm.sources.decoders import decode_frame
+from clinic_mm.sources import decoders
+from clinic_mm.sources.codestream import Codestream
 from clinic_mm.sources.layout import Layout
 
+MODULE: Final = "clinic_mm.sources.pixel_worker"
 LENGTHS: Final = struct.Struct(">IQ")
-MEMORY_LIMIT_BYTES: Final = 4 * 2**30
+ROOM_BYTES: Final = 416 * 2**20
+"""Memory that decoding may take beyond what the process needs to be there. The largest frame that `check_layout` lets
+through, 24 million pixels, takes about 12 bytes per pixel in the hungriest decoder (JPEG 2000)."""
+PAGE_BYTES: Final = resource.getpagesize()
 
 
 def main() -> None:
@@ -34,53 +37,45 @@ def main() -> None:
     source = os.fdopen(os.dup(0), "rb")
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a library that prints must not break the answers
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
+    decoders.load()
+    limit = _size_now() + ROOM_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold the picture
     warnings.simplefilter("ignore")
     seconds = float(sys.argv[1])
+    _send(sink, {}, None)
     while len(prefix := source.read(LENGTHS.size)) == LENGTHS.size:
         signal.setitimer(signal.ITIMER_REAL, seconds)
         head_size, body_size = LENGTHS.unpack(prefix)
-        layout, encapsulated = Layout(**json.loads(source.read(head_size))), source.read(body_size)
-        decoded = frames(layout, encapsulated)
-        for _ in range(layout.frames):
-            answer, values = _next(decoded)
-            _send(sink, answer, values)
-            if answer:
-                break
-            signal.setitimer(signal.ITIMER_REAL, seconds)  # each frame has its own time
+        _send(sink, *_answer(source.read(head_size), source.read(body_size)))
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def frames(layout: Layout, encapsulated: bytes) -> Iterator[np.ndarray[Any, np.dtype[Any]]]:
-    """Decode one frame after another; their offset tables and fragments are those of PS3.5 A.4.
-
-    Raises:
-        EvidenceError: See `sources.codestream`; `dicom.truncated` where frames are missing.
-    """
-    # An Extended Offset Table is not needed: it may stand only where each frame is one fragment, PS3.3 C.7.6.3.1.8.
-    packed = generate_frames(encapsulated, number_of_frames=layout.frames)
-    for number in range(layout.frames):
-        codestream = next(packed, None)
-        if codestream is None:
-            what = f"Only {number} of {layout.frames} frames are stored"
-            raise EvidenceError("dicom.truncated", what, "PixelData", "Export it again")
-        yield decode_frame(codestream, declared(codestream, layout), layout)
-
-
-def _next(decoded: Iterator[np.ndarray[Any, np.dtype[Any]]]) -> tuple[dict[str, object], bytes]:
+def _answer(head: bytes, codestream: bytes) -> tuple[dict[str, str], np.ndarray | None]:
     try:
-        return {}, next(decoded).tobytes()
+        request = json.loads(head)
+        layout = Layout(**request["layout"])
+        return {}, decoders.decode_frame(codestream, Codestream(**request["found"]), layout)
     except EvidenceError as error:
-        return {"code": error.code, "what": error.what}, b""
+        return {"code": error.code, "what": error.what}, None
     except BaseException:  # noqa: BLE001 - the border: a Rust panic is no Exception, and must only cost this picture
-        return {"code": "dicom.undecodable", "what": "The compressed pixels cannot be decoded"}, b""
+        return {"code": "dicom.undecodable", "what": "The compressed pixels cannot be decoded"}, None
 
 
-def _send(sink: BinaryIO, answer: dict[str, object], values: bytes) -> None:
+def _send(sink: BinaryIO, answer: dict[str, str], values: np.ndarray | None) -> None:
     head = json.dumps(answer).encode()
-    sink.write(LENGTHS.pack(len(head), len(values)) + head)
-    sink.write(values)
+    body = memoryview(b"") if values is None else np.ascontiguousarray(values).data.cast("B")
+    sink.write(LENGTHS.pack(len(head), body.nbytes) + head)
+    sink.write(body)
     sink.flush()
+
+
+def _size_now() -> int:
+    """Address space in use; a guess where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * PAGE_BYTES
+    except OSError:
+        return 2**30
 
 
 if __name__ == "__main__":

@@ -1,0 +1,177 @@
+"""Keep one worker process that decodes compressed frames, and start it again when it dies.
+
+In:  a codestream that was held against its header, and room for its values.
+Out: the room filled, or `EvidenceError`: a crash, a panic, a hang or a greedy decoder costs one picture.
+
+The worker is `sources.pixel_worker`.
+
+One worker per process of ours, kept warm: it ends with us, and a forked child starts its own.
+"""
+
+import atexit
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from io import FileIO
+from threading import Lock
+from typing import Final, cast
+
+from clinic_mm.errors import ClinicError, EvidenceError
+from clinic_mm.sources.codestream import Codestream
+from clinic_mm.sources.layout import Layout, Stored
+from clinic_mm.sources.pixel_worker import LENGTHS, MODULE
+
+SECONDS_PER_FRAME: Final = 8.0
+SECONDS_TO_START: Final = 60.0
+GRACE_S: Final = 1.0
+"""The worker ends itself in time; this much later it is ended by us, should it not have been able to."""
+
+
+class DecoderProcess:
+    """A worker process behind a lock, which keeps threads from mixing their pictures."""
+
+    def __init__(self, seconds: float = SECONDS_PER_FRAME, module: str = MODULE) -> None:
+        self.seconds, self.module = seconds, module
+        self.lock = Lock()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def decode(self, codestream: bytes, found: Codestream, layout: Layout, frame: Stored) -> None:
+        """Decode one frame.
+
+        Args:
+            codestream: As it is stored.
+            found: What it declares; agrees with the layout.
+            layout: What the header declares.
+            frame: [row, column], contiguous; is filled with the stored values.
+
+        Raises:
+            EvidenceError: `dicom.undecodable` or `dicom.decoder_died`.
+            ClinicError: Where the worker cannot be started at all.
+        """
+        request = json.dumps({"found": asdict(found), "layout": asdict(layout)}).encode()
+        with self.lock:
+            warm = self._warm()
+            try:
+                self._exchange(request, codestream, frame)
+            except (OSError, EOFError) as fault:
+                ended = self.close()
+                in_time = not isinstance(fault, TimeoutError) and ended != -signal.SIGALRM
+                if not (warm and in_time):
+                    raise self._died(in_time) from None
+                self._retry(request, codestream, frame)  # what an earlier picture broke must not cost this one
+            except EvidenceError:
+                raise  # a whole answer
+            except BaseException:
+                self.close()  # interrupted half-way, the next answer would belong to this picture
+                raise
+
+    def close(self) -> int | None:
+        """End the worker; how it had ended, if it had."""
+        if self.process is None:
+            return None
+        process, self.process = self.process, None
+        try:
+            ended: int | None = process.wait(0.2)  # a crash closes the pipes a moment before it is over
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            ended = None
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        return ended
+
+    def forget(self) -> None:
+        """After a fork, in the child: the worker and the state of the lock are the parent's, so start anew."""
+        process, self.process, self.lock = self.process, None, Lock()
+        if process is not None:
+            process.returncode = 0  # not ours to wait for
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+    def _warm(self) -> bool:
+        """Whether the worker ran already; start it where not."""
+        if self.process is not None and self.process.poll() is not None:
+            self.close()
+        if self.process is not None:
+            return True
+        command = [sys.executable, "-m", self.module, str(self.seconds)]
+        path = os.pathsep.join(part for part in sys.path if part)
+        lean = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+        try:
+            self.process = subprocess.Popen(  # noqa: S603 - our own module, no part of it comes from a file
+                command,
+                bufsize=0,  # nothing may wait in a buffer that a fork would copy
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, **lean, "PYTHONPATH": path},
+                start_new_session=True,
+            )
+            _receive(self.process, None, SECONDS_TO_START)
+        except (OSError, EOFError):
+            self.close()
+            raise ClinicError("The process that decodes pixels cannot be started", self.module) from None
+        return False
+
+    def _exchange(self, request: bytes, codestream: bytes, frame: Stored) -> None:
+        assert self.process is not None
+        _send(self.process, LENGTHS.pack(len(request), len(codestream)) + request)
+        _send(self.process, codestream)
+        answer = _receive(self.process, frame, self.seconds + GRACE_S)
+        if answer:
+            raise EvidenceError(answer["code"], answer["what"], "PixelData", "Export it again, uncompressed")
+
+    def _retry(self, request: bytes, codestream: bytes, frame: Stored) -> None:
+        self._warm()
+        try:
+            self._exchange(request, codestream, frame)
+        except (OSError, EOFError) as fault:
+            in_time = self.close() != -signal.SIGALRM and not isinstance(fault, TimeoutError)
+            raise self._died(in_time) from None
+
+    def _died(self, in_time: bool) -> EvidenceError:
+        what = "The decoder crashed" if in_time else f"The decoder took longer than {self.seconds:g} s"
+        return EvidenceError("dicom.decoder_died", what, "PixelData", "Export it again, uncompressed")
+
+
+def _send(process: subprocess.Popen[bytes], data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[cast(FileIO, process.stdin).write(rest) :]
+
+
+def _receive(process: subprocess.Popen[bytes], frame: Stored | None, seconds: float) -> dict[str, str]:
+    """One answer; the values go into the frame."""
+    source = cast(FileIO, process.stdout)
+    waiting = select.poll()
+    waiting.register(source, select.POLLIN)
+    if not waiting.poll(seconds * 1000):
+        raise TimeoutError
+    head_size, body_size = LENGTHS.unpack(_exactly(source, bytearray(LENGTHS.size)))
+    answer: dict[str, str] = json.loads(bytes(_exactly(source, bytearray(head_size))))
+    if body_size != (0 if answer or frame is None else frame.nbytes):
+        raise EOFError
+    if body_size and frame is not None:
+        _exactly(source, frame.data.cast("B"))
+    return answer
+
+
+def _exactly(source: FileIO, into: bytearray | memoryview) -> bytearray | memoryview:
+    rest = memoryview(into)
+    while rest:
+        size = source.readinto(rest)
+        if not size:
+            raise EOFError
+        rest = rest[size:]
+    return into
+
+
+DECODER: Final = DecoderProcess()
+atexit.register(DECODER.close)
+os.register_at_fork(after_in_child=DECODER.forget)
