@@ -12,6 +12,7 @@ from nibabel.orientations import apply_orientation, io_orientation
 from clinic_mm.errors import EvidenceError
 
 SHEAR_TOLERANCE: Final = 0.01
+"""Cosine of the angle between axes; half a degree."""
 Affine = Float[np.ndarray, "4 4"]
 
 

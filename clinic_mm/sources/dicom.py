@@ -13,12 +13,11 @@ from typing import Final
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.alike import alike_flags
-from clinic_mm.sources.axes import ras_geometry
 from clinic_mm.sources.found import Found
 from clinic_mm.sources.header import Header, read_header
-from clinic_mm.sources.kinds import SECONDARY_CAPTURE, group_of, kind_of
+from clinic_mm.sources.kinds import ENHANCED_CT, SECONDARY_CAPTURE, group_of, kind_of
 from clinic_mm.sources.place import content_hash, rejected, relative
-from clinic_mm.sources.series import stack
+from clinic_mm.sources.volumes import Volume, volumes
 from clinic_mm.times import parse_dicom
 from clinic_mm.types import Evidence, Flag
 
@@ -44,13 +43,13 @@ def find_dicom(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) 
             continue
         try:
             if kind_of(header) == "xray":
-                yield _found(root, root_name, [header], zone, "xray")
+                yield _xray_found(root, root_name, header, zone)
             else:
                 series.setdefault(_series_key(header), []).append(header)
         except EvidenceError as fault:
             refused.setdefault((*group_of(header), fault.code), (fault, []))[1].append(header)
     for slices in series.values():
-        yield _found(root, root_name, slices, zone, "ct")
+        yield from _ct_found(root, root_name, slices, zone)
     for why, headers in refused.values():
         modality = {"CT": "ct", "CR": "xray", "DX": "xray"}.get(headers[0].modality, "dicom")
         paths = [header.path for header in headers]
@@ -61,58 +60,54 @@ def find_dicom(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) 
 def _series_key(header: Header) -> tuple[str, str, str]:
     """Slices without a series UID are one series per folder; their geometry must still fit together."""
     patient_id, study_uid, series_uid = group_of(header)
+    if header.sop_class in ENHANCED_CT:  # each multi-frame file is a volume of its own
+        return patient_id, study_uid, f"file {header.path}"
     return patient_id, study_uid, series_uid or f"folder {header.path.parent}"
 
 
-def _found(root: Path, root_name: str, headers: list[Header], zone: tzinfo, modality: str) -> Found:
-    acquired_at = _acquired_at(headers, zone)
+def _ct_found(root: Path, root_name: str, headers: list[Header], zone: tzinfo) -> Iterator[Found]:
+    for one in volumes(headers):
+        if isinstance(one, Volume):
+            yield _found(root, root_name, one, zone, "ct")
+        else:
+            fault, concerned = one
+            yield _refused(root, root_name, concerned, zone, "ct", fault)
+
+
+def _xray_found(root: Path, root_name: str, header: Header, zone: tzinfo) -> Found:
     try:
-        describe = _ct if modality == "ct" else _xray
-        files, meta, flags = describe(headers)
+        meta, flags = _xray(header)
+        return _found(root, root_name, Volume([header], [header.path], "", meta, flags), zone, "xray")
+    except EvidenceError as fault:
+        return _refused(root, root_name, [header], zone, "xray", fault)
+
+
+def _found(root: Path, root_name: str, one: Volume, zone: tzinfo, modality: str) -> Found:
+    headers = one.headers
+    try:
         finding = Evidence(
             modality=modality,
             root=root_name,
-            paths=relative(root, files),
-            acquired_at=acquired_at,
-            content_hash=content_hash(files),
-            flags=(*_flags(headers, zone), *flags),
-            meta={"format": "dicom", **_described(headers[0]), **meta},
+            paths=relative(root, one.files),
+            locator=one.locator,
+            acquired_at=_acquired_at(headers, zone),
+            content_hash=content_hash(one.files),
+            flags=(*_flags(headers, zone), *one.flags),
+            meta={"format": "dicom", **_described(headers[0]), **one.meta},
         )
     except EvidenceError as fault:
-        paths = [header.path for header in headers]
-        return Found(headers[0].patient_id, rejected(fault, modality, root_name, root, paths, acquired_at))
+        return _refused(root, root_name, headers, zone, modality, fault)
     return Found(headers[0].patient_id, finding)
 
 
-def _ct(headers: list[Header]) -> tuple[list[Path], dict[str, object], tuple[Flag, ...]]:
-    once = _without_copies(headers)
-    placed = stack(once)
-    layout = once[0].pixels
-    shape, spacing_mm = ras_geometry((layout.columns, layout.rows, len(once)), placed.affine)
-    meta: dict[str, object] = {
-        "shape": list(shape),
-        "spacing_mm": [round(mm, 6) for mm in spacing_mm],
-        "n_slices": len(once),
-        "thickness_mm": once[0].thickness_mm,
-        "kernel": once[0].kernel,
-    }
-    copies = (Flag(code="ct.copies", why="Some slices lie there twice; one copy of each is used"),)
-    return [once[i].path for i in placed.order], meta, placed.flags + (copies if len(once) < len(headers) else ())
+def _refused(
+    root: Path, root_name: str, headers: Sequence[Header], zone: tzinfo, modality: str, fault: EvidenceError
+) -> Found:
+    paths = list(dict.fromkeys(header.path for header in headers))
+    return Found(headers[0].patient_id, rejected(fault, modality, root_name, root, paths, _acquired_at(headers, zone)))
 
 
-def _without_copies(headers: list[Header]) -> list[Header]:
-    """The same slice may lie in two folders: a copy has the same instance UID and the same bytes."""
-    once: dict[str, Header] = {}
-    kept = []
-    for header in headers:
-        first = once.setdefault(header.sop_uid, header)
-        if first is header or not header.sop_uid or content_hash([first.path]) != content_hash([header.path]):
-            kept.append(header)
-    return kept
-
-
-def _xray(headers: list[Header]) -> tuple[list[Path], dict[str, object], tuple[Flag, ...]]:
-    (header,) = headers
+def _xray(header: Header) -> tuple[dict[str, object], tuple[Flag, ...]]:
     layout = header.pixels
     if layout.frames != 1:
         raise EvidenceError("dicom.multiframe", "The file holds several frames", "NumberOfFrames")
@@ -135,7 +130,7 @@ def _xray(headers: list[Header]) -> tuple[list[Path], dict[str, object], tuple[F
         "laterality": header.laterality,
         "photometric": layout.photometric,
     }
-    return [header.path], meta, tuple(flags)
+    return meta, tuple(flags)
 
 
 def _described(header: Header) -> dict[str, object]:

@@ -48,7 +48,7 @@ def kind_of(header: Header) -> str:
     """`ct` for a slice of a CT volume, `xray` for a radiograph.
 
     Raises:
-        EvidenceError: `dicom.unsupported_modality`, `dicom.modality_mismatch`, `ct.enhanced`, `ct.localizer`,
+        EvidenceError: `dicom.unsupported_modality`, `dicom.modality_mismatch`, `ct.localizer`,
             `ct.secondary_capture` or `xray.for_processing`.
     """
     match header.modality:
@@ -66,12 +66,9 @@ def kind_of(header: Header) -> str:
 
 
 def _ct(header: Header) -> str:
-    if header.sop_class in ENHANCED_CT:
-        what = "Enhanced multi-frame CT is not read yet"
-        raise EvidenceError("ct.enhanced", what, "SOPClassUID (0008,0016)", "Send classic CT slices")
     if header.sop_class.startswith(SECONDARY_CAPTURE) or NO_VOLUME & set(header.image_type):
         raise EvidenceError("ct.secondary_capture", "This is a screenshot, not a CT slice", "SOPClassUID, ImageType")
-    if header.sop_class not in {CT_IMAGE, ""}:
+    if header.sop_class not in {CT_IMAGE, *ENHANCED_CT, ""}:
         raise _mismatch()
     if "LOCALIZER" in header.image_type:
         raise EvidenceError("ct.localizer", "This is a localizer, not a CT slice", "ImageType (0008,0008)")

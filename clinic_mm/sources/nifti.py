@@ -22,7 +22,8 @@ from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.axes import ras_geometry
 from clinic_mm.sources.found import Found
 from clinic_mm.sources.place import content_hash, rejected, relative
-from clinic_mm.types import Evidence
+from clinic_mm.sources.tilt import is_sheared, upright_affine
+from clinic_mm.types import Evidence, Flag
 
 BYTES_LIMIT: Final = 2**31
 AIR_AT_MOST_HU: Final = -200.0
@@ -38,8 +39,8 @@ def is_nifti(path: Path) -> bool:
     return path.name.lower().endswith((".nii", ".nii.gz"))
 
 
-def load_nifti(path: Path) -> tuple[Float32[np.ndarray, "x y z"], np.ndarray]:
-    """Hounsfield units and affine of one NIfTI file.
+def load_nifti(path: Path) -> tuple[Float32[np.ndarray, "x y z"], np.ndarray, tuple[Flag, ...]]:
+    """Hounsfield units and affine of one NIfTI file, as it lies there, and what was seen in its header.
 
     Raises:
         EvidenceError: `nifti.unreadable`, `nifti.too_large`, `ct.no_geometry` or `ct.not_hu`.
@@ -48,7 +49,7 @@ def load_nifti(path: Path) -> tuple[Float32[np.ndarray, "x y z"], np.ndarray]:
         image = _open(path)
         hu = np.asarray(image.dataobj, dtype=np.float32).reshape(image.shape[:3])
     _check_units(hu)
-    return hu, image.affine
+    return hu, image.affine, _forms(image)
 
 
 def find_nifti(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) -> Iterator[Found]:
@@ -71,13 +72,18 @@ def _evidence(root: Path, root_name: str, path: Path) -> Evidence:
     with _guarded():
         image = _open(path)
         middle = np.asarray(image.dataobj[:, :, image.shape[2] // 2], dtype=np.float32)
-    shape, spacing_mm = ras_geometry(tuple(image.shape[:3]), image.affine)
+    shape, affine, flags = tuple(image.shape[:3]), image.affine, _forms(image)
+    if is_sheared(affine):
+        shape, affine, tilted = upright_affine(shape, affine)
+        flags = (tilted, *flags)
+    shape, spacing_mm = ras_geometry(shape, affine)
     _check_units(middle)
     return Evidence(
         modality="ct",
         root=root_name,
         paths=relative(root, [path]),
         content_hash=content_hash([path]),
+        flags=flags,
         meta={"format": "nifti", "shape": list(shape), "spacing_mm": [round(mm, 6) for mm in spacing_mm]},
     )
 
@@ -101,6 +107,27 @@ def _open(path: Path) -> Any:  # noqa: ANN401  - nibabel has no types
     if int(header["xyzt_units"]) & 7 not in MILLIMETRES:
         raise EvidenceError("ct.no_geometry", "The voxel size is not in millimetres", "xyzt_units")
     return image
+
+
+def _forms(image: Any) -> tuple[Flag, ...]:  # noqa: ANN401  - nibabel has no types
+    """Both ways to say how the volume lies must agree; where they do not, the sform is used, as by most readers.
+
+    A mirrored volume is refused: left and right would depend on which of the two is believed.
+    """
+    header = image.header
+    if not header["sform_code"] or not header["qform_code"]:
+        return ()
+    by_sform, by_qform = header.get_sform(), header.get_qform()
+    far = np.array([image.shape[axis] - 1 for axis in range(3)], float)
+    corners = np.array([[*far * bits, 1.0] for bits in np.ndindex(2, 2, 2)])
+    apart_mm = float(np.linalg.norm((corners @ (by_sform - by_qform).T)[:, :3], axis=1).max())
+    if apart_mm <= float(np.linalg.norm(by_sform[:3, :3], axis=0).min()):
+        return ()
+    if np.sign(np.linalg.det(by_sform[:3, :3])) != np.sign(np.linalg.det(by_qform[:3, :3])):
+        what, mend = "The two affines of the file contradict each other about left and right", "Convert it again"
+        raise EvidenceError("ct.no_geometry", what, "sform, qform", mend)
+    why = f"The two affines of the file differ by up to {apart_mm:.0f} mm; the sform is used"
+    return (Flag(code="nifti.affines_differ", why=why),)
 
 
 def _check_units(hu: Float32[np.ndarray, "..."]) -> None:

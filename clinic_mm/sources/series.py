@@ -1,36 +1,36 @@
 """Put the slices of one CT series in space, or say why they do not make a volume.
 
 In:  headers of the slices of one series, in any order.
-Out: their order along the slice normal, the affine of the volume, its flags. Positions decide, never file names.
+Out: their order along the slice normal, what has to be done to them (`repair`), and the affine of the volume that
+     comes out, with its flags. Positions decide, never file names.
 
-Nothing here is repaired: a series with a gap, a tilt, a change of spacing or a double slice is refused. Tolerances:
-gaps may differ from their mean by 0.1 mm or 1 %, whichever is more (headers round positions to 0.1 mm), but never by
-more than a quarter; slices may shift sideways by one pixel in all.
+Repaired and flagged: gantry tilt (slices shift sideways by an amount that grows evenly along the normal) and a spacing
+that changes by design (see `gaps`). All else that does not fit is refused. Slices may shift sideways by one pixel in
+all without being called tilted, and may differ from an even shift by as much.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float
 
 from clinic_mm.errors import EvidenceError
+from clinic_mm.sources.gaps import POSITION, judge
 from clinic_mm.sources.header import Header
+from clinic_mm.sources.repair import canvas
 from clinic_mm.types import Flag
 
-FEWEST_SLICES: Final = 3
-"""Below this no change of spacing could be seen."""
-GAP_TOLERANCE_MM: Final = 0.1
-GAP_TOLERANCE: Final = 0.01
-LARGEST_TOLERANCE: Final = 0.25
-DUPLICATE_MM: Final = 0.01
+FEWEST_SLICES: Final = 4
+"""Below this a change of spacing could not be told from a missing slice."""
 COSINE_TOLERANCE: Final = 1e-3
 OBLIQUE_COSINE: Final = 0.996
 """About 5 degrees."""
-SKIPPED: Final = 1.8
-"""From this many thicknesses or declared gaps between slices on, every second one may be missing."""
+LARGEST_TILT_DEG: Final = 35.0
+"""Gantries tilt by up to 30 degrees."""
+TILT_TOLERANCE_DEG: Final = 1.0
 HOUNSFIELD: Final = ("HU", "HOUNS", "HOUND")
 Vector = Float[np.ndarray, " 3"]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -42,19 +42,31 @@ class Stack:
 
     Attributes:
         order: Indices of the given headers, ascending along the slice normal.
-        affine: From (column, row, slice) to mm in RAS.
-        gap_mm: Distance of neighbouring slices.
+        along_mm: Where each slice lies along the normal, in that order.
+        sideways: How far each slice is shifted within its plane, in columns and rows; None where they are not tilted.
+        step_mm: Distance of neighbouring slices of the volume.
+        even: Whether the slices lie that far apart; otherwise they are to be interpolated.
+        shape: Columns, rows and slices of the volume that comes out.
+        affine: From (column, row, slice) of that volume to mm in RAS.
         flags: What does not forbid use.
     """
 
     order: tuple[int, ...]
+    along_mm: Float[np.ndarray, " slice"]
+    sideways: Float[np.ndarray, "slice 2"] | None
+    step_mm: float
+    even: bool
+    shape: tuple[int, int, int]
     affine: Float[np.ndarray, "4 4"]
-    gap_mm: float
     flags: tuple[Flag, ...]
 
 
-def stack(headers: Sequence[Header]) -> Stack:
+def stack(headers: Sequence[Header], *, numbered: bool = True) -> Stack:
     """Order the slices of one series and check that they make a volume.
+
+    Args:
+        headers: The slices in any order.
+        numbered: Whether InstanceNumber counts these slices alone.
 
     Raises:
         EvidenceError: `ct.too_few_slices`, `ct.no_geometry`, `ct.mixed_slices`, `ct.no_rescale`, `ct.not_hu`,
@@ -62,34 +74,34 @@ def stack(headers: Sequence[Header]) -> Stack:
 
     Source: DICOM PS3.3 C.7.6.2.1.1 (position and orientation), C.11.1 (rescale).
     """
-    if len(headers) < FEWEST_SLICES:
-        raise EvidenceError(
-            "ct.too_few_slices",
-            f"The series has {len(headers)} slice(s); a volume needs at least {FEWEST_SLICES}",
-            "",
-            "Send the whole series",
-        )
     for header in headers:
         try:
             _check_values(header)
         except EvidenceError as fault:
             what = f"A slice of the series cannot be used: {fault.what}"
             raise EvidenceError(fault.code, what, fault.where, fault.mend) from None
-    rows, columns, (row_mm, column_mm) = _plane(headers)
-    normal = np.cross(rows, columns)
+    if len(headers) < FEWEST_SLICES:
+        what = f"The series has {len(headers)} slice(s); a volume needs at least {FEWEST_SLICES}"
+        raise EvidenceError("ct.too_few_slices", what, "", "Send the whole series")
+    rows, columns, pixel_mm = _plane(headers)
     positions = np.array([header.position for header in headers], float)
-    along = positions @ normal
+    along = positions @ np.cross(rows, columns)
     order = np.argsort(along, kind="stable")
-    gaps = np.diff(along[order])
-    _check_tilt(positions, normal, min(row_mm, column_mm))
-    _check_gaps(gaps)
-    gap_mm = float(gaps.mean())
-    flags = _check_none_skipped([headers[i] for i in order], gap_mm)
+    ordered, positions, along = [headers[i] for i in order], positions[order], along[order]
+    spacing = judge(ordered, np.diff(along), numbered=numbered)
+    sideways, tilt_flags = _tilt(ordered[0], positions, along, (rows, columns), pixel_mm)
+    count = len(along) if spacing.even else math.floor((along[-1] - along[0]) / spacing.step_mm + 1e-6) + 1
+    layout = ordered[0].pixels
+    first, grown = ((0, 0), (0, 0)) if sideways is None else canvas(sideways)
+    shape = (layout.columns + grown[0], layout.rows + grown[1], count)
     affine = np.eye(4)
-    affine[:3, 0], affine[:3, 1], affine[:3, 2] = rows * column_mm, columns * row_mm, normal * gap_mm
-    affine[:3, 3] = positions[order[0]]
+    affine[:3, 0], affine[:3, 1] = rows * pixel_mm[0], columns * pixel_mm[1]
+    affine[:3, 2] = np.cross(rows, columns) * spacing.step_mm
+    affine[:3, 3] = positions[0] + affine[:3, 0] * first[0] + affine[:3, 1] * first[1]
     affine[:2] *= -1  # DICOM counts to the Left and Posterior, RAS to the Right and Anterior
-    return Stack(tuple(int(i) for i in order), affine, gap_mm, (*flags, *_notes(headers[0], affine)))
+    flags = (*tilt_flags, *spacing.flags, *_notes(ordered[0], affine))
+    where = tuple(int(i) for i in order)
+    return Stack(where, along, sideways, spacing.step_mm, spacing.even, shape, affine, flags)
 
 
 def _check_values(header: Header) -> None:
@@ -105,8 +117,7 @@ def _check_values(header: Header) -> None:
 
 
 def _plane(headers: Sequence[Header]) -> tuple[Vector, Vector, tuple[float, float]]:
-    """Directions of rows and columns and the pixel size, the same for all slices."""
-    first = headers[0]
+    """Directions of rows and columns and the size of a pixel along them, the same for all slices."""
     for header in headers:
         if header.position is None or header.orientation is None or header.pixel_spacing_mm is None:
             what, where = (
@@ -124,61 +135,36 @@ def _plane(headers: Sequence[Header]) -> tuple[Vector, Vector, tuple[float, floa
     axes = orientations[0].reshape(2, 3)
     if not np.allclose(axes @ axes.T, np.eye(2), atol=COSINE_TOLERANCE) or spacings.min() <= 0:
         raise EvidenceError("ct.no_geometry", "The directions of rows and columns are not at right angles", "")
-    assert first.pixel_spacing_mm is not None
-    return axes[0], axes[1], (first.pixel_spacing_mm[0], first.pixel_spacing_mm[1])
+    return axes[0], axes[1], (float(spacings[0][1]), float(spacings[0][0]))
 
 
-def _check_tilt(positions: Floats, normal: Vector, pixel_mm: float) -> None:
-    sideways = positions - np.outer(positions @ normal, normal)
-    if np.ptp(sideways, axis=0).max() > pixel_mm:
-        what, where = "The gantry was tilted: the slices shift sideways", "ImagePositionPatient (0020,0032)"
-        raise EvidenceError("ct.tilt", what, where, "Send a reconstruction without tilt")
+def _tilt(
+    first: Header, positions: Floats, along: Floats, plane: tuple[Vector, Vector], pixel_mm: tuple[float, float]
+) -> tuple[Float[np.ndarray, "slice 2"] | None, tuple[Flag, ...]]:
+    """How far slices shift within their plane: not at all, evenly (a tilted gantry), or in no way that a scan does."""
+    shift_mm = (positions - positions[0]) @ np.stack(plane, axis=1)
+    if np.ptp(shift_mm, axis=0).max() <= min(pixel_mm):
+        return None, _declared_tilt(first, 0.0)
+    from_first = along - along[0]
+    slope = from_first @ shift_mm / (from_first @ from_first)
+    angle_deg = math.degrees(math.atan(float(np.linalg.norm(slope))))
+    if np.abs(shift_mm - np.outer(from_first, slope)).max() > min(pixel_mm):
+        raise EvidenceError("ct.tilt", "The slices shift sideways unevenly", POSITION, "Send one part per series")
+    if angle_deg > LARGEST_TILT_DEG:
+        what = f"The slices shift sideways by {angle_deg:.0f} degrees, more than a gantry tilts"
+        raise EvidenceError("ct.tilt", what, POSITION, "Send a reconstruction without tilt")
+    why = f"The gantry was tilted by {angle_deg:.1f} degrees; slices are shifted within their plane to stand upright"
+    return shift_mm / pixel_mm, (Flag(code="ct.tilt_corrected", why=why), *_declared_tilt(first, angle_deg))
 
 
-def _check_gaps(gaps: Floats) -> None:
-    where = "ImagePositionPatient (0020,0032)"
-    if gaps.min() < DUPLICATE_MM:
-        mend = "Send one reconstruction per series"
-        raise EvidenceError("ct.duplicate_slices", "Two slices lie in the same place", where, mend)
-    mean = float(gaps.mean())
-    tolerance = min(max(GAP_TOLERANCE_MM, GAP_TOLERANCE * mean), LARGEST_TOLERANCE * mean)
-    if np.abs(gaps - mean).max() <= tolerance:
-        return
-    usual = float(np.median(gaps))
-    steps = np.rint(gaps / usual)
-    if np.abs(gaps - steps * usual).max() <= steps.max() * min(GAP_TOLERANCE_MM, LARGEST_TOLERANCE * usual):
-        missing = int(steps.sum() - len(steps))
-        raise EvidenceError("ct.missing_slices", f"{missing} slice(s) are missing", where, "Send the whole series")
-    raise EvidenceError("ct.spacing_changes", "The distance between slices changes", where, "Send one part per series")
-
-
-def _check_none_skipped(ordered: Sequence[Header], gap_mm: float) -> tuple[Flag, ...]:
-    """Even gaps can still hide that every second slice is missing: ask what else the headers say."""
-    numbers = [header.instance_number for header in ordered]
-    known = [number for number in numbers if number is not None]
-    steps = {abs(b - a) for a, b in pairwise(known)} if len(known) == len(numbers) else set()
-    declared = ordered[0].declared_gap_mm
-    if declared and abs(abs(declared) - gap_mm) <= max(GAP_TOLERANCE_MM, GAP_TOLERANCE * gap_mm):
+def _declared_tilt(first: Header, angle_deg: float) -> tuple[Flag, ...]:
+    """A tilt in the header that positions do not show is only told: reformats keep it, and some exports lose shifts."""
+    if first.tilt_deg is None or "DERIVED" in first.image_type:
         return ()
-    if declared and gap_mm >= SKIPPED * abs(declared):
-        _refuse_skipped("SpacingBetweenSlices (0018,0088)")
-    if len(steps) == 1 and steps != {1}:
-        _refuse_skipped("InstanceNumber (0020,0013)")
-    thickness = ordered[0].thickness_mm
-    if thickness and gap_mm >= SKIPPED * thickness:
-        if steps != {1}:
-            _refuse_skipped("SliceThickness (0018,0050)")
-        why = f"Slices are {thickness:g} mm thick and {gap_mm:g} mm apart"
-        return (Flag(code="ct.gaps", why=why),)
-    if declared:
-        return (Flag(code="ct.spacing_disagrees", why="Declared and measured slice distance differ; measured is used"),)
-    return ()
-
-
-def _refuse_skipped(where: str) -> None:
-    raise EvidenceError(
-        "ct.missing_slices", "Slices seem to be left out at regular intervals", where, "Send the whole series"
-    )
+    if abs(abs(first.tilt_deg) - angle_deg) <= TILT_TOLERANCE_DEG:
+        return ()
+    why = f"The header names a tilt of {first.tilt_deg:g} degrees, positions show {angle_deg:.1f}; positions are used"
+    return (Flag(code="ct.tilt_disagrees", why=why),)
 
 
 def _notes(first: Header, affine: Floats) -> tuple[Flag, ...]:
