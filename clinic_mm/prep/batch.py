@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray as Array
 
+from clinic_mm.cohort.choose import in_order, why_taken
 from clinic_mm.cohort.load import load_evidence
 from clinic_mm.errors import EvidenceError
 from clinic_mm.prep.base import NothingKnownError, Prep, Prepared
@@ -108,9 +109,12 @@ def prepare_cases(
 ) -> PreparedCases:
     """Prepare cases in their order; the same result for any number of workers."""
     one = partial(prepare_case, roots=roots, recipe=recipe, cache=cache)
+    # Starting processes takes longer than serving thousands of cases from the cache: what stands there comes first.
+    served = [known_case(case, roots, recipe, cache) if cache else None for case in cases]
+    made = _each(one, [case for case, known in zip(cases, served, strict=True) if known is None], workers)
     outcomes = []
-    for outcome in _each(one, cases, workers):
-        outcomes.append(outcome)
+    for known in served:
+        outcomes.append(next(made) if known is None else known)
         if progress:
             progress(len(outcomes), len(cases))
     return stack(cases, outcomes, recipe)
@@ -120,7 +124,19 @@ def prepare_case(
     case: CaseRecord, *, roots: Mapping[str, Path], recipe: Recipe, cache: PrepCache | None = None
 ) -> dict[str, Outcome]:
     """What becomes of each modality of one case."""
-    return {name: _one(case, prep, roots, recipe.select, cache) for name, prep in recipe.preps.items()}
+    one = partial(_prepared, roots=roots, cache=cache)
+    return {name: _one(case, prep, recipe.select, one) for name, prep in recipe.preps.items()}
+
+
+def known_case(
+    case: CaseRecord, roots: Mapping[str, Path], recipe: Recipe, cache: PrepCache
+) -> dict[str, Outcome] | None:
+    """The same from the cache alone; None where any of it is to be prepared."""
+    one = partial(_served, roots=roots, cache=cache)
+    try:
+        return {name: _one(case, prep, recipe.select, one) for name, prep in recipe.preps.items()}
+    except _NotKeptError:
+        return None
 
 
 def fit_preps(cases: Sequence[CaseRecord], roots: Mapping[str, Path], recipe: Recipe) -> Recipe:
@@ -153,25 +169,26 @@ def _signals(
     cases: Sequence[CaseRecord], kind: str, roots: Mapping[str, Path], select: str
 ) -> Iterator[tuple[Signal, datetime | None]]:
     for case in cases:
-        for evidence in _in_order(case, kind, select)[:1]:
+        for evidence in in_order(case.usable(kind), select)[:1]:
             try:
                 yield load_evidence(evidence, roots, kind), evidence.until
             except EvidenceError:
                 continue
 
 
-def _in_order(case: CaseRecord, kind: str, select: str) -> tuple[Evidence, ...]:
-    usable = case.usable(kind)
-    return usable if select == "first" else usable[::-1]
+class _NotKeptError(Exception):
+    """The cache does not have it."""
 
 
 def _one(
-    case: CaseRecord, prep: Prep[Signal], roots: Mapping[str, Path], select: str, cache: PrepCache | None
+    case: CaseRecord, prep: Prep[Signal], select: str, prepared_of: Callable[[Evidence, Prep[Signal]], Prepared]
 ) -> Outcome:
-    no = _standing_no(case, prep.kind)
-    for evidence in _in_order(case, prep.kind, select):
+    no, usable = _standing_no(case, prep.kind), case.usable(prep.kind)
+    for evidence in in_order(usable, select):
         try:
-            prepared = _prepared(evidence, prep, roots, cache)
+            prepared = prepared_of(evidence, prep)
+        except _NotKeptError:
+            raise
         except NothingKnownError:
             continue  # absent, unless another piece, or the cohort, gives a reason
         except EvidenceError as error:
@@ -179,7 +196,7 @@ def _one(
         except Exception as error:  # noqa: BLE001 - the one border: our own fault must not stop the other cases
             no = Failed(modality=prep.kind, why=f"{type(error).__name__} in {prep.kind}")
         else:
-            flags = tuple(dict.fromkeys((*evidence.flags, *prepared.flags)))
+            flags = tuple(dict.fromkeys((*evidence.flags, *prepared.flags, *why_taken(evidence, usable))))
             return Outcome(prepared, _hours_before(case, evidence), None, flags)
     return Outcome(None, np.nan, no)
 
@@ -189,6 +206,12 @@ def _prepared(evidence: Evidence, prep: Prep[Signal], roots: Mapping[str, Path],
         return prep(load_evidence(evidence, roots, prep.kind), evidence.until)
 
     return cache.prepared(evidence, prep, roots, make) if cache else make()
+
+
+def _served(evidence: Evidence, prep: Prep[Signal], roots: Mapping[str, Path], cache: PrepCache) -> Prepared:
+    if hit := cache.known(evidence, prep, roots):
+        return hit
+    raise _NotKeptError
 
 
 def _standing_no(case: CaseRecord, kind: str) -> Absent | Rejected | Failed:

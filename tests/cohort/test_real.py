@@ -31,7 +31,7 @@ def test_real_folders_become_a_cohort(data: Path, tmp_path: Path) -> None:
     rejected = read_rejected(cohort.path / REJECTED_FILE)
     assert (rejected["why"] != "").all()
     assert "ct.not_hu" in set(rejected["code"])
-    assert "ct.tilt" in as_text(told)
+    assert "ct.too_few_slices" in as_text(told)
     source_bytes = sum(p.stat().st_size for _, folder, _ in sources for p in folder.rglob("*") if p.is_file())
     assert sum(p.stat().st_size for p in cohort.path.iterdir()) < source_bytes / 50
 
