@@ -65,19 +65,29 @@ class PrepCache:
                 `file.gone`, `file.outside_root`, `file.unreadable`; with `verify` also `file.no_hash`; and what
                 `make` raises.
         """
+        if hit := self.known(evidence, prep, roots):
+            return hit
         files = locate(evidence, roots)
         seen = stamp(files)
         self._check(evidence, roots, files, seen)
-        name = f"{_identity(evidence, prep)}.prepared"
-        usable = self.kept if evidence.content_hash else None
-        if usable and (hit := _read(usable, name)):
-            return hit
         made = make()
         if stamp(files) != seen:
             raise EvidenceError("file.changed", "The files changed while they were read", prep.kind, INGEST_AGAIN)
-        if usable and seen.settled:
-            usable.write(name, _bytes(made))
+        if self.kept and evidence.content_hash and seen.settled:
+            self.kept.write(_name(evidence, prep), _bytes(made))
         return made
+
+    def known(self, evidence: Evidence, prep: Prep[Signal], roots: Mapping[str, Path]) -> Prepared | None:
+        """What stands in the cache, its files looked at; None where nothing does, and then no file is read.
+
+        Raises:
+            EvidenceError: As `prepared`.
+        """
+        if not (self.kept and evidence.content_hash and (hit := _read(self.kept, _name(evidence, prep)))):
+            return None
+        files = locate(evidence, roots)
+        self._check(evidence, roots, files, stamp(files))
+        return hit
 
     def _check(self, evidence: Evidence, roots: Mapping[str, Path], files: Sequence[Path], seen: Stamp) -> None:
         if evidence.root == RESERVED_ROOT:
@@ -121,12 +131,12 @@ def _table_is_whole(cohort: Path, table: Path, digest: str) -> bool:
         return False
 
 
-def _identity(evidence: Evidence, prep: Prep[Signal]) -> str:
+def _name(evidence: Evidence, prep: Prep[Signal]) -> str:
     # Readers tell some formats by their name; nothing else of a name comes in.
     suffixes = [PurePosixPath(path).suffix.lower() for path in evidence.paths]
     part = (evidence.content_hash, *suffixes, evidence.locator, str(evidence.until))
     maker = (prep.key, stamp(prep.rests_on).digest, code_version(prep.kind))
-    return hashlib.sha256("|".join((*part, *maker)).encode()).hexdigest()
+    return hashlib.sha256("|".join((*part, *maker)).encode()).hexdigest() + ".prepared"
 
 
 def _bytes(prepared: Prepared) -> bytes:
