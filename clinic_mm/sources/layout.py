@@ -23,6 +23,8 @@ DECODED_LIMIT_BYTES: Final = 384 * 2**20
 FRAME_LIMIT_PIXELS: Final = 24 * 2**20
 """The largest chest detectors have 4,300 x 4,300; what decoding one frame takes follows from it."""
 FRAMES_LIMIT: Final = 16_384
+BEHIND_LIMIT_BYTES: Final = 64 * 2**20
+"""Behind the pixels come padding or a signature, never a file that is larger than its picture."""
 EXPANSION_LIMIT: Final = 256
 EXPANSION_FREE_BYTES: Final = 64 * 2**20
 """Up to here a picture may be all of one grey, beyond no real one unpacks to 256 times its size."""
@@ -47,6 +49,12 @@ COMPRESSED: Final = JPEG | JPEG_LS | JPEG_2000 | {str(uid.RLELossless)}
 LOSSY: Final = frozenset(
     map(str, (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless, uid.JPEG2000, uid.HTJ2K))
 )
+NEWER: Final = {
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+}
+"""Registered in PS3.6 after the dictionary of pydicom was made."""
 JPEG_LOSSLESS: Final = frozenset(map(str, (uid.JPEGLossless, uid.JPEGLosslessSV1)))
 
 
@@ -135,6 +143,8 @@ def _check_size(layout: Layout, stream_size: int) -> None:
         what = "The picture declares more than 384 MiB or 16,384 frames"
     elif bomb and not layout.native:
         what = "The picture would unpack to more than 256 times its size"
+    elif stream_size - layout.offset > layout.decoded_bytes + BEHIND_LIMIT_BYTES:
+        what = "More than 64 MiB are stored that are no part of the picture"
     else:
         return
     raise EvidenceError("dicom.too_large", what, "Rows, Columns, NumberOfFrames", "Leave this file out")
@@ -154,7 +164,7 @@ def _check_syntax(layout: Layout) -> None:
 def syntax_name(transfer_syntax: str) -> str:
     """The name that PS3.6 gives a transfer syntax; the text of any other UID is the file's, and is not repeated."""
     name, kind, *_ = uid.UID_dictionary.get(transfer_syntax, ("", ""))  # type: ignore[attr-defined]
-    return name if kind == "Transfer Syntax" else "an unknown transfer syntax"
+    return name if kind == "Transfer Syntax" else NEWER.get(transfer_syntax, "an unknown transfer syntax")
 
 
 @cache
