@@ -39,7 +39,8 @@ _LOCK: Final = RLock()
 FIRST_LOOK_BYTES: Final = 262_144
 HEADER_LIMIT_BYTES: Final = 16 * 2**20
 INFLATED_LIMIT_BYTES: Final = 128 * 2**20
-FILE_LIMIT_BYTES: Final = 2**31
+FILE_LIMIT_BYTES: Final = 512 * 2**20
+"""The largest picture that is decoded, a header, and what may stand behind the pixels."""
 ELEMENT_HEAD_BYTES: Final = 8
 PIXEL_TAGS: Final = frozenset({0x7FE00010, 0x7FE00008, 0x7FE00009})
 
@@ -72,7 +73,7 @@ def open_dicom(path: Path, *, whole: bool = True) -> Opened:
         if size == 0:
             raise EvidenceError("file.empty", "The file has no bytes", "", "Export it again")
         if size > FILE_LIMIT_BYTES:
-            raise _too_large("The file is larger than 2 GiB")
+            raise _too_large("The file is larger than 512 MiB")
         with path.open("rb") as file:
             raw = file.read(FILE_LIMIT_BYTES) if whole else file.read(FIRST_LOOK_BYTES)
             opened = _parse_or_none(raw, size, file)

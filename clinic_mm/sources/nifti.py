@@ -26,9 +26,13 @@ from clinic_mm.sources.tilt import is_sheared, upright_affine
 from clinic_mm.types import Evidence, Flag
 
 BYTES_LIMIT: Final = 2**31
+FREE_BYTES: Final = 64 * 2**20
+EXPANSION_LIMIT: Final = 200
+"""A CT packs 2 to 10 times; beyond 64 MiB no real one unpacks to 200 times its size."""
 AIR_AT_MOST_HU: Final = -200.0
 """A CT shows lung or the air around the body; fat ends near -150 HU."""
 LOWEST_POSSIBLE_HU: Final = -5000.0
+nib.imageglobals.logger.setLevel("CRITICAL")  # it prints what it mends; we refuse or flag
 NIBABEL_ERRORS: Final = (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError)
 MILLIMETRES: Final = frozenset({0, 2})
 """`xyzt_units`: 2 is mm; 0, unknown, is mm by custom."""
@@ -100,6 +104,7 @@ def _open(path: Path) -> Any:  # noqa: ANN401  - nibabel has no types
         raise EvidenceError("ct.not_a_volume", "The file does not hold one volume", "dim", "Send one volume per file")
     if np.prod(shape, dtype=float) * max(dtype.itemsize, 4) > BYTES_LIMIT:
         raise EvidenceError("nifti.too_large", "The volume declares more than 2 GiB", "dim", "Leave this file out")
+    _check_size(path, np.prod(shape, dtype=float) * dtype.itemsize)
     if dtype.kind not in "iuf":
         raise EvidenceError("ct.not_hu", "The voxels are not plain numbers", "datatype")
     if not header["sform_code"] and not header["qform_code"]:
@@ -107,6 +112,18 @@ def _open(path: Path) -> Any:  # noqa: ANN401  - nibabel has no types
     if int(header["xyzt_units"]) & 7 not in MILLIMETRES:
         raise EvidenceError("ct.no_geometry", "The voxel size is not in millimetres", "xyzt_units")
     return image
+
+
+def _check_size(path: Path, declared: float) -> None:
+    """What lies on disk must be about the size that is declared, or pack to about that."""
+    size = path.stat().st_size
+    if path.name.lower().endswith(".gz"):
+        odd = declared > max(FREE_BYTES, EXPANSION_LIMIT * size)
+    else:
+        odd = size > declared + FREE_BYTES
+    if odd:
+        what = "The size of the file does not fit the volume that it declares"
+        raise EvidenceError("nifti.too_large", what, "dim", "Leave this file out")
 
 
 def _forms(image: Any) -> tuple[Flag, ...]:  # noqa: ANN401  - nibabel has no types
