@@ -154,6 +154,23 @@ def test_with_a_cache_and_without_rows_are_the_same(
         assert run.outcomes == runs[0].outcomes
 
 
+def test_a_second_visit_starts_no_process(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "SETTLED_NS", 0)
+    monkeypatch.setattr(batch, "POOL_FROM", 2)
+    cases, cache = [_case(_piece(name)) for name in ("old", "new", "break")], PrepCache(tmp_path / "cache")
+    first = _rows(prepare_cases(cases, {"r": root}, RECIPE, cache=cache))
+    monkeypatch.setattr(batch, "ProcessPoolExecutor", None)
+    assert _rows(prepare_cases(cases, {"r": root}, RECIPE, cache=cache, workers=2)) == first
+    (root / "new.txt").write_text("other tonight")
+    no = prepare_cases(cases, {"r": root}, RECIPE, cache=cache, workers=2).outcomes[1]["note"].no
+    assert isinstance(no, Rejected)
+    assert no.code == "file.changed"
+
+
+def _rows(made: PreparedCases) -> tuple[bytes, str]:
+    return made.x["note"].tobytes(), str(made.outcomes)
+
+
 def test_what_changed_after_ingest_is_rejected_by_name(root: Path, tmp_path: Path) -> None:
     (root / "old.txt").write_text("calm but alert")
     run = prepare_cases([_case(_piece("old"))], {"r": root}, RECIPE, cache=PrepCache(tmp_path / "cache"))
