@@ -13,10 +13,8 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from pydicom import uid
-
 from clinic_mm.errors import EvidenceError
-from clinic_mm.sources.layout import JPEG_2000, Layout
+from clinic_mm.sources.layout import JPEG_2000, RLE, Layout
 
 END_OF_CODESTREAM: Final = b"\xff\xd9"
 """JPEG EOI and JPEG 2000 EOC alike. A decoder may fill what is missing, so its absence is looked for first."""
@@ -58,7 +56,7 @@ def declared(codestream: bytes, layout: Layout) -> Codestream:
         EvidenceError: `dicom.truncated` without an end mark, `dicom.undecodable` without a readable start,
             `dicom.codestream_mismatch` where size, components or bits are not those of the header.
     """
-    if layout.transfer_syntax == uid.RLELossless:
+    if layout.transfer_syntax == RLE:
         _check_rle(codestream, layout)
         return Codestream(layout.rows, layout.columns, layout.samples, layout.bits_allocated)
     if END_OF_CODESTREAM not in codestream[-END_WITHIN:]:

@@ -15,6 +15,7 @@ import select
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from io import FileIO
 from threading import Lock
@@ -58,10 +59,9 @@ class DecoderProcess:
             try:
                 self._exchange(request, codestream, frame)
             except (OSError, EOFError) as fault:
-                ended = self.close()
-                in_time = not isinstance(fault, TimeoutError) and ended != -signal.SIGALRM
-                if not (warm and in_time):
-                    raise self._died(in_time) from None
+                late = self._was_late(fault)
+                if late or not warm:
+                    raise self._died(late) from None
                 self._retry(request, codestream, frame)  # what an earlier picture broke must not cost this one
             except EvidenceError:
                 raise  # a whole answer
@@ -69,21 +69,16 @@ class DecoderProcess:
                 self.close()  # interrupted half-way, the next answer would belong to this picture
                 raise
 
-    def close(self) -> int | None:
-        """End the worker; how it had ended, if it had."""
+    def close(self) -> None:
+        """End the worker."""
         if self.process is None:
-            return None
+            return
         process, self.process = self.process, None
-        try:
-            ended: int | None = process.wait(0.2)  # a crash closes the pipes a moment before it is over
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            ended = None
+        process.kill()
+        process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
-        return ended
 
     def forget(self) -> None:
         """After a fork, in the child: the worker and the state of the lock are the parent's, so start anew."""
@@ -102,7 +97,13 @@ class DecoderProcess:
             return True
         command = [sys.executable, "-m", self.module, str(self.seconds)]
         path = os.pathsep.join(part for part in sys.path if part)
-        lean = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+        # One thread, and large blocks given back at once: what one picture took is there for the next.
+        lean = {
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "MALLOC_ARENA_MAX": "1",
+            "MALLOC_MMAP_THRESHOLD_": "1048576",
+        }
         try:
             self.process = subprocess.Popen(  # noqa: S603 - our own module, no part of it comes from a file
                 command,
@@ -132,11 +133,19 @@ class DecoderProcess:
         try:
             self._exchange(request, codestream, frame)
         except (OSError, EOFError) as fault:
-            in_time = self.close() != -signal.SIGALRM and not isinstance(fault, TimeoutError)
-            raise self._died(in_time) from None
+            raise self._died(self._was_late(fault)) from None
 
-    def _died(self, in_time: bool) -> EvidenceError:
-        what = "The decoder crashed" if in_time else f"The decoder took longer than {self.seconds:g} s"
+    def _was_late(self, fault: OSError | EOFError) -> bool:
+        """Whether the worker ran out of time; it is ended, if it has not ended."""
+        assert self.process is not None
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.2)  # a crash closes the pipes a moment before it is over
+        late = isinstance(fault, TimeoutError) or self.process.returncode == -signal.SIGALRM
+        self.close()
+        return late
+
+    def _died(self, late: bool) -> EvidenceError:
+        what = f"The decoder took longer than {self.seconds:g} s" if late else "The decoder crashed"
         return EvidenceError("dicom.decoder_died", what, "PixelData", "Export it again, uncompressed")
 
 

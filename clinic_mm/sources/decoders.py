@@ -13,14 +13,12 @@ from io import BytesIO
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from pydicom import uid
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.codestream import Codestream
-from clinic_mm.sources.layout import Layout
+from clinic_mm.sources.layout import JPEG, JPEG_2000, JPEG_LS, RLE, Layout
 
 Values: TypeAlias = np.ndarray[Any, np.dtype[Any]]
-JPEG_BASELINE: Final = 0xC0
 
 
 def decode_frame(codestream: bytes, found: Codestream, layout: Layout) -> Values:
@@ -100,16 +98,8 @@ def _container(found: Codestream) -> str:
 
 
 DECODERS: Final[dict[str, Callable[[bytes, Codestream, Layout], Values]]] = {
-    uid.JPEGBaseline8Bit: _jpeg,
-    uid.JPEGExtended12Bit: _jpeg,
-    uid.JPEGLossless: _jpeg,
-    uid.JPEGLosslessSV1: _jpeg,
-    uid.JPEGLSLossless: _jpeg_ls,
-    uid.JPEGLSNearLossless: _jpeg_ls,
-    uid.JPEG2000Lossless: _jpeg_2000,
-    uid.JPEG2000: _jpeg_2000,
-    uid.HTJ2KLossless: _jpeg_2000,
-    uid.HTJ2KLosslessRPCL: _jpeg_2000,
-    uid.HTJ2K: _jpeg_2000,
-    uid.RLELossless: _rle,
+    **dict.fromkeys(JPEG, _jpeg),
+    **dict.fromkeys(JPEG_LS, _jpeg_ls),
+    **dict.fromkeys(JPEG_2000, _jpeg_2000),
+    RLE: _rle,
 }

@@ -13,7 +13,6 @@ from importlib.util import find_spec
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from pydicom import uid
 
 from clinic_mm.errors import EvidenceError
 
@@ -29,33 +28,34 @@ EXPANSION_LIMIT: Final = 256
 EXPANSION_FREE_BYTES: Final = 64 * 2**20
 """Up to here a picture may be all of one grey, beyond no real one unpacks to 256 times its size."""
 UNDEFINED_LENGTH: Final = 0xFFFFFFFF
-NATIVE: Final = frozenset(
-    map(
-        str,
-        (
-            uid.ImplicitVRLittleEndian,
-            uid.ExplicitVRLittleEndian,
-            uid.ExplicitVRBigEndian,
-            uid.DeflatedExplicitVRLittleEndian,
-        ),
-    )
-)
-JPEG: Final = frozenset(map(str, (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1)))
-JPEG_LS: Final = frozenset(map(str, (uid.JPEGLSLossless, uid.JPEGLSNearLossless)))
-JPEG_2000: Final = frozenset(
-    map(str, (uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K))
-)
-COMPRESSED: Final = JPEG | JPEG_LS | JPEG_2000 | {str(uid.RLELossless)}
-LOSSY: Final = frozenset(
-    map(str, (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless, uid.JPEG2000, uid.HTJ2K))
-)
+# UIDs of PS3.6 table A-1, spelled out: the worker process reads this module, and pydicom takes long to import.
+IMPLICIT_LITTLE: Final = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
+DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
+JPEG_BASELINE: Final = "1.2.840.10008.1.2.4.50"
+JPEG_EXTENDED: Final = "1.2.840.10008.1.2.4.51"
+JPEG_LOSSLESS: Final = frozenset({"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"})
+JPEG_LS_LOSSLESS: Final = "1.2.840.10008.1.2.4.80"
+JPEG_LS_NEAR: Final = "1.2.840.10008.1.2.4.81"
+JPEG_2000_LOSSLESS: Final = "1.2.840.10008.1.2.4.90"
+JPEG_2000_LOSSY: Final = "1.2.840.10008.1.2.4.91"
+HTJ2K_LOSSLESS: Final = frozenset({"1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202"})
+HTJ2K_LOSSY: Final = "1.2.840.10008.1.2.4.203"
+RLE: Final = "1.2.840.10008.1.2.5"
+
+NATIVE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG})
+JPEG: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED}) | JPEG_LOSSLESS
+JPEG_LS: Final = frozenset({JPEG_LS_LOSSLESS, JPEG_LS_NEAR})
+JPEG_2000: Final = frozenset({JPEG_2000_LOSSLESS, JPEG_2000_LOSSY, HTJ2K_LOSSY}) | HTJ2K_LOSSLESS
+COMPRESSED: Final = JPEG | JPEG_LS | JPEG_2000 | {RLE}
+LOSSY: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED, JPEG_LS_NEAR, JPEG_2000_LOSSY, HTJ2K_LOSSY})
 NEWER: Final = {
     "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
     "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
     "1.2.840.10008.1.2.4.112": "JPEG XL",
 }
 """Registered in PS3.6 after the dictionary of pydicom was made."""
-JPEG_LOSSLESS: Final = frozenset(map(str, (uid.JPEGLossless, uid.JPEGLosslessSV1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Layout:
     @property
     def needs_extra(self) -> bool:
         """Whether this is JPEG lossless, or JPEG with more than 8 bits, which the default decoders do not read."""
-        more_bits = self.transfer_syntax == uid.JPEGExtended12Bit and self.bits_stored > 8
+        more_bits = self.transfer_syntax == JPEG_EXTENDED and self.bits_stored > 8
         return self.transfer_syntax in JPEG_LOSSLESS or more_bits
 
     @property
@@ -163,7 +163,9 @@ def _check_syntax(layout: Layout) -> None:
 
 def syntax_name(transfer_syntax: str) -> str:
     """The name that PS3.6 gives a transfer syntax; the text of any other UID is the file's, and is not repeated."""
-    name, kind, *_ = uid.UID_dictionary.get(transfer_syntax, ("", ""))  # type: ignore[attr-defined]
+    from pydicom.uid import UID_dictionary  # type: ignore[attr-defined]
+
+    name, kind, *_ = UID_dictionary.get(transfer_syntax, ("", ""))
     return name if kind == "Transfer Syntax" else NEWER.get(transfer_syntax, "an unknown transfer syntax")
 
 

@@ -29,6 +29,8 @@ LENGTHS: Final = struct.Struct(">IQ")
 ROOM_BYTES: Final = 416 * 2**20
 """Memory that decoding may take beyond what the process needs to be there. The largest frame that `check_layout` lets
 through, 24 million pixels, takes about 12 bytes per pixel in the hungriest decoder (JPEG 2000)."""
+GROWTH_BYTES: Final = 64 * 2**20
+"""What a decoder may have leaked before the process ends, and a new one takes over."""
 PAGE_BYTES: Final = resource.getpagesize()
 
 
@@ -38,7 +40,8 @@ def main() -> None:
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a library that prints must not break the answers
     decoders.load()
-    limit = _size_now() + ROOM_BYTES
+    size = _size_now()
+    limit = size + ROOM_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold the picture
     warnings.simplefilter("ignore")
@@ -49,6 +52,8 @@ def main() -> None:
         head_size, body_size = LENGTHS.unpack(prefix)
         _send(sink, *_answer(source.read(head_size), source.read(body_size)))
         signal.setitimer(signal.ITIMER_REAL, 0)
+        if _size_now() > size + GROWTH_BYTES:
+            return
 
 
 def _answer(head: bytes, codestream: bytes) -> tuple[dict[str, str], np.ndarray | None]:

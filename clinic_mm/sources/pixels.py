@@ -14,13 +14,12 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Integer
-from pydicom.uid import ExplicitVRBigEndian
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.codestream import declared
 from clinic_mm.sources.decoder_process import DECODER, SECONDS_PER_FRAME
 from clinic_mm.sources.encapsulated import codestreams
-from clinic_mm.sources.layout import JPEG, JPEG_2000, JPEG_LS, Layout, Stored
+from clinic_mm.sources.layout import EXPLICIT_BIG, JPEG, JPEG_2000, JPEG_LS, Layout, Stored
 
 SECONDS_PER_MILLION_PIXELS: Final = 0.5
 """Beyond the time of one frame, for all frames together: about four times what the slowest decoder needs."""
@@ -83,7 +82,7 @@ def _between(stored: Stored, low: int, high: int) -> Bool[np.ndarray, "*frame ro
 
 def _native(stream: bytes, layout: Layout) -> Stored:
     count = math.prod(layout.shape)
-    big = layout.transfer_syntax == ExplicitVRBigEndian
+    big = layout.transfer_syntax == EXPLICIT_BIG
     if big and layout.bits_allocated == 8 and stream[layout.offset - 8 : layout.offset - 6] == b"OW":
         return _out_of_big_words(stream[layout.offset : layout.offset + count + count % 2], layout)
     stored = np.frombuffer(stream, layout.dtype.newbyteorder(">" if big else "<"), count, layout.offset)
