@@ -24,6 +24,7 @@ LOOKED_AT: Final = 400_000
 """About so many voxels are looked at, evenly spread."""
 FEWEST_SHARE: Final = 5e-4
 """Less than this share of the voxels is noise, not air."""
+FALL: Final = 0.3
 AIR_TOLERANCE_HU: Final = 70.0
 """Air in real series lies between -1024 (clipped) and about -970 (between hot and cold parts of a beam)."""
 Voxels = Float32[np.ndarray, "a b c"]
@@ -59,11 +60,22 @@ def air_flags(hu: Voxels, *, filled: bool) -> tuple[Flag, ...]:
     counts = np.bincount(((low - LOWEST_HU) / BIN_HU).astype(int), minlength=BINS)
     centres = LOWEST_HU + BIN_HU * (np.arange(BINS) + 0.5)
     smooth = np.convolve(counts, (0.25, 0.5, 0.25), mode="same")
-    peaks = _peaks(smooth, FEWEST_SHARE * seen.size)
-    if any(abs(centres[peak] - AIR_HU) <= AIR_TOLERANCE_HU for peak in peaks):
+    measured = float(centres[_lowest_peak(smooth, FEWEST_SHARE * seen.size)])
+    if abs(measured - AIR_HU) <= AIR_TOLERANCE_HU:
         return ()
-    most = float(centres[int(smooth.argmax())])
-    return (Flag(code="ct.air_off", why=f"Air should measure -1000 HU; what is nearest to it measures {most:.0f} HU"),)
+    why = f"Air should measure -1000 HU; the thinnest that is seen much measures {measured:.0f} HU"
+    return (Flag(code="ct.air_off", why=why),)
+
+
+def _lowest_peak(counts: np.ndarray, least: float) -> int:
+    """The first bin that stands out of what follows by more than chance; nothing in a body is thinner than air."""
+    top = 0
+    for i, count in enumerate(counts):
+        if count > counts[top]:
+            top = i
+        elif counts[top] >= least and counts[top] - count >= max(FALL * counts[top], 3 * math.sqrt(counts[top])):
+            return top
+    return top
 
 
 def _spread(hu: Voxels) -> Float32[np.ndarray, " voxel"]:
@@ -71,8 +83,3 @@ def _spread(hu: Voxels) -> Float32[np.ndarray, " voxel"]:
     memory = hu.transpose(np.argsort(hu.strides)[::-1])
     step = math.ceil((hu.size / LOOKED_AT) ** (1 / 3))
     return memory[::step, ::step, ::step].ravel()
-
-
-def _peaks(counts: np.ndarray, least: float) -> list[int]:
-    padded = np.concatenate([[0.0], counts, [0.0]])
-    return [i for i, count in enumerate(counts) if count >= least / 4 and count > padded[i] and count >= padded[i + 2]]

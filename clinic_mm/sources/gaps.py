@@ -85,9 +85,7 @@ def _check_change_is_meant(ordered: Sequence[Header], gaps: Floats, steps: tuple
     """A changing distance is true where the numbering has no hole and no gap is wider than its slices are thick."""
     single = float(np.median(gaps[gaps < 1.5 * gaps.min()]))
     multiples = np.rint(gaps / single)
-    fits = np.abs(gaps - multiples * single).max() <= multiples.max() * min(
-        GAP_TOLERANCE_MM, LARGEST_TOLERANCE * single
-    )
+    fits = bool((np.abs(gaps - multiples * single) <= GAP_TOLERANCE_MM + GAP_TOLERANCE * gaps).all())
     if steps is not None and min(steps) > 0 and sum(steps) > len(steps):
         _refuse_missing(sum(steps) - len(steps), "InstanceNumber (0020,0013)")
     thick = [(a.thickness_mm, b.thickness_mm) for a, b in pairwise(ordered)]
