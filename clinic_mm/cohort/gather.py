@@ -20,6 +20,7 @@ from clinic_mm.errors import TaskError
 from clinic_mm.modalities import resolve
 from clinic_mm.sources.found import Found
 from clinic_mm.sources.walk import FileKind, sniff, walk
+from clinic_mm.types import Rejected
 
 FINDERS: Final[Mapping[FileKind, str]] = {
     FileKind.DICOM: "clinic_mm.sources.dicom:find_dicom",
@@ -68,8 +69,10 @@ def gather(
     Raises:
         TaskError: If there is no such folder or file, or its mapping is wrong.
     """
-    root, files = files_of(source, base, skip)
+    left_out: list[Path] = []
+    root, files = files_of(source, base, skip, left_out)
     place, result = Place(source, root, base, zone), Gathered()
+    result.found += [place.owned(_not_followed(place, path)) for path in left_out]
     mapping = mapping_of(place)
     check_layout(place, mapping)
     kinds = by_kind(source, files)
@@ -87,8 +90,10 @@ def gather(
     return root, result
 
 
-def files_of(source: SourceSpec, base: Path, skip: frozenset[Path]) -> tuple[Path, list[Path]]:
-    """The root of a source and its files; a source may be a single file.
+def files_of(
+    source: SourceSpec, base: Path, skip: frozenset[Path], left_out: list[Path] | None = None
+) -> tuple[Path, list[Path]]:
+    """The root of a source and its files; a source may be a single file. `left_out` as in `walk`.
 
     Raises:
         TaskError: If there is nothing at its path.
@@ -99,7 +104,7 @@ def files_of(source: SourceSpec, base: Path, skip: frozenset[Path]) -> tuple[Pat
     if not place.is_dir():
         where = f"source {source.name} / path"
         raise TaskError("There is no such folder or file", where, "Paths are relative to the ingest file")
-    return place, [path for path in walk(place) if not _skipped(path, skip)]
+    return place, [path for path in walk(place, left_out) if not _skipped(path, skip)]
 
 
 def by_kind(source: SourceSpec, files: Iterable[Path]) -> dict[FileKind, list[Path]]:
@@ -149,6 +154,13 @@ def _read_fhir(place: Place, kind: FileKind, files: list[Path], into: Gathered) 
     frames, refused = read_rows("note", resolve("clinic_mm.sources.notes:read_notes"), place, files)
     into.note += frames  # what is wrong with a file as a whole, both readers say; once is enough
     into.found += [o for o in refused if (o.path, getattr(o.finding, "code", "")) not in said]
+
+
+def _not_followed(place: Place, path: Path) -> Rejected:
+    if path.is_symlink():
+        why, mend = "A link to a folder, to nothing or out of its source is not followed", "Put the file itself there"
+        return place.refused(path, "file", "file.link", why, mend)
+    return place.refused(path, "file", "file.special", "This is a pipe, a socket or a device, no file", "Leave it out")
 
 
 def _refuse_unknown(place: Place, kind: FileKind, files: list[Path], into: Gathered) -> None:

@@ -88,10 +88,15 @@ BARE_DICOM: Final = re.compile(
 EDF_HEADER_BYTES: Final = slice(184, 192)
 
 
-def walk(root: Path) -> Iterator[Path]:
+def walk(root: Path, left_out: list[Path] | None = None) -> Iterator[Path]:
     """All files below a folder, sorted, without hidden ones and without following a link out of the folder.
 
-    Linked folders are not entered at all: they could lead in a circle. A linked file counts if it lies inside.
+    Linked folders are not entered at all: they could lead in a circle. A linked file counts if it lies inside. Pipes,
+    sockets and devices are never opened: they may have no end.
+
+    Args:
+        root: The folder.
+        left_out: Takes the links and special files that are not followed, for the list of refusals.
 
     Raises:
         InputError: If `root` is not a folder that can be read.
@@ -101,10 +106,16 @@ def walk(root: Path) -> Iterator[Path]:
     inside = root.resolve()
     for folder, folders, files in os.walk(root, onerror=_unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if left_out is not None:
+            left_out += [link for name in folders if (link := Path(folder, name)).is_symlink()]
         for name in sorted(files):
             path = Path(folder, name)
-            if not name.startswith(".") and path.is_file() and _within(path, inside):
+            if name.startswith("."):
+                continue
+            if path.is_file() and _within(path, inside):
                 yield path
+            elif left_out is not None:
+                left_out.append(path)
 
 
 def sniff(path: Path) -> FileKind:

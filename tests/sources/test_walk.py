@@ -1,3 +1,5 @@
+import os
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,20 @@ def test_walk_is_sorted_and_stays_inside(tmp_path: Path) -> None:
     (root / "out").symlink_to(outside)
     (root / "loop").symlink_to(root)
     (root / "link.txt").symlink_to(root / "a.txt")
-    assert [path.relative_to(root).as_posix() for path in walk(root)] == ["a.txt", "link.txt", "b/2.txt"]
+    left_out: list[Path] = []
+    assert [p.relative_to(root).as_posix() for p in walk(root, left_out)] == ["a.txt", "link.txt", "b/2.txt"]
+    assert {path.name for path in left_out} == {"out.txt", "out", "loop"}
+
+
+def test_what_has_no_end_is_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.dcm")
+    (tmp_path / "zeros.dcm").symlink_to("/dev/zero")
+    (tmp_path / "circle.dcm").symlink_to(tmp_path / "circle.dcm")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket.dcm"))
+        left_out: list[Path] = []
+        assert list(walk(tmp_path, left_out)) == []
+    assert len(left_out) == 4
 
 
 def test_walk_refuses_what_is_no_folder(tmp_path: Path) -> None:
