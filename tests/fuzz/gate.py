@@ -41,19 +41,21 @@ class Gate:
         self.raw: list[str] = []
         self.examples: dict[str, str] = {}
         self.equal = self.mutated = 0
-        self.slowest_s = self.peak_mb = 0.0
-        self.slowest = ""
+        self.last_s = self.slowest_s = self.peak_mb = 0.0
+        self.slowest = self.last_code = ""
         self.started = time.monotonic()
 
     def attempt(self, name: str, read: Callable[[], Verdict]) -> None:
         """Read one mutated file; `name` says what was done to it, for the report of a fault."""
         began = time.monotonic()
         self.mutated += 1
+        self.last_code = ""
         self.kinds[name.partition(":")[0]] += 1
         try:
             verdict, why = read()
         except EvidenceError as fault:
             self.refused[fault.code] += 1
+            self.last_code = fault.code
         except BaseException as fault:
             if isinstance(fault, KeyboardInterrupt | SystemExit):
                 raise
@@ -63,8 +65,9 @@ class Gate:
             if verdict != "equal":
                 self.examples[why] = name
                 (self.flagged if verdict == "flagged" else self.quiet)[why] += 1
-        if (took := time.monotonic() - began) > self.slowest_s:
-            self.slowest_s, self.slowest = took, name
+        self.last_s = time.monotonic() - began
+        if self.last_s > self.slowest_s:
+            self.slowest_s, self.slowest = self.last_s, name
         self.peak_mb = max(self.peak_mb, peak_mb())
 
     def add(self, other: "Gate") -> None:
