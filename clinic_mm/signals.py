@@ -3,9 +3,12 @@
 In:  nothing. Out: frozen containers. Nothing here reads a file, and nothing here has been resampled or scaled to taste.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 from numpy import ndarray as Array
@@ -72,23 +75,68 @@ class XrayImage:
     flags: tuple[Flag, ...] = ()
 
 
+class Pages(ABC):
+    """Volts that stay in their file and are decoded page by page: `pages[:, a:b]`, `pages[[0, 3], a:b]`."""
+
+    shape: tuple[int, int]
+    """Channels, samples."""
+    dtype = np.dtype(np.float32)
+
+    @abstractmethod
+    def read(self, rows: Sequence[int], start: int, stop: int) -> Float32[Array, "row sample"]:
+        """Decode samples `start` to `stop` of some channels; NaN where nothing was recorded.
+
+        Raises:
+            EvidenceError: If the file is no longer what it was when it was opened.
+        """
+
+    def __getitem__(self, key: tuple[Any, slice]) -> Float32[Array, "row sample"]:
+        chosen, span = key
+        rows = range(self.shape[0])[chosen] if isinstance(chosen, slice) else chosen
+        start, stop, _ = span.indices(self.shape[1])
+        return self.read(list(rows), start, max(start, stop))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:  # noqa: ANN401 - numpy's own protocol
+        del copy
+        whole = self[:, :]
+        return whole if dtype is None else whole.astype(dtype)
+
+
 @dataclass(frozen=True, slots=True)
 class EegRecording:
     """An EEG with 10-20 names where they could be normalised.
 
     Attributes:
-        volts: One row per channel, in volts.
+        volts: One row per channel, in volts; pages of the file where the recording is long. NaN in gaps.
         channels: Names, normalised (`Fp1`, `T7`, `Cz`), EEG channels only.
         sfreq_hz: Sampling rate.
-        annotations: (onset_s, duration_s, description).
+        annotations: (onset_s, duration_s, description); words that might name a person are masked.
         flags: What was seen or repaired on reading.
+        bad: Channels without a usable signal (flat, saturated, not volts): they are kept to be looked at, and count
+            as missing.
+        gaps: (onset_s, duration_s) of interruptions, ascending; of no length where samples on both sides of a
+            moment do not belong together.
+        events: (onset_s, duration_s, code) of the annotations that `schemas/eeg_annotations.toml` knows.
+        others: What else the file holds beside EEG, by kind: `ecg`, `eog`, `emg`, `resp`, `stim`, `other`.
     """
 
-    volts: Float32[Array, "channel sample"]
+    volts: Float32[Array, "channel sample"] | Pages
     channels: tuple[str, ...]
     sfreq_hz: float
     annotations: tuple[tuple[float, float, str], ...] = ()
     flags: tuple[Flag, ...] = ()
+    bad: tuple[str, ...] = ()
+    gaps: tuple[tuple[float, float], ...] = ()
+    events: tuple[tuple[float, float, str], ...] = ()
+    others: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def segments(self) -> tuple[tuple[int, int], ...]:
+        """First and last sample (exclusive) of each stretch without interruption."""
+        edges = [(round(at * self.sfreq_hz), round((at + length) * self.sfreq_hz)) for at, length in self.gaps]
+        starts = [0, *(stop for _, stop in edges)]
+        stops = [*(start for start, _ in edges), self.volts.shape[1]]
+        return tuple((a, b) for a, b in zip(starts, stops, strict=True) if b > a)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,11 +33,13 @@ class ModalityTask(Frozen):
     """One modality of a task: a kind from the table, and what that kind lets a task choose.
 
     `codes`: what a record is made of (all if empty). `text_model`: folder of a local transformer for notes.
+    `montage`: of an EEG (average if empty), one of `schemas/eeg_montages.toml`.
     """
 
     kind: str
     codes: tuple[str, ...] = ()
     text_model: str = ""
+    montage: str = ""
 
 
 class Budget(Frozen):

@@ -1,87 +1,90 @@
 """Turn an EEG recording into windows for the EEG encoder, and into band power for the plain heads.
 
-In:  volts by channel with 10-20 names (clinic_mm.signals.EegRecording).
-Out: float16 [window, channel, sample] in units of 50 microvolts, average reference, 0.5-45 Hz, 128 Hz, the 19 channels
-     of the 10-20 system; a channel that is not there is NaN (the encoder treats it as missing);
-     plain summaries: log band power, amplitude quantiles, line length, kurtosis, sharp peaks.
+In:  volts by channel with 10-20 names (clinic_mm.signals.EegRecording), of any length.
+Out: float16 [window, derivation, sample] in units of 50 microvolts, 0.5-45 Hz, 128 Hz, in the montage of the task
+     (average reference of the 19 electrodes of the 10-20 system, where it does not say); a derivation that is not
+     there, or not in this window, is NaN (the encoder treats it as missing); plain summaries: log band power,
+     amplitude quantiles, line length, kurtosis, sharp peaks.
 
-Filtering and resampling are MNE's. Windows are spread evenly over the recording.
+A bad channel counts as absent, to the bit. Windows are spread evenly over what was recorded, none across a gap.
+A day is prepared in the memory of a minute.
 """
 
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import ClassVar, Final, Self
 
 import numpy as np
 from numpy import ndarray as Array
-from scipy import signal as dsp
 
 from clinic_mm.errors import EvidenceError
-from clinic_mm.prep.base import Prep, Prepared
+from clinic_mm.prep.base import Prep, Prepared, Recipe
+from clinic_mm.prep.eeg_summary import BANDS_HZ, MEASURES, REGIONS, SHARP_LEVELS, TRACES, EegSummary
+from clinic_mm.prep.eeg_windows import resampled, stream
+from clinic_mm.prep.montage import check_montage, derivations, montage, montage_table
 from clinic_mm.signals import EegRecording
+from clinic_mm.sources.channels import channel_table
 from clinic_mm.task import ModalityTask
 from clinic_mm.types import Flag
 
-CHANNELS: Final = (
-    "Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "T7", "C3", "Cz", "C4", "T8", "P7", "P3", "Pz", "P4", "P8", "O1", "O2",
-)  # fmt: skip
-REGIONS: Final = {
-    "frontal": ("Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8"),
-    "central": ("C3", "Cz", "C4"),
-    "temporal": ("T7", "T8"),
-    "parietal": ("P7", "P3", "Pz", "P4", "P8"),
-    "occipital": ("O1", "O2"),
-}
-BANDS_HZ: Final = {"delta": (0.5, 4), "theta": (4, 8), "alpha": (8, 13), "beta": (13, 30), "gamma": (30, 45)}
+CHANNELS: Final = montage_table().electrodes
 SFREQ_HZ: Final = 128.0
 UNIT_V: Final = 50e-6
 CLIP: Final = 20.0
-PASS_HZ: Final = (0.5, 45.0)
 WINDOW_S: Final = 4.0
 WINDOWS: Final = {"tiny": 8, "small": 16, "base": 32}
-AMPLITUDE_LEVELS: Final = (0.5, 0.95, 0.995)
-MEASURES: Final = (*BANDS_HZ, *(f"amplitude q{q:g}" for q in AMPLITUDE_LEVELS), "line length", "kurtosis")
-SHARP_HZ: Final = (5.0, 30.0)
-"""Where spikes are, and blinks are not."""
-SHARP_LEVELS: Final = (0.002, 0.01, 0.99, 0.998)
-"""Low quantiles are negative peaks, as epileptiform spikes are; high ones are their positive counterparts."""
-FRONT: Final = ("F3", "Fz", "F4", "C3", "Cz", "C4")
-BACK: Final = ("P3", "Pz", "P4", "O1", "O2")
-TRACES: Final = ("front", "front-back")
+DEFAULT_MONTAGE: Final = "average"
 
 
 class EegPrep(Prep[EegRecording]):
-    """Filter, reference, resample and cut a recording."""
+    """Filter, resample, re-reference and cut a recording."""
 
     kind: ClassVar[str] = "eeg"
+    version: ClassVar[int] = 2
     dtype = np.float16
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe)
+        self.montage = check_montage(recipe.get("montage", DEFAULT_MONTAGE))
+        self.floor = int(recipe.get("floor", channel_table().floor))
+        self.sfreq_hz = float(recipe["sfreq_hz"])
+        self.n_samples = int(recipe["window_s"] * self.sfreq_hz)
 
     @classmethod
     def plan(cls, size: str, options: ModalityTask) -> Self:
-        """A number of windows by model size; nothing to learn from a cohort."""
-        del options
-        return cls({"windows": WINDOWS[size], "window_s": WINDOW_S, "sfreq_hz": SFREQ_HZ})
+        """A number of windows by model size, the task's montage; nothing to learn from a cohort.
+
+        Raises:
+            TaskError: For an unknown montage.
+        """
+        named = check_montage(options.montage or DEFAULT_MONTAGE)
+        told = {"windows": WINDOWS[size], "window_s": WINDOW_S, "sfreq_hz": SFREQ_HZ}
+        return cls(told | {"montage": named, "floor": channel_table().floor})
 
     def __call__(self, signal: EegRecording, until: object = None) -> Prepared:
         """Prepare one recording.
 
         Raises:
-            EvidenceError: `eeg.no_1020` without any 10-20 channel, `eeg.too_short` below one window.
+            EvidenceError: `eeg.no_1020` without any 10-20 channel, `eeg.too_few_channels` below the floor,
+                `eeg.too_short` where no stretch holds a window.
         """
         del until
-        rows, flags = _ten_twenty(signal)
-        clean = _filtered(rows, signal.sfreq_hz, float(self.recipe["sfreq_hz"]))
-        n_samples = int(self.recipe["window_s"] * self.recipe["sfreq_hz"])
-        if clean.shape[1] < n_samples:
-            what = f"The recording is shorter than one window of {self.recipe['window_s']:g} s"
-            raise EvidenceError("eeg.too_short", what, "eeg", "Leave it out")
-        starts = np.linspace(0, clean.shape[1] - n_samples, int(self.recipe["windows"])).astype(int)
-        x = np.stack([clean[:, start : start + n_samples] for start in starts])
-        return Prepared(x.astype(self.dtype), plain_summary(clean, SFREQ_HZ), (*signal.flags, *flags))
+        names, rows = _ten_twenty(signal)
+        starts = self._starts(signal)
+        summary = EegSummary(derivations(self.montage), self.sfreq_hz)
+        x = np.full(self.shape, np.nan, self.dtype)
+        seen = np.zeros(len(names))
+        for start, part in self._parts(signal, names, rows, seen):
+            summary.add(part)
+            _cut(x, part, start, starts)
+        total = sum(resampled(b - a, signal.sfreq_hz, self.sfreq_hz) for a, b in signal.segments)
+        flags = self._check(names, seen / total, bool(summary.n.any()))
+        return Prepared(x, summary.finish(), (*signal.flags, *flags))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Windows, channels, samples."""
-        n_samples = int(self.recipe["window_s"] * self.recipe["sfreq_hz"])
-        return (int(self.recipe["windows"]), len(CHANNELS), n_samples)
+        """Windows, derivations, samples."""
+        return (int(self.recipe["windows"]), len(derivations(self.montage)), self.n_samples)
 
     @property
     def plain_names(self) -> tuple[str, ...]:
@@ -92,83 +95,83 @@ class EegPrep(Prep[EegRecording]):
             *(f"sharp {trace} q{q:g}" for trace in TRACES for q in SHARP_LEVELS),
         )
 
+    def _starts(self, signal: EegRecording) -> Array:
+        """First samples of the windows at the new rate, spread evenly over all places where a window fits."""
+        edges = [
+            (resampled(a, signal.sfreq_hz, self.sfreq_hz), resampled(b - a, signal.sfreq_hz, self.sfreq_hz))
+            for a, b in signal.segments
+        ]
+        room = np.array([max(0, length - self.n_samples + 1) for _, length in edges])
+        if not room.sum():
+            what = f"The recording is shorter than one window of {self.recipe['window_s']:g} s"
+            raise EvidenceError("eeg.too_short", what, "eeg", "Leave it out")
+        ends = np.cumsum(room)
+        places = np.linspace(0, ends[-1] - 1, int(self.recipe["windows"])).astype(int)
+        which = np.searchsorted(ends, places, side="right")
+        firsts = np.array([first for first, _ in edges])
+        return np.asarray(firsts[which] + places - (ends - room)[which])
 
-def _ten_twenty(signal: EegRecording) -> tuple[Array, tuple[Flag, ...]]:
-    """Rows of the 19 channels, average reference, NaN where a channel is not there or is flat."""
+    def _parts(
+        self, signal: EegRecording, names: Sequence[str], rows: Sequence[int], seen: Array
+    ) -> Iterator[tuple[int, Array]]:
+        """Stretches in which the same channels have a signal, in the montage, in units of 50 microvolts."""
+        for block in stream(signal.volts, signal.sfreq_hz, self.sfreq_hz, signal.segments, rows):
+            for a, b in _runs(block.volts, int(self.sfreq_hz)):
+                part = block.volts[:, a:b]
+                there = np.isfinite(part[:, 0])
+                seen += there * (b - a)
+                yield (
+                    block.start + a,
+                    self._referenced(part[there], [one for one, ok in zip(names, there, strict=True) if ok]),
+                )
+
+    def _referenced(self, part: Array, names: list[str]) -> Array:
+        """All derivations of the recipe's montage, NaN where they cannot be had."""
+        missing = [one for one in CHANNELS if one not in names]
+        given = montage(self.montage, CHANNELS, missing)
+        whole = np.zeros((len(CHANNELS), part.shape[1]), np.float32)
+        whole[[CHANNELS.index(one) for one in names]] = part
+        return np.asarray(np.clip(given.apply(whole) / np.float32(UNIT_V), -CLIP, CLIP))
+
+    def _check(self, names: Sequence[str], share: Array, derived: bool) -> tuple[Flag, ...]:
+        """Refuse too few channels; `share` is the part of the time in which each of `names` has a signal."""
+        if not share.any():
+            raise _none()
+        most = int((share >= 1 - channel_table().bad_share).sum())
+        if most < self.floor or not derived:
+            what = f"{most} of the 19 electrodes of the 10-20 system carry a signal; {self.floor} are needed"
+            raise EvidenceError("eeg.too_few_channels", what, "eeg", "Check the electrodes, or leave the EEG out")
+        there = {name for name, one in zip(names, share, strict=True) if one}
+        missing = [name for name in CHANNELS if name not in there]
+        why = f"Without signal: {', '.join(missing)}"
+        return (Flag(code="eeg.channels_missing", why=why),) if missing else ()
+
+
+def _ten_twenty(signal: EegRecording) -> tuple[list[str], list[int]]:
+    """Names and rows of the channels of the 10-20 system that are not bad."""
     where = {name: row for row, name in reversed(list(enumerate(signal.channels)))}
-    rows = np.full((len(CHANNELS), signal.volts.shape[1]), np.nan)
-    for place, name in enumerate(CHANNELS):
-        if name in where and np.isfinite(signal.volts[where[name]]).all() and np.ptp(signal.volts[where[name]]) > 0:
-            rows[place] = signal.volts[where[name]]
-    there = np.isfinite(rows).all(axis=1)
-    if not there.any():
-        mend = "Check the channel names, or add aliases to schemas/eeg_channels.toml"
-        raise EvidenceError("eeg.no_1020", "No channel of the 10-20 system carries a signal", "eeg", mend)
-    if there.sum() > 1:
-        rows -= rows[there].mean(axis=0)
-    missing = [name for name, here in zip(CHANNELS, there, strict=True) if not here]
-    flags = (Flag(code="eeg.channels_missing", why=f"Without signal: {', '.join(missing)}"),) if missing else ()
-    return rows, flags
+    names = [name for name in CHANNELS if name in where and name not in signal.bad]
+    if not names:
+        raise _none()
+    return names, [where[name] for name in names]
 
 
-def _filtered(rows: Array, sfreq_hz: float, to_hz: float) -> Array:
-    """Band-pass, resample and scale the rows that are there; the others stay NaN."""
-    from mne.filter import filter_data, resample
-
-    there = np.isfinite(rows).all(axis=1)
-    low, high = PASS_HZ
-    top = high if sfreq_hz > 2.2 * high else None
-    clean = filter_data(rows[there], sfreq_hz, low, top, method="iir", copy=True, verbose="ERROR")
-    if sfreq_hz != to_hz:
-        clean = resample(clean, up=to_hz, down=sfreq_hz, npad="auto", method="polyphase", verbose="ERROR")
-    out = np.full((rows.shape[0], clean.shape[1]), np.nan)
-    out[there] = np.clip(clean / UNIT_V, -CLIP, CLIP)
-    return out
+def _none() -> EvidenceError:
+    mend = "Check the channel names, or add aliases to schemas/eeg_channels.toml"
+    return EvidenceError("eeg.no_1020", "No channel of the 10-20 system carries a signal", "eeg", mend)
 
 
-def plain_summary(clean: Array, sfreq_hz: float) -> Array:
-    """Measures by region from filtered rows in units of 50 microvolts."""
-    there = np.isfinite(clean).all(axis=1)
-    measures = np.full((clean.shape[0], len(MEASURES)), np.nan)
-    measures[there] = _measures(clean[there], sfreq_hz)
-    bands = measures[:, : len(BANDS_HZ)]
-    by_region = [_mean(bands[_rows(names)]) for names in REGIONS.values()]
-    traces = _traces(clean)
-    return np.concatenate(
-        [*by_region, _mean(measures), measures[there].max(axis=0), *(_sharp(trace, sfreq_hz) for trace in traces)]
-    ).astype(np.float32)
+def _runs(volts: Array, second: int) -> Iterator[tuple[int, int]]:
+    """Stretches of whole seconds in which the same channels have a signal."""
+    there = np.isfinite(volts[:, ::second])
+    edges = np.flatnonzero(np.any(there[:, 1:] != there[:, :-1], axis=0)) + 1
+    bounds = [0, *(int(edge) * second for edge in edges), volts.shape[1]]
+    yield from pairwise(bounds)
 
 
-def _rows(names: tuple[str, ...]) -> list[int]:
-    return [CHANNELS.index(name) for name in names]
-
-
-def _traces(clean: Array) -> tuple[Array, Array]:
-    """Front, and front against back: a discharge with a broad field survives there what the average reference takes."""
-    front, back = (_mean(clean[_rows(names)]) for names in (FRONT, BACK))
-    return front, front - back
-
-
-def _sharp(trace: Array, sfreq_hz: float) -> Array:
-    """Quantiles of the 5 to 30 Hz band of one trace, NaN where the trace is not there."""
-    if not np.isfinite(trace).all():
-        return np.full(len(SHARP_LEVELS), np.nan)
-    sections = dsp.butter(2, SHARP_HZ, "bandpass", fs=sfreq_hz, output="sos")
-    return np.quantile(dsp.sosfiltfilt(sections, trace), SHARP_LEVELS)
-
-
-def _mean(rows: Array) -> Array:
-    kept = rows[np.isfinite(rows).all(axis=1)]
-    return np.asarray(kept.mean(axis=0)) if len(kept) else np.full(rows.shape[1], np.nan)
-
-
-def _measures(rows: Array, sfreq_hz: float) -> Array:
-    """Measures of each row: log10 band power, log10 amplitude quantiles and line length, kurtosis."""
-    freqs, density = dsp.welch(rows, sfreq_hz, nperseg=min(rows.shape[1], int(4 * sfreq_hz)), axis=1)
-    bands = [density[:, (freqs >= low) & (freqs < high)].mean(axis=1) for low, high in BANDS_HZ.values()]
-    amplitudes = np.quantile(np.abs(rows), AMPLITUDE_LEVELS, axis=1)
-    line = np.abs(np.diff(rows, axis=1)).mean(axis=1)
-    spread = rows.std(axis=1) + 1e-9
-    kurtosis = (((rows - rows.mean(axis=1, keepdims=True)) / spread[:, None]) ** 4).mean(axis=1)
-    logs = np.log10(np.stack([*bands, *amplitudes, line]) + 1e-9)
-    return np.vstack([logs, kurtosis[None]]).T
+def _cut(x: Array, part: Array, start: int, starts: Array) -> None:
+    """Copy what a stretch holds of each window; a window that it holds only in part keeps the rest as NaN."""
+    length = x.shape[2]
+    for window in np.flatnonzero((starts < start + part.shape[1]) & (starts + length > start)):
+        a, b = max(start, starts[window]), min(start + part.shape[1], starts[window] + length)
+        x[window, :, a - starts[window] : b - starts[window]] = part[:, a - start : b - start]

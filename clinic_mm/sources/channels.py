@@ -30,12 +30,19 @@ class ChannelTable:
     electrodes: dict[str, str]
     prefix: re.Pattern[str]
     reference: re.Pattern[str]
-    not_eeg: re.Pattern[str]
+    not_eeg: dict[str, re.Pattern[str]]
+    units: dict[str, float]
     no_patient: frozenset[str]
     no_date: frozenset[date]
     scale_v: float
     flat_v: float
-    values: int
+    bad_share: float
+    railed_share: float
+    line_ratio: float
+    line_v: float
+    values_held: int
+    rates_hz: tuple[float, float]
+    floor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +53,13 @@ class ChannelPlan:
         keep: Positions in the file, ascending.
         names: Their names, one for each of `keep`.
         flags: Blank, duplicated, unplaced labels.
+        others: Label and kind (`ecg`, `eog`, `emg`, `resp`, `oxygen`, `stim`, `other`) of what is no EEG.
     """
 
     keep: tuple[int, ...]
     names: tuple[str, ...]
     flags: tuple[Flag, ...]
+    others: tuple[tuple[str, str], ...] = ()
 
 
 @cache
@@ -63,13 +72,18 @@ def channel_table() -> ChannelTable:
         electrodes=electrodes,
         prefix=re.compile(rf"(?:{_either(given['prefixes'])})[ _-]+(?=\S)", re.IGNORECASE),
         reference=re.compile(rf"(.+?)[ _]?[-:_](?:{_either(given['references'])})", re.IGNORECASE),
-        not_eeg=re.compile(rf"(?:{'|'.join(given['not_eeg'])})", re.IGNORECASE),
+        not_eeg={kind: re.compile("|".join(forms), re.IGNORECASE) for kind, forms in given["not_eeg"].items()},
+        units=dict(given["units"]),
         no_patient=frozenset(code.upper() for code in given["header"]["no_patient"]),
         no_date=frozenset(given["header"]["no_date"]),
-        scale_v=given["limits"]["scale_v"],
-        flat_v=given["limits"]["flat_v"],
-        values=given["limits"]["values"],
+        rates_hz=tuple(given["limits"].pop("rates_hz")),
+        **given["limits"],
     )
+
+
+def volts_per(unit: str) -> float:
+    """Volts in one unit; 0 where it is no unit of voltage that the table knows."""
+    return channel_table().units.get(unit, 0.0)
 
 
 def electrode_name(label: str) -> str | None:
@@ -99,8 +113,9 @@ def plan_channels(labels: Sequence[str], voltage: Sequence[bool]) -> ChannelPlan
     known = [electrode_name(label) for label in labels]
     blank = [not bare_label(label) for label in labels]
     banks = _is_bank([bare_label(label) for label in labels])
-    other = [_is_other(bare_label(label), banks=banks) for label in labels]
+    other = [_kind(bare_label(label), banks=banks) for label in labels]
     wanted = [i for i in range(len(labels)) if not blank[i] and (known[i] is not None or not other[i])]
+    others = tuple((bare_label(labels[i]), other[i]) for i in range(len(labels)) if other[i] and known[i] is None)
     electric = [i for i in wanted if voltage[i]]
     named = {i: _name(labels[i], known[i], banks=banks) for i in electric}
     often = Counter(named.values())
@@ -113,7 +128,7 @@ def plan_channels(labels: Sequence[str], voltage: Sequence[bool]) -> ChannelPlan
         "eeg.unplaced": (0 if banks else sum(known[i] is None for i in keep), "channels have no 10-20 name"),
     }
     flags = tuple(Flag(code=code, why=f"{count} {why}") for code, (count, why) in counts.items() if count)
-    return ChannelPlan(keep=keep, names=tuple(named[i] for i in keep), flags=flags)
+    return ChannelPlan(keep=keep, names=tuple(named[i] for i in keep), flags=flags, others=others)
 
 
 def _name(label: str, known: str | None, *, banks: bool) -> str:
@@ -123,10 +138,11 @@ def _name(label: str, known: str | None, *, banks: bool) -> str:
     return known or " ".join(label.split()).strip(" .")
 
 
-def _is_other(bare: str, *, banks: bool) -> bool:
+def _kind(bare: str, *, banks: bool) -> str:
+    """What a signal is that is no EEG; "" where the label does not say so."""
     if banks and BANK_LABEL.fullmatch(bare.upper()):
-        return False
-    return bool(channel_table().not_eeg.fullmatch(bare))
+        return ""
+    return next((kind for kind, form in channel_table().not_eeg.items() if form.fullmatch(bare)), "")
 
 
 def _is_bank(labels: Sequence[str]) -> bool:

@@ -1,32 +1,34 @@
-"""Read EEG recordings: EDF, EDF+, BDF, BrainVision, EEGLAB, FIF and Nihon Kohden, through MNE.
+"""Read EEG recordings: EDF, EDF+, BDF, BrainVision, EEGLAB, FIF and Nihon Kohden.
 
 In:  the files of one recording, or the files of a folder.
 Out: an `EegRecording` in volts with 10-20 names and annotations, or for a folder one `Found` per recording.
 
 Nothing here filters, re-references or repairs, and no unit is guessed: amplitudes that cannot be volts are refused.
+A long recording stays in its file and is decoded page by page.
 """
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from jaxtyping import Float64
-from numpy import ndarray as Array
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.signals import EegRecording
 from clinic_mm.sources.channels import channel_table
-from clinic_mm.sources.eeg_open import MEND, Opened, companions, format_of, guarded, open_recording, utc_start
+from clinic_mm.sources.edf_samples import EdfPages
+from clinic_mm.sources.eeg_annotations import Annotation, told
+from clinic_mm.sources.eeg_open import MEND, companions, format_of, open_recording, utc_start
+from clinic_mm.sources.eeg_quality import judge
 from clinic_mm.sources.found import Found
-from clinic_mm.types import Evidence, Flag, Rejected
+from clinic_mm.types import Evidence, Rejected
 
 ONSET_TEXT: Final = re.compile(r"\+(\d+\.\d+)")
 """Nihon Kohden's EDF+ export writes the true onset as a text in front of the annotation."""
-Annotation = tuple[float, float, str]
 
 
 def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = None) -> EegRecording:
@@ -45,22 +47,21 @@ def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = N
     """
     del locator, until
     opened = open_recording(_leader(files))
-    sfreq_hz = float(opened.raw.info["sfreq"])
-    if sfreq_hz <= 0 or opened.raw.n_times == 0:
-        raise EvidenceError("eeg.no_duration", "The recording holds no samples", "", MEND)
-    if len(opened.picks) * opened.raw.n_times > channel_table().values:
-        raise EvidenceError("eeg.too_long", "The recording is too long to decode at once", "", "Cut it into parts")
-    with guarded():
-        decoded = opened.raw.get_data(picks=list(opened.picks), verbose="ERROR")
-    if not np.isfinite(decoded).all():
-        raise EvidenceError("eeg.not_finite", "The recording holds values that are no numbers", "", MEND)
-    return EegRecording(
-        volts=np.ascontiguousarray(decoded, dtype=np.float32),
+    pages = opened.pages
+    small = pages.shape[0] * pages.shape[1] <= channel_table().values_held
+    annotations, events = told(_moved(opened.annotations))
+    recording = EegRecording(
+        volts=np.asarray(pages) if small else pages,
         channels=opened.names,
-        sfreq_hz=sfreq_hz,
-        annotations=_annotations(opened.raw),
-        flags=(*opened.flags, *_judge(decoded, opened.names, sfreq_hz)),
+        sfreq_hz=opened.sfreq_hz,
+        annotations=annotations,
+        gaps=opened.gaps,
+        events=events,
+        others=opened.others,
     )
+    rails = pages.rails if isinstance(pages, EdfPages) else None
+    quality = judge(recording.volts, opened.names, opened.sfreq_hz, recording.segments, rails)
+    return replace(recording, bad=quality.bad, flags=(*opened.flags, *quality.flags))
 
 
 def find_eeg(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) -> Iterator[Found]:
@@ -103,7 +104,11 @@ def _look_at(path: Path, root: Path, root_name: str, zone: tzinfo) -> Found:
             acquired_at=acquired_at,
             content_hash=_hash(paths),
             flags=opened.flags,
-            meta=_facts(opened),
+            meta={
+                "sfreq_hz": opened.sfreq_hz,
+                "n_channels": len(opened.names),
+                "duration_s": round(opened.pages.shape[1] / opened.sfreq_hz, 3),
+            },
         )
     except EvidenceError as error:
         return Found("", _rejected(error, root, root_name, paths))
@@ -111,15 +116,6 @@ def _look_at(path: Path, root: Path, root_name: str, zone: tzinfo) -> Found:
         gone = EvidenceError("file.unreadable", "The file cannot be opened", "", "Check that it may be read")
         return Found("", _rejected(gone, root, root_name, paths))
     return Found(opened.patient_id, evidence)
-
-
-def _facts(opened: Opened) -> dict[str, Any]:
-    sfreq_hz = float(opened.raw.info["sfreq"])
-    return {
-        "sfreq_hz": sfreq_hz,
-        "n_channels": len(opened.names),
-        "duration_s": round(opened.raw.n_times / sfreq_hz, 3),
-    }
 
 
 def _leader(files: Sequence[Path]) -> Path:
@@ -130,37 +126,14 @@ def _leader(files: Sequence[Path]) -> Path:
     return known[0]
 
 
-def _judge(volts: Float64[Array, "channel sample"], names: Sequence[str], sfreq_hz: float) -> list[Flag]:
-    """Refuse what was never in volts; flag single channels that were not, and flat ones."""
-    table = channel_table()
-    width = max(1, min(round(sfreq_hz), volts.shape[1]))
-    whole = volts.shape[1] // width * width
-    # Spread within seconds: slow drift of a direct-coupled amplifier is no wrong unit.
-    spread = np.median(volts[:, :whole].reshape(len(volts), -1, width).std(axis=2), axis=1)
-    flat = np.ptp(volts, axis=1) < table.flat_v
-    if flat.all():
-        raise EvidenceError("eeg.flat", "No channel has a signal", "", "Check the amplifier, or the export's scale")
-    if float(np.median(spread)) > table.scale_v:
-        what = f"Typical amplitude is {float(np.median(spread)) * 1e3:.0f} mV, which no EEG has"
-        raise EvidenceError("eeg.scale", what, "", "The file's unit is probably wrong: export it in µV")
-    flags = [Flag(code="eeg.flat_channel", why=f"No signal in {names[i]}") for i in np.flatnonzero(flat).tolist()]
-    beyond = np.flatnonzero(spread > table.scale_v).tolist()
-    large = [Flag(code="eeg.scale", why=f"Amplitudes that no EEG has in {names[i]}") for i in beyond]
-    return flags + large
-
-
-def _annotations(raw: Any) -> tuple[Annotation, ...]:  # noqa: ANN401 - MNE ships no types
-    """Onsets in seconds from the first sample."""
-    kept: list[Annotation] = []
+def _moved(annotations: Iterable[Annotation]) -> Iterator[Annotation]:
+    """Annotations at their true onsets."""
     said: dict[float, float] = {}
-    first_s = raw.first_samp / raw.info["sfreq"] if raw.annotations.orig_time is not None else 0.0
-    for one in raw.annotations:
-        onset_s, text = float(one["onset"]) - first_s, str(one["description"])
+    for onset_s, length_s, text in annotations:
         if moved := ONSET_TEXT.fullmatch(text):
             said[onset_s] = float(moved[1])
         else:
-            kept.append((said.get(onset_s, onset_s), float(one["duration"]), text))
-    return tuple(sorted(kept, key=lambda one: one[0]))
+            yield said.get(onset_s, onset_s), length_s, text
 
 
 def _rejected(error: EvidenceError, root: Path, root_name: str, paths: Sequence[Path]) -> Rejected:

@@ -1,27 +1,30 @@
-"""Open a recording of any format that MNE reads, without decoding it, and choose its EEG channels.
+"""Open a recording of any format, without decoding it, and choose its EEG channels.
 
 In:  the files of one recording.
-Out: `Opened`: MNE's handle, the channels to take from it, start and patient code as the file has them.
+Out: `Opened`: its samples on demand, their names and rate, annotations, gaps, start and patient code.
 
-Nothing here decodes samples or knows about cohorts. EDF and BDF pass our own header check first.
+Nothing here decodes samples or knows about cohorts. EDF and BDF are read by our own code, after our own header check;
+all other formats by MNE, in a process of its own.
 """
 
 import re
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
-
-import mne
+from statistics import median
+from typing import Final
 
 from clinic_mm.errors import EvidenceError
-from clinic_mm.sources.channels import ChannelPlan, channel_table, plan_channels
-from clinic_mm.sources.edf_header import VOLTAGE_UNITS, check_ranges, read_edf_header
-from clinic_mm.sources.eeg_trial import check_opens
+from clinic_mm.signals import Pages
+from clinic_mm.sources.channels import ChannelPlan, channel_table, plan_channels, volts_per
+from clinic_mm.sources.edf_header import EdfHeader, EdfSignal, check_ranges, read_edf_header
+from clinic_mm.sources.edf_samples import EdfPages
+from clinic_mm.sources.edf_times import read_times
+from clinic_mm.sources.eeg_annotations import Annotation, annotation_code
+from clinic_mm.sources.eeg_vendor import VendorPages, describe
 from clinic_mm.types import Flag
 
 FIF_MAGIC: Final = b"\x00\x00\x00\x64\x00\x00\x00\x1f\x00\x00\x00\x14"
@@ -29,14 +32,10 @@ NIHON_KOHDEN: Final = re.compile(rb"(?:EEG-\d{4}[A-Z]?|QI-403A|DAE-2100D) +V\d\d
 BRAINVISION: Final = b"Brain Vision Data Exchange Header File"
 BRAINVISION_FILE: Final = re.compile(r"^\s*(?:DataFile|MarkerFile)\s*=\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
 MAT_MAGIC: Final = (b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file", b"\x89HDF")
-READERS: Final[dict[str, Callable[..., Any]]] = {
-    "brainvision": mne.io.read_raw_brainvision,
-    "eeglab": mne.io.read_raw_eeglab,
-    "fif": mne.io.read_raw_fif,
-    "nihonkohden": mne.io.read_raw_nihon,
-}
-UNTRIED: Final = frozenset({"eeglab", "fif", "nihonkohden"})
-"""Binary formats whose readers crash or hang on damaged files: opened in the worker first."""
+NEUROSCAN: Final = b"Version 3.0"
+ODD_GAIN: Final = 0.02
+ODD_OFFSET: Final = 0.005
+"""How far from the median a channel's scale may lie: headers round their limits to eight characters."""
 MEND: Final = "Export the recording again, or as EDF+"
 
 
@@ -45,23 +44,31 @@ class Opened:
     """A recording whose header has been read.
 
     Attributes:
-        raw: MNE's handle; typed `Any` since MNE ships no types.
-        picks: Positions of the chosen channels within `raw`.
+        pages: Volts of the chosen channels, on demand.
         names: Their names.
         start: Aware where the format has a zone, otherwise local time at the site, None where unknown.
         patient_id: As the file has it, "" where it names none.
+        annotations: As the file has them, onset from the first sample.
+        gaps: (onset_s, duration_s) of interruptions.
+        others: Label and kind of the signals that are no EEG.
     """
 
-    raw: Any
-    picks: tuple[int, ...]
+    pages: Pages
     names: tuple[str, ...]
+    sfreq_hz: float
     start: datetime | None
     patient_id: str
     flags: tuple[Flag, ...]
+    annotations: tuple[Annotation, ...]
+    gaps: tuple[tuple[float, float], ...]
+    others: tuple[tuple[str, str], ...]
 
 
 def format_of(path: Path) -> str | None:
-    """`edf`, `brainvision`, `eeglab`, `fif`, `nihonkohden`, by the first bytes; None for anything else."""
+    """`edf`, `brainvision`, `eeglab`, `fif`, `nihonkohden`, by the first bytes; None for anything else.
+
+    Neuroscan's `.cnt` is known by name only: MNE's reader of it ends the interpreter.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(256)
@@ -77,7 +84,7 @@ def format_of(path: Path) -> str | None:
         return "fif"
     if path.suffix.lower() == ".set" and head.startswith(MAT_MAGIC):
         return "eeglab"
-    return None
+    return "neuroscan" if head.startswith(NEUROSCAN) else None
 
 
 def companions(path: Path) -> tuple[Path, ...]:
@@ -109,70 +116,109 @@ def open_recording(path: Path) -> Opened:
     kind = format_of(path)
     if kind is None:
         raise EvidenceError("eeg.format", "This is no EEG format that can be read", "", MEND)
+    if kind == "neuroscan":
+        raise EvidenceError("eeg.neuroscan", "Neuroscan .cnt is not read", "", MEND)
     return _open_edf(path) if kind == "edf" else _open_other(path, kind)
-
-
-@contextmanager
-def guarded(seen: list[str] | None = None) -> Iterator[None]:
-    """The border to MNE: whatever its readers raise becomes an EvidenceError; what they warn of is collected."""
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            yield
-    except EvidenceError:
-        raise
-    except Exception as error:  # noqa: BLE001 - MNE's readers raise anything
-        why = f"MNE cannot read this recording ({type(error).__name__})"
-        raise EvidenceError("eeg.unreadable", why, "", MEND) from None
-    if seen is not None:
-        seen.extend(str(one.message) for one in caught if issubclass(one.category, RuntimeWarning))
 
 
 def _open_edf(path: Path) -> Opened:
     header = read_edf_header(path)
-    labels = [signal.label for _, signal in header.signals]
-    plan = plan_channels(labels, [signal.unit in VOLTAGE_UNITS for _, signal in header.signals])
+    scale = [volts_per(signal.unit) for signal in header.signals]
+    plan = plan_channels([signal.label for signal in header.signals], [one > 0 for one in scale])
     _need_channels(plan)
-    check_ranges(header, plan.keep)
-    rates = {header.signals[i][1].samples for i in plan.keep}
-    flags = [*header.flags, *plan.flags]
-    if len(rates) > 1:
-        flags.append(Flag(code="eeg.mixed_rates", why="Channels of lower rate were resampled to the highest"))
-    unwanted = sorted({label for i, label in enumerate(labels) if i not in plan.keep})
-    read = mne.io.read_raw_bdf if header.kind == "BDF" else mne.io.read_raw_edf
-    seen: list[str] = []
-    with guarded(seen):
-        # Other signals are left out, so that a faster ECG cannot force the EEG to its rate.
-        source = _as_named(path, header.kind)
-        raw = read(source, exclude=unwanted, preload=isinstance(source, BytesIO), verbose="ERROR")
-    if len(raw.ch_names) != len(plan.keep):
-        raise EvidenceError("eeg.unreadable", "MNE finds other channels than the header names", "", MEND)
+    check_ranges(tuple(header.signals[i] for i in plan.keep))
+    same, flags = _one_rate(header, plan)
+    keep, names = [plan.keep[i] for i in same], tuple(plan.names[i] for i in same)
+    signals, units = [header.signals[i] for i in keep], [scale[i] for i in keep]
+    flags = (*header.flags, *plan.flags, *flags, *_odd_ranges(signals, units, names))
+    times = read_times(path, header)
+    pages = EdfPages(path, header, signals, units, times.segments)
+    _check_rate(pages.sfreq_hz)
+    gaps = tuple(
+        (before.onset_s + before.n_records * header.record_s, after.onset_s)
+        for before, after in pairwise(times.segments)
+    )
     start = header.start if header.start and header.start.date() not in channel_table().no_date else None
-    picks = tuple(range(len(plan.keep)))
-    return Opened(raw, picks, plan.names, start, _code(header.patient_id), (*flags, *_warned(seen)))
+    return Opened(
+        pages=pages,
+        names=names,
+        sfreq_hz=pages.sfreq_hz,
+        start=start,
+        patient_id=_code(header.patient_id),
+        flags=(*flags, *times.flags),
+        annotations=times.annotations,
+        gaps=tuple((a, b - a) for a, b in gaps),
+        others=plan.others,
+    )
+
+
+def _one_rate(header: EdfHeader, plan: ChannelPlan) -> tuple[list[int], tuple[Flag, ...]]:
+    """The channels of the rate that most have (the higher one of two equally common), and a flag for the others."""
+    samples = [header.signals[i].samples for i in plan.keep]
+    often = Counter(samples)
+    rate = max(often, key=lambda one: (often[one], one))
+    same = [i for i, one in enumerate(samples) if one == rate]
+    if len(same) == len(samples):
+        return same, ()
+    why = f"{len(samples) - len(same)} channels have another sampling rate than the most and were left out"
+    return same, (Flag(code="eeg.mixed_rates", why=why),)
+
+
+def _odd_ranges(signals: Sequence[EdfSignal], units: Sequence[float], names: Sequence[str]) -> tuple[Flag, ...]:
+    """Channels of one amplifier share gain and offset; one that does not may have a damaged header field."""
+    if len(signals) < 3:
+        return ()
+    gains = [signal.gain * unit for signal, unit in zip(signals, units, strict=True)]
+    spans = [abs(signal.physical[1] - signal.physical[0]) * unit for signal, unit in zip(signals, units, strict=True)]
+    offsets = [signal.offset * unit for signal, unit in zip(signals, units, strict=True)]
+    gain, offset = median(gains), median(offsets)
+    alike = [abs(one - gain) <= ODD_GAIN * abs(gain) for one in gains]
+    if sum(alike) * 2 < len(signals):
+        return ()  # an export with a scale of its own for each channel
+    level = [abs(one - offset) <= max(ODD_OFFSET * span, abs(gain)) for one, span in zip(offsets, spans, strict=True)]
+    odd = [name for name, a, b in zip(names, alike, level, strict=True) if not (a and b)]
+    if not odd:
+        return ()
+    why = f"{', '.join(odd) if len(odd) <= 6 else f'{len(odd)} channels'}: another scale than the other channels have"
+    return (Flag(code="eeg.odd_range", why=why),)
 
 
 def _open_other(path: Path, kind: str) -> Opened:
     companions(path)
-    if kind in UNTRIED:
-        check_opens(kind, path)
-    seen: list[str] = []
-    with guarded(seen):
-        raw = READERS[kind](path, preload=False, verbose="ERROR")
-        types, moment = raw.get_channel_types(), raw.info["meas_date"]
-        about = raw.info["subject_info"]
-    folder = path.resolve().parent
-    if any(Path(name).resolve().parent != folder for name in raw.filenames if name is not None):
+    told = describe(kind, path)
+    folder = str(path.resolve().parent)
+    if any(one != folder for one in told["folders"]):
         raise EvidenceError("eeg.companion", "The recording names samples in another folder", "", MEND)
-    plan = plan_channels(raw.ch_names, [one == "eeg" for one in types])
+    plan = plan_channels(told["labels"], [one == "eeg" for one in told["types"]])
     _need_channels(plan)
-    code = str(about.get("his_id") or "") if kind == "fif" and about else ""
-    return Opened(raw, plan.keep, plan.names, _moment(moment, kind), _code(code), (*plan.flags, *_warned(seen)))
+    _check_rate(told["sfreq_hz"])
+    if told["samples"] <= 0:
+        raise EvidenceError("eeg.no_duration", "The recording holds no samples", "", MEND)
+    moment = datetime.fromisoformat(told["moment"]) if told["moment"] else None
+    annotations = tuple((float(a), float(b), str(text)) for a, b, text in told["annotations"])
+    warned = (Flag(code="eeg.reader_warning", why=f"MNE warned {told['warned']} times while reading"),)
+    return Opened(
+        pages=VendorPages(kind, path, plan.keep, told["samples"]),
+        names=plan.names,
+        sfreq_hz=told["sfreq_hz"],
+        start=_moment(moment, kind),
+        patient_id=_code(told["patient"]) if kind == "fif" else "",
+        flags=plan.flags + (warned if told["warned"] else ()),
+        annotations=annotations,
+        gaps=tuple((at, 0.0) for at in _boundaries(annotations, told["samples"] / told["sfreq_hz"])),
+        others=plan.others,
+    )
 
 
-def _as_named(path: Path, kind: str) -> Path | BytesIO:
-    # MNE goes by the suffix, and hospital exports often have none; bytes in memory need no closing.
-    return path if path.suffix.lower() == f".{kind.lower()}" else BytesIO(path.read_bytes())
+def _boundaries(annotations: Sequence[Annotation], length_s: float) -> list[float]:
+    """Where the format glues stretches together: EEGLAB's `boundary`, BrainVision's `New Segment`."""
+    return sorted({at for at, _, text in annotations if annotation_code(text) == "boundary" and 0 < at < length_s})
+
+
+def _check_rate(sfreq_hz: float) -> None:
+    low, high = channel_table().rates_hz
+    if not low <= sfreq_hz <= high:
+        raise EvidenceError("eeg.no_rate", f"A sampling rate of {sfreq_hz:g} Hz is none of an EEG", "", MEND)
 
 
 def _brainvision_files(path: Path) -> list[Path]:
@@ -201,12 +247,6 @@ def _moment(moment: datetime | None, kind: str) -> datetime | None:
 
 def _code(code: str) -> str:
     return "" if code.strip().upper() in channel_table().no_patient else code.strip()
-
-
-def _warned(seen: Sequence[str]) -> tuple[Flag, ...]:
-    if not seen:
-        return ()
-    return (Flag(code="eeg.reader_warning", why=f"MNE warned {len(seen)} times while reading"),)
 
 
 def utc_start(start: datetime | None, zone: tzinfo) -> datetime | None:

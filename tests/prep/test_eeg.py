@@ -13,7 +13,7 @@ SECONDS = 8
 
 
 def _prep() -> EegPrep:
-    prep = make_prep("eeg", {"windows": 3, "window_s": 2.0, "sfreq_hz": 128.0})
+    prep = make_prep("eeg", {"windows": 3, "window_s": 2.0, "sfreq_hz": 128.0, "floor": 2})
     assert isinstance(prep, EegPrep)
     return prep
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from clinic_mm.errors import EvidenceError
-from clinic_mm.sources import eeg, eeg_trial
+from clinic_mm.sources import eeg, eeg_vendor
 from clinic_mm.sources.walk import FileKind, sniff, walk
 from clinic_mm.types import Evidence, Rejected
 from tests.sources.edf_files import TEN_TWENTY, patch, write_edf
@@ -69,7 +69,8 @@ def test_nihon_kohdens_own_files_and_its_edf_export_agree(data: Path) -> None:
 def test_amplifier_plugs_are_not_taken_for_positions(data: Path) -> None:
     signal = eeg.load([data / "eeg" / "formats" / "edf" / "mne_test_139ch.edf"])
     assert not {"C3", "F3", "A1"} & set(signal.channels)
-    assert [flag.code for flag in signal.flags] == ["eeg.bank_labels"]
+    codes = [flag.code for flag in signal.flags]
+    assert codes == ["eeg.bank_labels", "eeg.beyond_range", "eeg.line_noise"]  # its header says 0 to 100 of all values
 
 
 def test_volts_names_and_annotations_come_back_as_written(tmp_path: Path) -> None:
@@ -126,17 +127,18 @@ def test_a_name_in_a_plain_edf_is_no_patient_code(tmp_path: Path) -> None:
         (236, b"3       ", "eeg.size"),
         (236, b"0       ", "eeg.no_duration"),
         (244, b"-1      ", "eeg.no_duration"),
-        (244, b"nan     ", "eeg.no_duration"),
+        (244, b"nan     ", "eeg.header"),
+        (244, b"1_0     ", "eeg.header"),
         (252, b"zz  ", "eeg.header"),
         (184, b"512     ", "eeg.header"),
-        (192, b"EDF+D", "eeg.discontinuous"),
+        (192, b"EDF+D", "eeg.times"),
         (256 + 20 * 104, b"300     ", "eeg.range"),
         (256 + 20 * 120, b"40000   ", "eeg.range"),
     ],
 )
 def test_a_header_that_cannot_be_true_is_refused(tmp_path: Path, at: int, content: bytes, code: str) -> None:
     path = write_edf(tmp_path / "a.edf")
-    if code == "eeg.discontinuous":  # a gap before the third record
+    if code == "eeg.times":  # the fourth record begins before the third
         whole = path.read_bytes()
         path.write_bytes(whole.replace(b"+2\x14\x14", b"+9\x14\x14"))
     assert code_of_loading(patch(path, at, content)) == code
@@ -195,11 +197,11 @@ def test_a_brainvision_header_without_its_samples_says_what_is_missing(data: Pat
 
 @pytest.mark.realdata
 def test_a_fif_whose_tags_run_in_a_circle_ends(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eeg_trial, "SECONDS", 1.0)
-    eeg_trial.close()
+    monkeypatch.setattr(eeg_vendor, "SECONDS", 1.0)
+    eeg_vendor.close()
     path = tmp_path / "a.fif"
     path.write_bytes((data / "eeg/formats/fif/test_bin_raw.fif").read_bytes())
     # Without a directory (its pointer, at 52, is -1) the tags are followed one by one; the third points to itself.
     patch(path, 52, b"\xff\xff\xff\xff")
     assert code_of_loading(patch(path, 56 + 12, (56).to_bytes(4, "big"))) == "eeg.unreadable"
-    eeg_trial.close()
+    eeg_vendor.close()
