@@ -24,6 +24,8 @@ LOOKED_AT: Final = 400_000
 """About so many voxels are looked at, evenly spread."""
 FEWEST_SHARE: Final = 5e-4
 """Less than this share of the voxels is noise, not air."""
+FEWEST_VOXELS: Final = 4096
+"""Fewer show no distribution; no scanner makes so small a picture."""
 FALL: Final = 0.3
 AIR_TOLERANCE_HU: Final = 70.0
 """Air in real series lies between -1024 (clipped) and about -970 (between hot and cold parts of a beam)."""
@@ -52,6 +54,8 @@ def air_flags(hu: Voxels, *, filled: bool) -> tuple[Flag, ...]:
         filled: Whether some of it was set to air by us, which proves nothing.
     """
     seen = _spread(hu)
+    if seen.size < FEWEST_VOXELS:
+        return ()
     low = seen[(seen > LOWEST_HU) & (seen < LUNG_TOP_HU)]
     if filled:
         low = low[low != AIR_HU]

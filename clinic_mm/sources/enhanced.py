@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.dicom_stream import Opened, guarded, open_dicom
-from clinic_mm.sources.header import PLAIN_KERNEL, Elements, Header, header_of
+from clinic_mm.sources.header import PLAIN_KERNEL, Elements, Header, date_and_time, header_of
 
 GROUPS: Final = "PerFrameFunctionalGroupsSequence (5200,9230)"
 MEND: Final = "Send classic CT slices"
@@ -63,6 +63,7 @@ def _frame(header: Header, groups: Sequence[Dataset]) -> Header:
         instance_number=content.integer("InStackPositionNumber"),
         acquisition_number=_phase(content),
         acquired=content.text("FrameAcquisitionDateTime") or header.acquired,
+        moments=(*date_and_time(content.text("FrameAcquisitionDateTime")), *header.moments),
         tilt_deg=scanned.number("GantryDetectorTilt"),
         position=place.numbers("ImagePositionPatient", 3),
         orientation=direction.numbers("ImageOrientationPatient", 6),

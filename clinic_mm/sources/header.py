@@ -203,10 +203,14 @@ def _layout(read: "Elements", opened: Opened) -> Layout:
 
 def _moments(read: "Elements") -> Iterator[tuple[str, str]]:
     """Dates and times from the most telling to the least: those with both come first."""
-    combined = read.text("AcquisitionDateTime")
-    pairs = [(combined[:8], combined[8:].partition("+")[0].partition("-")[0])] if combined else []
+    pairs = date_and_time(read.text("AcquisitionDateTime"))
     pairs += [(read.text(f"{name}Date"), read.text(f"{name}Time")) for name in MOMENTS]
     yield from sorted((pair for pair in pairs if pair[0]), key=lambda pair: not pair[1])
+
+
+def date_and_time(combined: str) -> list[tuple[str, str]]:
+    """The two halves of a value of type DT, without its offset from UTC; nothing where there is none."""
+    return [(combined[:8], combined[8:].partition("+")[0].partition("-")[0])] if combined else []
 
 
 class Elements:
