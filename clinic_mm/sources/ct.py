@@ -24,6 +24,7 @@ from clinic_mm.sources.header import Header, header_of
 from clinic_mm.sources.kinds import ENHANCED_CT, group_of, kind_of
 from clinic_mm.sources.nifti import find_nifti as find_nifti  # the finder of what this loads
 from clinic_mm.sources.nifti import is_nifti, load_nifti
+from clinic_mm.sources.odd_slice import odd_slice_flags
 from clinic_mm.sources.pixels import decode
 from clinic_mm.sources.repair import AIR_HU, shift_slices, space_evenly
 from clinic_mm.sources.series import Stack, stack
@@ -83,6 +84,7 @@ def _load_dicom(files: Sequence[Path], locator: str) -> Placed:
     seen = (*filled, *air_flags(slices, filled=padded or bool(filled)))
     if placed.order != tuple(range(len(headers))):
         slices = slices[list(placed.order)]
+    seen = (*seen, *odd_slice_flags(slices))
     return _repaired(slices, placed).transpose(2, 1, 0), placed.affine, (*placed.flags, *seen)
 
 
