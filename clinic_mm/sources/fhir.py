@@ -8,67 +8,138 @@ What is only known later (death, the end of a stay, how a condition resolved) is
 addresses.
 """
 
-import math
-from collections.abc import Callable
-from datetime import datetime, tzinfo
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from clinic_mm.sources.fhir_files import MALFORMED, FhirFile, Resource, systems
+from clinic_mm.sources.fhir_files import IDENTIFIED, MALFORMED, FhirFile
+from clinic_mm.sources.fhir_policy import Resource, statuses
+from clinic_mm.sources.fhir_values import UnitMismatchError, Value, code_of, value_of
 from clinic_mm.sources.rows import Fact
 from clinic_mm.times import parse_iso
 
 SEXES: Final = frozenset({"female", "male", "other", "unknown"})
-NOT_FACTS: Final = {
-    "Observation": {"registered", "cancelled"},
-    "Procedure": {"not-done", "preparation"},
-    "MedicationRequest": {"draft", "cancelled"},
-    "Encounter": {"planned", "cancelled"},
-    "DiagnosticReport": {"registered", "cancelled"},
-    "ImagingStudy": {"registered", "cancelled"},
-}
-"""Statuses under which nothing has happened yet, or never did (R4 value sets of each resource's `status`)."""
 MEDICATION: Final = "ref:"
 """Marks a code that is still a reference to a Medication resource."""
-NAN: Final = math.nan
+BIRTH: Final = re.compile(r"^\d{4}(-\d\d(-\d\d)?)?(T|$)")
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+BLANK: Final = Value()
 
 
-class Reading(NamedTuple):
-    """What the readers of one file share."""
+class Said(NamedTuple):
+    """What one Patient resource says: sex, birth date, death, "" where nothing; number of the file."""
 
-    file: FhirFile
+    sex: str
+    born: str
+    died: str
+    file: int
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the readers of files that are read together share.
+
+    Attributes:
+        zone: Of the site, for times without a zone.
+        file: The file that is being read.
+        number: Of that file.
+        people: What was said of each patient.
+        identifiers: `system|value` to the patients who have it.
+        retracted: Patient, category and id of each resource that was entered in error.
+    """
+
     zone: tzinfo
+    file: FhirFile = field(default_factory=FhirFile)
+    number: int = 0
+    people: dict[str, list[Said]] = field(default_factory=dict)
+    identifiers: dict[str, set[str]] = field(default_factory=dict)
+    retracted: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def moment(self, *texts: object) -> int | None:
+        """The first of several fields that can be read as a time, in microseconds since 1970."""
+        for text in texts:
+            if text.__class__ is str and (at := _moment(text, self.zone)) is not None:
+                return at
+        return None
+
+    def retract(self, resource: Resource, category: str) -> None:
+        """A resource was entered in error: so was what an earlier version of it says."""
+        self.trouble("fhir.entered_in_error")
+        if one := resource_id(resource):
+            who = self.file.patient(resource.get("subject") or resource.get("patient"))
+            self.retracted.add((who, category, one))
+
+    def trouble(self, code: str) -> None:
+        """Count what was left out, and why."""
+        self.file.troubles[code] += 1
 
 
-class Fields(NamedTuple):
-    """What differs between the facts of one resource: code, display, value, text, unit."""
-
-    code: str
-    display: str
-    value: float = NAN
-    text: str = ""
-    unit: str = ""
-    ref_low: float = NAN
-    ref_high: float = NAN
-    interpretation: str = ""
+@lru_cache(maxsize=1 << 17)
+def _moment(text: str, zone: tzinfo) -> int | None:
+    at = parse_iso(text, zone)  # the values of one panel share their time
+    return None if at is None else (at - EPOCH) // MICROSECOND
 
 
-def facts_of(resource: Resource, reading: Reading) -> list[Fact]:
+def facts_of(resource: Resource, reading: Reading) -> Sequence[Fact]:
     """The facts of one resource; what cannot be used is counted in the file's troubles."""
     kind = resource["resourceType"]
     reader = READERS.get(kind)
     if reader is None:
-        return []
+        return ()
     try:
         if entered_in_error(resource):
-            reading.file.troubles["fhir.entered_in_error"] += 1
-            return []
-        if resource.get("status") in NOT_FACTS.get(kind, ()):
-            return []
-        return reader(resource, reading)
+            reading.retract(resource, CATEGORIES[kind])
+            return ()
+        return reader(resource, reading) if has_happened(resource, reading) else ()
+    except UnitMismatchError:
+        reading.trouble("fhir.unit_mismatch")
     except MALFORMED:
-        reading.file.troubles["fhir.bad_resource"] += 1
-        return []
+        reading.trouble("fhir.bad_resource")
+    return ()
+
+
+def has_happened(resource: Resource, reading: Reading) -> bool:
+    """Whether the status says that there is a fact; what is planned, cancelled or not done is counted."""
+    status = resource.get("status")
+    if status is None:
+        return True
+    fact, none = statuses(resource["resourceType"])
+    if status in fact or not fact:
+        return True
+    reading.trouble("fhir.not_done" if status in none else "fhir.bad_status")
+    return False
+
+
+def entered_in_error(resource: Resource) -> bool:
+    """Whether the source has taken the resource back."""
+    if resource.get("status") == "entered-in-error":
+        return True
+    if "verificationStatus" not in resource:
+        return False
+    verification = (resource["verificationStatus"] or {}).get("coding") or ()
+    return any(one.get("code") == "entered-in-error" for one in verification)
+
+
+def resource_id(resource: Resource) -> str:
+    """The resource's own id, "" where it has none."""
+    one = resource.get("id")
+    return one if isinstance(one, str) else ""
+
+
+def owner_of(resource: Resource, reading: Reading) -> str:
+    """Whose a resource is, "" where nobody can say or where the bundle is another patient's; that is counted."""
+    who = reading.file.patient(resource.get("subject") or resource.get("patient"))
+    only = reading.file.owner
+    if not who:
+        reading.trouble("fhir.no_patient")
+    elif only and who != only and not who.startswith(IDENTIFIED):  # those are resolved when all is read
+        reading.trouble("fhir.other_patient")
+        return ""
+    return who
 
 
 def medication_of(resource: Resource) -> tuple[str, str]:
@@ -79,93 +150,116 @@ def medication_of(resource: Resource) -> tuple[str, str]:
         return "", ""
 
 
-def code_of(concept: Any) -> tuple[str, str]:  # noqa: ANN401 - JSON as it comes
-    """Code and display of a CodeableConcept: the first coding of a known system, else a local one, else its text."""
-    if not concept:
-        return "", ""
-    words = str(concept.get("text") or "")
-    codings = [one for one in concept.get("coding") or () if isinstance(one.get("code"), str) and one["code"]]
-    for one in codings:
-        if name := systems().get(one.get("system")):
-            return f"{name}:{one['code']}", str(one.get("display") or words)
-    if codings:
-        return f"local:{codings[0]['code']}", str(codings[0].get("display") or words)
-    return (f"text:{words.casefold()}", words) if words else ("", "")
-
-
 def _patient(resource: Resource, reading: Reading) -> list[Fact]:
-    del reading
-    sex, born, who = resource.get("gender"), resource.get("birthDate"), resource_id(resource)
-    fields = [Fields("sex", "Sex", text=sex)] if sex in SEXES else []
-    if isinstance(born, str) and parse_iso(born):
-        fields.append(Fields("birth_date", "Date of birth", text=born))
-    return [_fact(who, "demographic", one, None, who) for one in fields] if who else []
+    """Nothing yet: who someone is, is settled when all that is said of them was read."""
+    who = resource_id(resource)
+    sex, born, died = resource.get("gender"), resource.get("birthDate"), resource.get("deceasedDateTime")
+    if not who:
+        raise ValueError
+    reading.people.setdefault(who, []).append(
+        Said(
+            sex if isinstance(sex, str) and sex in SEXES else "",
+            born[:10] if isinstance(born, str) and BIRTH.match(born) and parse_iso(born[:10]) else "",
+            died if isinstance(died, str) and parse_iso(died) else "",
+            reading.number,
+        )
+    )
+    for one in resource.get("identifier") or ():
+        reading.identifiers.setdefault(f"{one.get('system')}|{one.get('value')}", set()).add(who)
+    return []
 
 
 def _observation(resource: Resource, reading: Reading) -> list[Fact]:
+    parts = resource.get("component")
+    if not parts:
+        code, display = code_of(resource.get("code"))
+        value = value_of(resource, code)
+        if value is None:
+            reading.trouble("fhir.no_value")
+            return []
+        return _one("observation", resource, reading, code, display, value, known_at(resource, reading))
+    rows: list[Fact] = []
     at = known_at(resource, reading)
-    rows = []
-    for part in (resource, *(resource.get("component") or ())):
-        found = _value(part)
-        if found is not None:
-            value, text, unit = found
-            fields = Fields(*code_of(part.get("code")), value=value, text=text, unit=unit)
-            rows += _rows("observation", resource, reading, [fields], at)
+    for part in (resource, *parts):
+        try:
+            code, display = code_of(part.get("code"))
+            if value := value_of(part, code):
+                rows += _one("observation", resource, reading, code, display, value, at)
+        except UnitMismatchError:  # the other parts stand
+            reading.trouble("fhir.unit_mismatch")
     return rows
 
 
 def _condition(resource: Resource, reading: Reading) -> list[Fact]:
     verified = {one.get("code") for one in (resource.get("verificationStatus") or {}).get("coding") or ()}
     if "refuted" in verified:
+        reading.trouble("fhir.refuted")
         return []
-    onset = resource.get("onsetPeriod") or {}
-    at = first_moment(reading, resource.get("recordedDate"), resource.get("onsetDateTime"), onset.get("start"))
-    return _rows("condition", resource, reading, [Fields(*code_of(resource.get("code")))], at)
+    at = reading.moment(resource.get("recordedDate"), resource.get("onsetDateTime"))
+    if at is None:
+        at = reading.moment((resource.get("onsetPeriod") or {}).get("start"))
+    return _one("condition", resource, reading, *code_of(resource.get("code")), BLANK, at)
 
 
 def _medication(resource: Resource, reading: Reading) -> list[Fact]:
+    if resource.get("doNotPerform") is True:
+        reading.trouble("fhir.not_done")
+        return []
     code, display = code_of(resource.get("medicationCodeableConcept"))
     if not code and (pointed := resource.get("medicationReference")):
         inside = {f"#{one.get('id')}": one for one in resource.get("contained") or ()}
         if near := inside.get(pointed.get("reference")):
             code, display = code_of(near.get("code"))
         else:
-            code, display = MEDICATION + reading.file.target(pointed), str(pointed.get("display") or "")
-    return _rows(
-        "medication", resource, reading, [Fields(code, display)], first_moment(reading, resource.get("authoredOn"))
-    )
+            words = pointed.get("display")
+            code, display = MEDICATION + reading.file.target(pointed), words if isinstance(words, str) else ""
+    return _one("medication", resource, reading, code, display, BLANK, reading.moment(resource.get("authoredOn")))
 
 
 def _procedure(resource: Resource, reading: Reading) -> list[Fact]:
-    period = resource.get("performedPeriod") or {}
-    at = first_moment(reading, resource.get("performedDateTime"), period.get("end"), period.get("start"))
-    return _rows("procedure", resource, reading, [Fields(*code_of(resource.get("code")))], at)
+    at = reading.moment(resource.get("performedDateTime"))
+    if at is None:
+        period = resource.get("performedPeriod") or {}
+        at = reading.moment(period.get("end"), period.get("start"))
+    return _one("procedure", resource, reading, *code_of(resource.get("code")), BLANK, at)
 
 
 def _encounter(resource: Resource, reading: Reading) -> list[Fact]:
-    kinds = [code_of(one) for one in resource.get("type") or ()]
-    sort = str((resource.get("class") or {}).get("code") or "")
-    at = first_moment(reading, (resource.get("period") or {}).get("start"))
-    code, display = kinds[0] if kinds else (f"local:{sort}" if sort else "", "")
-    return _rows("encounter", resource, reading, [Fields(code, display, text=sort)], at)
+    kinds = resource.get("type")
+    sort = _text((resource.get("class") or {}).get("code"))
+    at = reading.moment((resource.get("period") or {}).get("start"))
+    code, display = code_of(kinds[0]) if kinds else (f"local:{sort}" if sort else "", "")
+    return _one("encounter", resource, reading, code, display, Value(text=sort), at)
 
 
 def _report(resource: Resource, reading: Reading) -> list[Fact]:
-    fields = Fields(*code_of(resource.get("code")), text=str(resource.get("conclusion") or ""))
-    return _rows("report", resource, reading, [fields], known_at(resource, reading))
+    at = known_at(resource, reading)
+    found = Value(text=_text(resource.get("conclusion")))
+    rows = _one("report", resource, reading, *code_of(resource.get("code")), found, at)
+    for one in resource.get("contained") or ():
+        if one.get("resourceType") == "Observation":  # it has no patient and no id of its own
+            given = {"subject": resource.get("subject"), "effectiveDateTime": resource.get("effectiveDateTime")}
+            inside = {"issued": resource.get("issued"), **given, **one}
+            inside |= {"subject": given["subject"], "id": f"{resource_id(resource)}#{resource_id(one)}"}
+            rows += facts_of(inside, reading)
+    return rows
 
 
 def _imaging(resource: Resource, reading: Reading) -> list[Fact]:
     codings = [*(resource.get("modality") or ()), *(one.get("modality") for one in resource.get("series") or ())]
-    found = dict(code_of({"coding": [one]}) for one in codings if one)
-    fields = [Fields(code, display) for code, display in found.items()]
-    return _rows("imaging", resource, reading, fields, first_moment(reading, resource.get("started")))
+    found = dict(code_of({"coding": [one]}) for one in codings if one) or {"": ""}
+    at = reading.moment(resource.get("started"))
+    return [row for code, words in found.items() for row in _one("imaging", resource, reading, code, words, BLANK, at)]
 
 
 def _allergy(resource: Resource, reading: Reading) -> list[Fact]:
-    at = first_moment(reading, resource.get("recordedDate"), resource.get("onsetDateTime"))
-    fields = Fields(*code_of(resource.get("code")), text=str(resource.get("criticality") or ""))
-    return _rows("allergy", resource, reading, [fields], at)
+    verified = {one.get("code") for one in (resource.get("verificationStatus") or {}).get("coding") or ()}
+    if "refuted" in verified:
+        reading.trouble("fhir.refuted")
+        return []
+    at = reading.moment(resource.get("recordedDate"), resource.get("onsetDateTime"))
+    found = Value(text=_text(resource.get("criticality")))
+    return _one("allergy", resource, reading, *code_of(resource.get("code")), found, at)
 
 
 READERS: Final[dict[str, Callable[[Resource, Reading], list[Fact]]]] = {
@@ -179,83 +273,43 @@ READERS: Final[dict[str, Callable[[Resource, Reading], list[Fact]]]] = {
     "ImagingStudy": _imaging,
     "AllergyIntolerance": _allergy,
 }
+CATEGORIES: Final = {
+    "Patient": "demographic",
+    "Observation": "observation",
+    "Condition": "condition",
+    "MedicationRequest": "medication",
+    "Procedure": "procedure",
+    "Encounter": "encounter",
+    "DiagnosticReport": "report",
+    "ImagingStudy": "imaging",
+    "AllergyIntolerance": "allergy",
+}
 
 
-def _rows(category: str, resource: Resource, reading: Reading, fields: list[Fields], at: datetime | None) -> list[Fact]:
-    """Facts with a code, a patient and a time; the others are counted."""
-    who = reading.file.patient(resource.get("subject") or resource.get("patient"))
-    coded = [one for one in fields if one.code]
-    trouble = "fhir.no_patient" if not who else "fhir.no_code" if not coded else "fhir.undated" if at is None else ""
-    if trouble:
-        reading.file.troubles[trouble] += 1
+def _one(
+    category: str, resource: Resource, reading: Reading, code: str, display: str, found: Value, at: int | None
+) -> list[Fact]:
+    """One fact, if it has a code, a patient and a time; otherwise it is counted."""
+    who = owner_of(resource, reading)
+    if not who:
         return []
-    return [_fact(who, category, one, at, resource_id(resource)) for one in coded]
+    if not code or at is None:
+        reading.trouble("fhir.undated" if code else "fhir.no_code")
+        return []
+    number, text, unit, low, high, said = found
+    return [(who, category, code, display, number, text, unit, at, resource_id(resource), low, high, said)]
 
 
-def _fact(who: str, category: str, one: Fields, at: datetime | None, source_id: str) -> Fact:
-    head = (who, category, one.code, one.display, one.value, one.text, one.unit, at, source_id)
-    return (*head, one.ref_low, one.ref_high, one.interpretation)
-
-
-def _value(part: Resource) -> tuple[float, str, str] | None:
-    """Value, text and unit of an Observation or component; None where it has no value."""
-    if quantity := part.get("valueQuantity"):
-        return _quantity(quantity)
-    if "valueInteger" in part:
-        return float(part["valueInteger"]), "", ""
-    if concept := part.get("valueCodeableConcept"):
-        code, display = code_of(concept)
-        return NAN, str(concept.get("text") or display or code), ""
-    if "valueBoolean" in part:
-        return NAN, "true" if part["valueBoolean"] else "false", ""
-    if ratio := part.get("valueRatio"):
-        return NAN, f"{ratio['numerator']['value']:g}:{ratio['denominator']['value']:g}", ""
-    text = part.get("valueString") or part.get("valueDateTime") or part.get("valueTime")
-    return (NAN, str(text), "") if text else None
-
-
-def _quantity(quantity: Resource) -> tuple[float, str, str] | None:
-    unit = str(quantity.get("code") or quantity.get("unit") or "")
-    if quantity.get("value") is None:
-        return None
-    value = float(quantity["value"])
-    if sign := quantity.get("comparator"):
-        return NAN, f"{sign}{value:g}", unit  # "<0.3" is not 0.3
-    return value, "", unit
-
-
-def known_at(resource: Resource, reading: Reading) -> datetime | None:
+def known_at(resource: Resource, reading: Reading) -> int | None:
     """When a result was known: the later of its measurement (end of a period) and its issue."""
-    period = resource.get("effectivePeriod") or {}
-    measured = first_moment(
-        reading,
-        resource.get("effectiveDateTime"),
-        resource.get("effectiveInstant"),
-        period.get("end"),
-        period.get("start"),
-    )
-    issued = first_moment(reading, resource.get("issued"))
-    return max((one for one in (measured, issued) if one), default=None)
+    measured = reading.moment(resource.get("effectiveDateTime"), resource.get("effectiveInstant"))
+    if measured is None and (period := resource.get("effectivePeriod")):
+        measured = reading.moment(period.get("end"), period.get("start"))
+    issued = reading.moment(resource.get("issued"))
+    if measured is None or issued is None:
+        return measured if issued is None else issued
+    return max(measured, issued)
 
 
-def first_moment(reading: Reading, *texts: object) -> datetime | None:
-    """The first of several fields that can be read as a time."""
-    return next((at for text in texts if isinstance(text, str) and (at := _moment(text, reading.zone))), None)
-
-
-@lru_cache(maxsize=1 << 14)
-def _moment(text: str, zone: tzinfo) -> datetime | None:
-    return parse_iso(text, zone)  # the values of one panel share their time
-
-
-def entered_in_error(resource: Resource) -> bool:
-    """Whether the source has taken the resource back."""
-    if resource.get("status") == "entered-in-error":
-        return True
-    verification = (resource.get("verificationStatus") or {}).get("coding") or ()
-    return any(one.get("code") == "entered-in-error" for one in verification)
-
-
-def resource_id(resource: Resource) -> str:
-    """The resource's own id, "" where it has none."""
-    return str(resource.get("id") or "")
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -16,44 +16,51 @@ import pandas as pd
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.signals import NOTE_COLUMNS, NoteText
-from clinic_mm.sources.fhir import Reading
-from clinic_mm.sources.fhir_files import FhirFile, read_resources
-from clinic_mm.sources.fhir_notes import MAX_NOTE_BYTES, notes_of
+from clinic_mm.sources.fhir import Reading, facts_of
+from clinic_mm.sources.fhir_collect import Collector
+from clinic_mm.sources.fhir_files import Resource
+from clinic_mm.sources.fhir_notes import MAX_NOTE_BYTES, NOTE_TYPES, notes_of
 from clinic_mm.sources.found import Found, rejection
-from clinic_mm.sources.record import counted, extracted, known_by, of_one_patient
-from clinic_mm.sources.rows import Note, in_order, note_frame, typed
+from clinic_mm.sources.record import collect, counted_in, extracted, known_by, of_one_patient
+from clinic_mm.sources.rows import NO_TIME, Note, in_order, note_frame, typed
 from clinic_mm.types import Evidence, Flag, Rejected
 
 PARQUET: Final = b"PAR1"
 LATIN: Final = Flag(code="note.not_utf8", why="The text is not UTF-8; it was read as Latin-1")
 
 
-def read_notes(files: Sequence[Path], zone: tzinfo) -> tuple[pd.DataFrame, list[Rejected]]:
+def read_notes(files: Sequence[Path], zone: tzinfo, now: datetime | None = None) -> tuple[pd.DataFrame, list[Rejected]]:
     """Notes of all patients in FHIR files (DocumentReference, DiagnosticReport's presented form) and text files.
 
     Args:
         files: Bundles, single resources or bulk NDJSON; a `.txt` file is one undated note of a patient "".
         zone: Of the site, for times without a zone.
+        now: Nothing was written after it; the present where None.
 
     Returns:
         Rows in NOTE_COLUMNS by patient and time, and what was left out, as `record.read_rows` says it. Troubles that
         a record reader meets too are counted by both.
     """
-    notes: list[Note] = []
-    rejected: list[Rejected] = []
-    for path in files:
-        file = FhirFile()
-        reading = Reading(file, zone)
+    reading = Reading(zone)
+    collector: Collector[Note] = Collector(reading, lambda note: (note[0], "note", note[4]))
+
+    def take(resource: Resource) -> None:
+        collector.add(resource, notes_of(resource, reading) if resource["resourceType"] in NOTE_TYPES else ())
+        if resource["resourceType"] == "Patient":
+            facts_of(resource, reading)  # who it is, for what cannot have been written about them
+
+    texts = [path for path in files if path.suffix.lower() == ".txt"]
+    others = [path for path in files if path.suffix.lower() != ".txt"]
+    refused = collect(others, collector, take, NOTE_TYPES | {"Patient"}, "note")
+    frame, _ = collector.finish(note_frame, now or datetime.now(UTC))
+    rejected = [*refused, *counted_in(others, collector.troubles, "note")]
+    read: list[Note] = []
+    for path in texts:
         try:
-            if path.suffix.lower() == ".txt":
-                notes.append(("", None, "", _text(_content(path))[0], path.name))
-                continue
-            for resource in read_resources(path, file):
-                notes += notes_of(resource, reading)
+            read.append(("", NO_TIME, "", _text(_content(path))[0], path.name))
         except EvidenceError as error:
             rejected.append(rejection(error, "note", path))
-        rejected += counted(file.troubles, "note", path)
-    return note_frame(notes), rejected
+    return in_order(pd.concat([frame, note_frame(read)], ignore_index=True)), rejected
 
 
 def find_texts(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) -> Iterator[Found]:

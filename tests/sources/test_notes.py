@@ -48,7 +48,7 @@ def test_what_is_not_plain_text_is_counted(tmp_path: Path) -> None:
     url = {"content": [{"attachment": {"contentType": "text/plain", "url": "http://x/1"}}]}
     bad = {"content": [{"attachment": {"contentType": "text/plain", "data": "????"}}]}
     given = [document("a", date), document("b", date, "application/pdf"), document("c", date, **url),
-             document("d", date, **bad), document("e", date, status="entered-in-error"),
+             document("d", date, **bad), document("e", date, id="e", status="entered-in-error"),
              document("f", date, content=3)]  # fmt: skip
     rows, rejected = notes.read_notes([ndjson(tmp_path / "d.ndjson", *given)], UTC)
     assert list(rows["text"]) == ["a"]
