@@ -17,6 +17,9 @@ from clinic_mm.types import Flag
 
 LOWEST_HU: Final = -1500.0
 """Nothing in a body, nor the air around it, measures less; scanners fill the corners with -2000 or -3024."""
+METAL_HU: Final = 3000.0
+METAL_SHARE: Final = 0.02
+"""Enamel and metal measure as much, and are never a fiftieth of a picture."""
 LUNG_TOP_HU: Final = -700.0
 BIN_HU: Final = 20.0
 BINS: Final = int((LUNG_TOP_HU - LOWEST_HU) / BIN_HU)
@@ -43,6 +46,8 @@ def fill_outside(hu: Voxels) -> tuple[Flag, ...]:
         flags.append(Flag(code="ct.blank", why="All voxels have the same value"))
     elif lowest > -200 or highest < 0:
         flags.append(Flag(code="ct.odd_range", why=f"Values run from {lowest:.0f} to {highest:.0f} HU"))
+    if highest >= METAL_HU and (share := float(np.mean(_spread(hu) >= METAL_HU))) > METAL_SHARE:
+        flags.append(Flag(code="ct.saturated", why=f"{share:.0%} of the voxels are denser than any tissue"))
     return tuple(flags)
 
 

@@ -22,6 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.found import Found
 from clinic_mm.sources.place import content_hash, rejected, relative
+from clinic_mm.sources.walk import SUFFIXES, FileKind, suffix_of
 from clinic_mm.types import Evidence, Flag
 
 PIXEL_LIMIT: Final = 64 * 2**20
@@ -39,7 +40,8 @@ def load_picture(path: Path) -> tuple[Float32[np.ndarray, "row column"], tuple[F
     """Grey values of one PNG or JPEG file.
 
     Raises:
-        EvidenceError: `picture.unreadable`, `picture.truncated`, `picture.too_large` or `xray.colour`.
+        EvidenceError: `picture.unreadable`, `picture.truncated`, `picture.misnamed`, `picture.too_large` or
+            `xray.colour`.
     """
     with _opened(path) as picture:
         upright = ImageOps.exif_transpose(picture)
@@ -91,6 +93,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             raise EvidenceError("file.empty", "The file has no bytes", "", "Export it again")
         if size > FILE_LIMIT_BYTES:
             raise _too_large()
+        if SUFFIXES.get(suffix_of(path), FileKind.PICTURE) is not FileKind.PICTURE:
+            mend = "Give it the name of a picture, if it is a radiograph"
+            raise EvidenceError("picture.misnamed", "The file is a picture, but is named as another kind", "", mend)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path, formats=("PNG", "JPEG")) as picture:
