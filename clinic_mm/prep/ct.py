@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import ClassVar, Final, Self
 
 import numpy as np
+from jaxtyping import Float16, Float32
 from numpy import ndarray as Array
 from scipy import ndimage
 
@@ -49,12 +50,25 @@ class CtPrep(Prep[CtVolume]):
             EvidenceError: `ct.not_finite` where voxels are not numbers.
         """
         del until
-        if not np.isfinite(signal.hu).all():
-            raise EvidenceError("ct.not_finite", "Voxels are not numbers", "ct", "Export the series again")
+        hu = self.grid(signal)
+        return Prepared(self.tensor(hu), plain_summary(hu), signal.flags)
+
+    def grid(self, signal: CtVolume) -> Float32[Array, "x y z"]:
+        """Hounsfield units on the grid of the model size.
+
+        Raises:
+            EvidenceError: `ct.not_finite` where voxels are not numbers.
+        """
         hu = resize(signal.hu, self.shape[1:])
+        if not np.isfinite(hu).all():  # every voxel has a share in the grid, so that none can hide
+            raise EvidenceError("ct.not_finite", "Voxels are not numbers", "ct", "Export the series again")
+        return hu
+
+    def tensor(self, hu: Float32[Array, "x y z"]) -> Float16[Array, "1 x y z"]:
+        """Hounsfield units of the grid through the window, scaled to [0, 1], with an axis for the channel."""
         low, high = self.recipe["window_hu"]
-        x = (np.clip(hu, low, high) - low) / (high - low)
-        return Prepared(x[None].astype(self.dtype), plain_summary(hu), signal.flags)
+        scaled: Array = (np.clip(hu, low, high) - low) / (high - low)
+        return scaled[None].astype(self.dtype)
 
     @property
     def shape(self) -> tuple[int, ...]:
