@@ -71,10 +71,10 @@ class Collector(Generic[Row]):
             self._span(self.reading.file.stamp)
         key = self.identity(rows[0])
         if key[2]:
-            known = self._seen.get(key)
-            if known is not None and not self._newer(key, known, rows, _updated(resource)):
+            known, updated = self._seen.get(key), _updated(resource)
+            if known is not None and not self._newer(key, known, rows, updated):
                 return
-            self._seen[key] = (len(self.rows), _updated(resource))
+            self._seen[key] = (len(self.rows), updated)
         self.rows += rows
 
     def finish(
@@ -84,8 +84,10 @@ class Collector(Generic[Row]):
         spans = np.array(self._spans, np.int64).reshape(-1, 3)
         lengths = np.append(spans[1:, 0], len(self.rows)) - spans[:, 0]
         file, latest = np.repeat(spans[:, 1], lengths), np.repeat(spans[:, 2], lengths)
-        frame = self._of_known_patients(to_frame(self.rows), file)
-        kept = self._alive() & (frame["patient_id"] != "").to_numpy()
+        frame, alive = self._of_known_patients(to_frame(self.rows), file), self._alive()
+        self.rows.clear()  # a frame is a quarter of their size
+        self._seen.clear()
+        kept = alive & (frame["patient_id"] != "").to_numpy()
         frame, file, latest = frame[kept], file[kept], np.minimum(latest, tolerant(now))[kept]
         future = microseconds(frame["time"]) > latest
         shifted = shifted_files(future, file)
@@ -153,5 +155,5 @@ class Collector(Generic[Row]):
 
 def _updated(resource: Resource) -> str:
     meta = resource.get("meta")
-    said = meta.get("lastUpdated") if isinstance(meta, dict) else None
-    return said if isinstance(said, str) else ""
+    said = meta.get("lastUpdated") if meta else None
+    return said if said.__class__ is str else ""

@@ -83,11 +83,13 @@ def _blocks(stream: gzip.GzipFile, packed_bytes: int) -> Iterator[bytes]:
 
 
 def _whole(blocks: Iterator[bytes]) -> object:
-    content = bytearray()
+    content: list[bytes] = []
+    total = 0
     for block in blocks:
-        content += block
-        _bounded(content)
-    raw = bytes(content).removeprefix(BOM)
+        content.append(block)
+        total += len(block)
+        _bounded(total)
+    raw = b"".join(content).removeprefix(BOM)
     _not_xml(raw)
     try:
         document = parsed(raw)
@@ -122,7 +124,7 @@ def _split(blocks: Iterator[bytes]) -> Iterator[bytes]:
     _not_xml(rest)
     for block in chain((b"",), blocks):
         *lines, rest = (rest + block).split(b"\n")
-        _bounded(rest)
+        _bounded(len(rest))
         yield from lines
     if rest:
         yield rest
@@ -135,16 +137,16 @@ def parsed(raw: bytes) -> object:
         ValueError: If it is no JSON, or nested too deep.
     """
     document = orjson.loads(raw)
-    # Written again it is as long as before: nothing was dropped. Blanks and other ways to write a number take longer.
-    if len(orjson.dumps(document)) == len(raw):
-        return document
+    again = orjson.dumps(document)
+    if len(again) == len(raw) or (again.count(b'"') == raw.count(b'"') and b"\\u0022" not in raw):
+        return document  # nothing was dropped: a name that stands twice has quotation marks
     seen = [False]
     try:
-        again = json.loads(raw, object_pairs_hook=lambda pairs: _object(pairs, seen))
+        slowly = json.loads(raw, object_pairs_hook=lambda pairs: _object(pairs, seen))
     except RecursionError:
         message = "nested too deep"
         raise ValueError(message) from None
-    return again if seen[0] else document
+    return slowly if seen[0] else document
 
 
 def _object(pairs: list[tuple[str, Any]], seen: list[bool]) -> dict[str, Any]:
@@ -169,7 +171,7 @@ def _not_xml(head: bytes) -> None:
         raise EvidenceError("fhir.xml", "This is XML, not JSON", "", "Export it as FHIR JSON or NDJSON")
 
 
-def _bounded(content: bytes | bytearray) -> None:
-    if len(content) > MAX_BYTES:
+def _bounded(length: int) -> None:
+    if length > MAX_BYTES:
         what = f"One document is larger than {MAX_BYTES >> 20} MiB"
         raise EvidenceError("fhir.too_large", what, "", "Export it as NDJSON")

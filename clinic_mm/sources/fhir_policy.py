@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from clinic_mm import bundle
@@ -25,31 +25,30 @@ class Marks(NamedTuple):
 
     Attributes:
         fields: Element to the version that alone has it.
-        names: The same elements, to ask for all at once.
+        names: The same elements, and `fhirVersion`: to ask for all at once.
         shapes: Element, its form (text, list, object), and the version that holds it in that form.
+        version: The version that alone has this type, "" where R4 has it.
     """
 
     fields: Mapping[str, str]
     names: frozenset[str]
     shapes: tuple[tuple[str, type, str], ...]
-
-
-NO_MARKS: Final = Marks({}, frozenset(), ())
+    version: str
 
 
 def other_version(resource: Resource) -> str:
     """The version of FHIR that a resource shows itself to be of, where it is none that is read; "" otherwise."""
-    kind = resource["resourceType"]
-    marks = marks_of(kind)
-    odd = not marks.names.isdisjoint(resource)
+    marks = marks_of(resource["resourceType"])
+    odd = bool(marks.version) or not marks.names.isdisjoint(resource)
     for name, form, _ in marks.shapes:
-        odd |= type(resource.get(name)) is form
+        if resource.get(name).__class__ is form:
+            odd = True
     meta = resource.get("meta")
-    profiles = meta.get("profile") if type(meta) is dict else None
-    if profiles.__class__ is list:
+    if meta and (profiles := meta.get("profile")):
         for one in profiles:
-            odd |= one.__class__ is str and bool(_profile_version(one))
-    return _shown(resource, marks) if odd or kind in _other_types() or "fhirVersion" in resource else ""
+            if _profile_version(one):
+                odd = True
+    return _shown(resource, marks) if odd else ""
 
 
 def _shown(resource: Resource, marks: Marks) -> str:
@@ -57,11 +56,9 @@ def _shown(resource: Resource, marks: Marks) -> str:
     votes = Counter(version for name, version in marks.fields.items() if name in resource)
     votes.update(version for name, form, version in marks.shapes if type(resource.get(name)) is form)
     profiles = (resource.get("meta") or {}).get("profile") or ()
-    votes.update(version for one in profiles if isinstance(one, str) and (version := _profile_version(one)))
-    if said := stated_version(resource):
+    votes.update(version for one in profiles if (version := _profile_version(one)))
+    if said := stated_version(resource) or marks.version:
         return said
-    if kind := _other_types().get(resource["resourceType"]):
-        return kind
     return max(votes, key=lambda name: (votes[name], -OLDEST_FIRST.index(name))) if votes else ""
 
 
@@ -86,7 +83,7 @@ def version_error(version: str) -> EvidenceError:
     return EvidenceError("fhir.version", f"This is FHIR {version}", "", f"Export it as {_policy()['reads']}")
 
 
-@cache
+@lru_cache(maxsize=1 << 10)
 def marks_of(kind: str) -> Marks:
     """The marks of one type of resource."""
     policy = _policy()
@@ -94,10 +91,11 @@ def marks_of(kind: str) -> Marks:
     forms = {name: form for form, name in FORMS.items()}
     shapes = policy["shapes"].get(kind, {})
     found = tuple((name, forms[form], version) for name, how in shapes.items() for form, version in how.items())
-    return Marks(fields, frozenset(fields), found) if fields or found else NO_MARKS
+    version = next((one for one, kinds in policy["types"].items() if kind in kinds), "")
+    return Marks(fields, frozenset({*fields, "fhirVersion"}), found, version)
 
 
-@cache
+@lru_cache(maxsize=1 << 10)
 def statuses(kind: str) -> tuple[frozenset[str], frozenset[str]]:
     """Statuses of a type of resource under which something has happened, and under which nothing has (yet)."""
     found = _policy()["status"].get(kind, {})
@@ -116,15 +114,10 @@ def systems() -> dict[str, str]:
     return dict(_table("code_systems.toml")["systems"])
 
 
-@cache
+@lru_cache(maxsize=1 << 12)
 def _profile_version(address: str) -> str:
     found = PROFILE_VERSION.search(address)
     return named_version(found[1]) if found else ""
-
-
-@cache
-def _other_types() -> dict[str, str]:
-    return {kind: version for version, kinds in _policy()["types"].items() for kind in kinds}
 
 
 @cache

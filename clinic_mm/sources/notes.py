@@ -21,7 +21,7 @@ from clinic_mm.sources.fhir_collect import Collector
 from clinic_mm.sources.fhir_files import Resource
 from clinic_mm.sources.fhir_notes import MAX_NOTE_BYTES, NOTE_TYPES, notes_of
 from clinic_mm.sources.found import Found, rejection
-from clinic_mm.sources.record import collect, counted_in, extracted, known_by, of_one_patient
+from clinic_mm.sources.record import collect, counted_in, extracted, known_by, of_one_patient, without_cycles
 from clinic_mm.sources.rows import NO_TIME, Note, in_order, note_frame, typed
 from clinic_mm.types import Evidence, Flag, Rejected
 
@@ -51,8 +51,9 @@ def read_notes(files: Sequence[Path], zone: tzinfo, now: datetime | None = None)
 
     texts = [path for path in files if path.suffix.lower() == ".txt"]
     others = [path for path in files if path.suffix.lower() != ".txt"]
-    refused = collect(others, collector, take, NOTE_TYPES | {"Patient"}, "note")
-    frame, _ = collector.finish(note_frame, now or datetime.now(UTC))
+    with without_cycles():
+        refused = collect(others, collector, take, NOTE_TYPES | {"Patient"}, "note")
+        frame, _ = collector.finish(note_frame, now or datetime.now(UTC))
     rejected = [*refused, *counted_in(others, collector.troubles, "note")]
     read: list[Note] = []
     for path in texts:

@@ -6,8 +6,10 @@ Out: rows in RECORD_COLUMNS, times in UTC; `PatientRecord` for one patient, cut 
 Nothing here converts units or fills gaps.
 """
 
+import gc
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Final
@@ -85,8 +87,9 @@ def read_rows(files: Sequence[Path], zone: tzinfo, now: datetime | None = None) 
         else:
             collector.add(resource, facts_of(resource, reading))
 
-    refused = collect(files, collector, take, RECORD_TYPES, "record")
-    frame, people = collector.finish(record_frame, now or datetime.now(UTC))
+    with without_cycles():
+        refused = collect(files, collector, take, RECORD_TYPES, "record")
+        frame, people = collector.finish(record_frame, now or datetime.now(UTC))
     whole = pd.concat([record_frame(demographics(people)), _with_medications(frame, medications)], ignore_index=True)
     return in_order(whole), [*refused, *counted_in(files, collector.troubles, "record")]
 
@@ -110,6 +113,18 @@ def collect(
             refused.append(rejection(error, name, path))
             collector.forget()
     return refused
+
+
+@contextmanager
+def without_cycles() -> Iterator[None]:
+    """Hold the collector of cyclic garbage: JSON has no cycles, and it would visit all rows again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = None) -> PatientRecord:
