@@ -34,12 +34,14 @@ class ModalityTask(Frozen):
 
     `codes`: what a record is made of (all if empty). `text_model`: folder of a local transformer for notes.
     `montage`: of an EEG (average if empty), one of `schemas/eeg_montages.toml`.
+    `summaries`: what a record's numbers are summarised by beside last, mean, min, max, count and age.
     """
 
     kind: str
     codes: tuple[str, ...] = ()
     text_model: str = ""
     montage: str = ""
+    summaries: tuple[Literal["trend", "range"], ...] = ()
 
 
 class Budget(Frozen):

@@ -12,7 +12,7 @@ from numpy import ndarray as Array
 
 from clinic_mm.prep.base import Prep
 from clinic_mm.prep.batch import PreparedCases, Recipe
-from clinic_mm.prep.record import CELLS, RecordPrep
+from clinic_mm.prep.record import RecordPrep
 from clinic_mm.signals import Signal
 
 
@@ -48,7 +48,7 @@ def parameters(prep: Prep[Signal]) -> tuple[str, ...]:
     """For each plain summary the code of the parameter that it tells of; empty where a kind has no parameters."""
     if not isinstance(prep, RecordPrep):
         return ()
-    return tuple(f.code for f in prep.features for _ in CELLS[f.how])
+    return tuple(f.code for f in prep.features for _ in prep.cells(f))
 
 
 def lose_parameters(prepared: PreparedCases, recipe: Recipe, gone: Mapping[str, Bool[Array, "n p"]]) -> PreparedCases:
@@ -65,7 +65,7 @@ def lose_parameters(prepared: PreparedCases, recipe: Recipe, gone: Mapping[str, 
         prep = recipe.preps[name]
         if name not in gone or not isinstance(prep, RecordPrep):
             continue
-        width = [len(CELLS[f.how]) for f in prep.features]
+        width = [len(prep.cells(f)) for f in prep.features]
         first = np.cumsum([0, *width[:-1]])
         lost = gone[name][:, first]
         here = prepared.present[:, column]

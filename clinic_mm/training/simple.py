@@ -20,11 +20,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from clinic_mm.prep.batch import PreparedCases, Recipe
+from clinic_mm.prep.feature_table import RANGE, TREND
 
 Answer = Callable[[PreparedCases], Float[Array, "n C"]]
 Features = Callable[[PreparedCases], Float[Array, "n p"]]
-LEFT_OUT: Final = " age h"
-"""How old a value is, is our own idea: the simple baselines have mean, min, max, last and count."""
+LEFT_OUT: Final = (" age h", f" {TREND}", f" {RANGE}")
+"""Age, trend and range of a value are our own ideas: the simple baselines have mean, min, max, last and count."""
 
 
 class Baseline(Protocol):
