@@ -68,7 +68,7 @@ def _people(cdm: Cdm) -> pd.DataFrame:
     frame = cdm.rows_of_persons(PERSON, "person_id", Counter())
     sexes = {int(number): sex for number, sex in policy()["sexes"].items()}
     facts = {
-        ("sex", "Sex"): cdm.numbers(frame, "gender_concept_id").map(sexes).fillna(""),
+        ("sex", "Sex"): cdm.numbers(frame, "gender_concept_id").map(sexes).astype("str").fillna(""),
         ("birth_date", "Date of birth"): _born(cdm, frame),
     }
     parts = [
@@ -131,7 +131,7 @@ def _with_values(cdm: Cdm, frame: pd.DataFrame, facts: pd.DataFrame, counts: Cou
     words = cdm.texts(frame, "value_as_string")
     words = words.mask(words == "", cdm.names(chosen, pd.Series("", index=frame.index)))
     signs = {int(one): sign for one, sign in policy()["operators"].items()}
-    sign = cdm.numbers(frame, "operator_concept_id").map(signs)
+    sign = cdm.numbers(frame, "operator_concept_id").map(signs).astype("str")
     beyond = sign.notna() & number.notna()
     words = words.mask(beyond, sign.fillna("") + number.map("{:g}".format))  # "<0.3" is not 0.3
     number = number.mask(beyond)

@@ -115,14 +115,14 @@ class Cdm:
 
     def codes(self, concept: "pd.Series[float]", source: "pd.Series[str]") -> "pd.Series[str]":
         """Codes of facts: of the concept, else the site's own word."""
-        code = concept.map({one: f"{known.code}" for one, known in self.concepts.items()})
+        code = concept.map({one: known.code for one, known in self.concepts.items()}).astype("str")
         unknown = code.isna() & (concept > 0)
         code = code.mask(unknown, "omop:" + concept.where(unknown, 0).astype("int64").astype("str"))
         return code.mask(code.isna() & (source != ""), "local:" + source).fillna("").astype("str")
 
     def names(self, concept: "pd.Series[float]", source: "pd.Series[str]") -> "pd.Series[str]":
         """Words for concepts: the vocabulary's, else the site's own, else the bare concept."""
-        words = concept.map({one: known.name for one, known in self.concepts.items()}).fillna("").astype("str")
+        words = concept.map({one: known.name for one, known in self.concepts.items()}).astype("str").fillna("")
         words = words.mask(words == "", source)
         bare = (words == "") & (concept > 0)
         return words.mask(bare, "omop:" + concept.where(bare, 0).astype("int64").astype("str"))
@@ -130,7 +130,7 @@ class Cdm:
     def units(self, concept: "pd.Series[float]", source: "pd.Series[str]") -> "pd.Series[str]":
         """Units: UCUM where the vocabulary says so, else as the site writes them."""
         ucum = {one: known.own for one, known in self.concepts.items() if known.vocabulary == "UCUM"}
-        return concept.map(ucum).fillna(source).astype("str")
+        return concept.map(ucum).astype("str").fillna(source)
 
     def _open(self, name: str, files: Sequence[Path]) -> None:
         try:
