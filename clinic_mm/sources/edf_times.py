@@ -20,7 +20,7 @@ from clinic_mm.sources.edf_header import MEND, EdfHeader
 from clinic_mm.sources.eeg_annotations import MOST, Annotation
 from clinic_mm.types import Flag
 
-TAL: Final = re.compile(rb"([+-]\d{1,12}(?:\.\d*)?)(?:\x15(\d{1,12}(?:\.\d*)?))?\x14(.*)", re.DOTALL)
+TAL: Final = re.compile(rb"([+-]\d{1,12}(?:\.\d*)?)(?:\x15(\d{1,12}(?:\.\d*)?))?\x14((?:[^\x14]*\x14)+)", re.DOTALL)
 LONGEST_S: Final = 31 * 86_400.0
 """A recording that would span more than a month has a damaged time."""
 
@@ -72,6 +72,8 @@ def read_times(path: Path, header: EdfHeader) -> EdfTimes:
         why = f"{len(segments) - 1} gaps, {lost:.1f} s in all, are kept as missing"
         flags += (Flag(code="eeg.gaps", why=why),)
     first = onsets[0]
+    if not 0 <= first < 1:  # the standard's place for the part of a second that the start time cannot hold
+        flags += (Flag(code="eeg.record_times", why=f"The first record begins {first:.1f} s beside the start"),)
     moved = tuple((onset - first, length, text) for onset, length, text in annotations)
     return EdfTimes(segments, moved, flags)
 

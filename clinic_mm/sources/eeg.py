@@ -49,7 +49,8 @@ def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = N
     opened = open_recording(_leader(files))
     pages = opened.pages
     small = pages.shape[0] * pages.shape[1] <= channel_table().values_held
-    annotations, events = told(_moved(opened.annotations))
+    interruptions = [(onset_s, length_s, "gap") for onset_s, length_s in opened.gaps if length_s]
+    annotations, events = told([*_moved(opened.annotations), *interruptions])
     recording = EegRecording(
         volts=np.asarray(pages) if small else pages,
         channels=opened.names,
