@@ -113,7 +113,7 @@ def _facts(events: _Events, zone: tzinfo, counts: Counter[str]) -> pd.DataFrame:
     counts["no_value"] += int(no_value.sum())
     kept = ~(left_out | unknown & (one["code"] != "") | no_value)
     day = ~one["clock"]
-    time = utc_times(frame["time"], zone, midnight_is_a_day=day)
+    time = _known(utc_times(frame["time"], zone, midnight_is_a_day=day), utc_times(frame["time"], zone), one, frame)
     born = one["birth"]
     of_snomed = one["code"].str.startswith("snomed:") & ~silent
     facts = pd.DataFrame(
@@ -125,7 +125,7 @@ def _facts(events: _Events, zone: tzinfo, counts: Counter[str]) -> pd.DataFrame:
             "value": number,
             "text": one["text"].mask((one["text"] == "") & number.isna(), said),
             "unit": one["unit"],
-            "time": _known(time, one, frame["subject_id"]),
+            "time": time,
             "source_id": np.arange(1, len(frame) + 1),
         }
     )
@@ -141,16 +141,24 @@ def _columns(events: _Events) -> pd.DataFrame:
     return by_code.take(events.code).set_axis(events.frame.index)
 
 
-def _known(time: pd.Series, one: pd.DataFrame, subject: pd.Series) -> pd.Series:
-    """When each event was known: what is coded after a stay, at the stay's end."""
+def _known(time: pd.Series, exact: pd.Series, one: pd.DataFrame, frame: pd.DataFrame) -> pd.Series:
+    """When each event was known: what is coded after a stay, at the stay's end.
+
+    Args:
+        time: Of each event, a day being its end.
+        exact: The same, a day being its beginning: it says which stay is meant.
+        one: What each event's code means.
+        frame: The events.
+    """
+    subject = frame["subject_id"]
     waits = one["until_discharge"] & time.notna()
     ends = one["discharge"] & time.notna()
     if not waits.any() or not ends.any():
         return time
     starts = one["code"].str.startswith("meds:HOSPITAL_ADMISSION") & time.notna()
-    waiting = _by_time(time[waits], subject).rename(columns={"time": "at"})
-    end = _by_time(time[ends], subject).assign(end=lambda f: f["time"])
-    start = _by_time(time[starts], subject).assign(start=lambda f: f["time"])
+    waiting = _by_time(exact[waits], subject).rename(columns={"time": "at"})
+    end = _by_time(exact[ends], subject).assign(end=lambda f: f["time"])
+    start = _by_time(exact[starts], subject).assign(start=lambda f: f["time"])
     stay = pd.merge_asof(
         waiting, end, left_on="at", right_on="time", by="subject", direction="forward", suffixes=("", "_end")
     )

@@ -75,7 +75,7 @@ def _by(rule: dict[str, Any], code: str, parts: dict[str, str]) -> Meaning:
     if kind == "sex":
         sex = _policy()["sexes"].get(parts["x"].upper())
         return Meaning("demographic", "sex", text=sex) if sex else Meaning(LEFT_OUT, "sex")
-    if "if" in rule and parts["x"] not in rule["if"]:
+    if "if" in rule and parts["x"].strip() not in rule["if"]:
         kind = LEFT_OUT
     unit = rule.get("unit", "").format(**parts)
     if dot := rule.get("dot"):
