@@ -13,18 +13,20 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import orjson
 
 from clinic_mm.errors import EvidenceError
 
 MAX_BYTES: Final = 256 << 20
-"""Largest document (bundle, or line of NDJSON) after unpacking."""
+"""Largest document after unpacking."""
+LINE_BYTES: Final = 64 << 20
+"""Largest line of NDJSON: one resource, whatever is attached to it."""
 BLOCK_BYTES: Final = 4 << 20
-BOMB_BYTES: Final = 64 << 20
+BOMB_BYTES: Final = 32 << 20
 BOMB_RATIO: Final = 200
-"""More than 64 MiB out of a file 200 times smaller is a bomb; real exports pack 5 to 40 times."""
+"""More than 32 MiB out of bytes 200 times smaller is a bomb; real exports pack 5 to 40 times."""
 BOM: Final = b"\xef\xbb\xbf"
 BLANK: Final = b" \t\r\n"
 
@@ -53,7 +55,7 @@ def documents(path: Path, troubles: Counter[str], passed: frozenset[bytes]) -> I
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            blocks = _blocks(gzip.GzipFile(fileobj=raw), path.stat().st_size) if packed else iter(_reads(raw))
+            blocks = _blocks(gzip.GzipFile(fileobj=raw), raw) if packed else iter(_reads(raw))
             if _is_lines(path):
                 yield from _lines(blocks, troubles, passed)
             else:
@@ -71,12 +73,12 @@ def _reads(stream: Any) -> Iterator[bytes]:  # noqa: ANN401 - any binary file
         yield block
 
 
-def _blocks(stream: gzip.GzipFile, packed_bytes: int) -> Iterator[bytes]:
-    """What a gzip file unpacks to, until it turns out to be a bomb."""
+def _blocks(stream: gzip.GzipFile, packed: BinaryIO) -> Iterator[bytes]:
+    """What a gzip file unpacks to, until it turns out to be a bomb: told by how little was read for it so far."""
     total = 0
     for block in _reads(stream):
         total += len(block)
-        if total > BOMB_BYTES and total > BOMB_RATIO * packed_bytes:
+        if total > BOMB_BYTES and total > BOMB_RATIO * packed.tell():
             what = f"The file unpacks to more than {BOMB_RATIO} times its size"
             raise EvidenceError("fhir.bomb", what, "", "Export it again, without a run of repeated bytes")
         yield block
@@ -88,7 +90,7 @@ def _whole(blocks: Iterator[bytes]) -> object:
     for block in blocks:
         content.append(block)
         total += len(block)
-        _bounded(total)
+        _bounded(total, MAX_BYTES)
     raw = b"".join(content).removeprefix(BOM)
     _not_xml(raw)
     try:
@@ -120,13 +122,21 @@ def _lines(blocks: Iterator[bytes], troubles: Counter[str], passed: frozenset[by
 
 
 def _split(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    rest = next(blocks, b"").removeprefix(BOM)
-    _not_xml(rest)
-    for block in chain((b"",), blocks):
-        *lines, rest = (rest + block).split(b"\n")
-        _bounded(len(rest))
-        yield from lines
-    if rest:
+    """Lines; the pieces of a long one are put together once, at its end."""
+    first = next(blocks, b"").removeprefix(BOM)
+    _not_xml(first)
+    begun: list[bytes] = []
+    length = 0
+    for block in chain((first,), blocks):
+        piece, *more = block.split(b"\n")
+        begun.append(piece)
+        length += len(piece)
+        _bounded(length, LINE_BYTES)
+        if more:
+            yield b"".join(begun)
+            yield from more[:-1]
+            begun, length = [more[-1]], len(more[-1])
+    if rest := b"".join(begun):
         yield rest
 
 
@@ -171,7 +181,7 @@ def _not_xml(head: bytes) -> None:
         raise EvidenceError("fhir.xml", "This is XML, not JSON", "", "Export it as FHIR JSON or NDJSON")
 
 
-def _bounded(length: int) -> None:
-    if length > MAX_BYTES:
-        what = f"One document is larger than {MAX_BYTES >> 20} MiB"
+def _bounded(length: int, most: int) -> None:
+    if length > most:
+        what = f"One document is larger than {most >> 20} MiB"
         raise EvidenceError("fhir.too_large", what, "", "Export it as NDJSON")
