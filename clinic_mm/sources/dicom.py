@@ -9,19 +9,17 @@ Headers only: no pixel is decoded and nothing is copied. One bad slice rejects i
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
-from typing import Final
 
 from clinic_mm.errors import EvidenceError
+from clinic_mm.sources import chest
 from clinic_mm.sources.alike import alike_flags
 from clinic_mm.sources.found import Found
 from clinic_mm.sources.header import Header, read_header
-from clinic_mm.sources.kinds import ENHANCED_CT, SECONDARY_CAPTURE, group_of, kind_of
+from clinic_mm.sources.kinds import ENHANCED_CT, group_of, kind_of
 from clinic_mm.sources.place import content_hash, rejected, relative
 from clinic_mm.sources.volumes import Volume, volumes
 from clinic_mm.times import parse_dicom
 from clinic_mm.types import Evidence, Flag
-
-CHEST: Final = frozenset({"", "CHEST", "THORAX", "LUNG"})
 
 
 def find_dicom(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) -> Iterator[Found]:
@@ -76,7 +74,7 @@ def _ct_found(root: Path, root_name: str, headers: list[Header], zone: tzinfo) -
 
 def _xray_found(root: Path, root_name: str, header: Header, zone: tzinfo) -> Found:
     try:
-        meta, flags = _xray(header)
+        meta, flags = chest.described(header)
         return _found(root, root_name, Volume([header], [header.path], "", meta, flags), zone, "xray")
     except EvidenceError as fault:
         return _refused(root, root_name, [header], zone, "xray", fault)
@@ -105,32 +103,6 @@ def _refused(
 ) -> Found:
     paths = list(dict.fromkeys(header.path for header in headers))
     return Found(headers[0].patient_id, rejected(fault, modality, root_name, root, paths, _acquired_at(headers, zone)))
-
-
-def _xray(header: Header) -> tuple[dict[str, object], tuple[Flag, ...]]:
-    layout = header.pixels
-    if layout.frames != 1:
-        raise EvidenceError("dicom.multiframe", "The file holds several frames", "NumberOfFrames")
-    if layout.samples != 1 or layout.photometric not in {"MONOCHROME1", "MONOCHROME2"}:
-        raise EvidenceError("dicom.colour", "The picture is not in grey values", "PhotometricInterpretation")
-    flags = []
-    if header.sop_class.startswith(SECONDARY_CAPTURE):
-        flags.append(Flag(code="xray.secondary_capture", why="The file is a capture, not the scanner's own image"))
-    if header.body_part not in CHEST:
-        flags.append(Flag(code="xray.other_body_part", why="The header names a body part other than the chest"))
-    if header.lossy or layout.lossy_syntax:
-        flags.append(Flag(code="dicom.lossy", why="The picture may have lost detail in compression"))
-    if layout.padded:
-        flags.append(Flag(code="dicom.extra_pixels", why="More pixel data are stored than the picture has"))
-    spacing = header.pixel_spacing_mm
-    meta: dict[str, object] = {
-        "shape": [layout.rows, layout.columns],
-        "spacing_mm": None if spacing is None or min(spacing) <= 0 else list(spacing),
-        "view_position": header.view_position,
-        "laterality": header.laterality,
-        "photometric": layout.photometric,
-    }
-    return meta, tuple(flags)
 
 
 def _described(header: Header) -> dict[str, object]:

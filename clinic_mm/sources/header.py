@@ -23,6 +23,7 @@ from pydicom.tag import BaseTag, Tag
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.dicom_stream import Opened, guarded, open_dicom, pixel_element
 from clinic_mm.sources.layout import Layout, check_layout
+from clinic_mm.sources.radiograph import Radiograph, read_radiograph
 from clinic_mm.sources.structure import structure_flags
 from clinic_mm.types import Flag
 
@@ -68,11 +69,10 @@ class Header:
     lossy: bool
     for_processing: bool
     burned_in: bool
-    view_position: str
-    laterality: str
     body_part: str
     kernel: str
     layout: Layout | None
+    radiograph: Radiograph | None
     fault: EvidenceError | None = None
     flags: tuple[Flag, ...] = ()
 
@@ -141,11 +141,10 @@ def header_of(path: Path, opened: Opened) -> Header:
             lossy=read.text("LossyImageCompression") == "01",
             for_processing=read.code("PresentationIntentType") == "FOR PROCESSING",
             burned_in=read.code("BurnedInAnnotation") == "YES",
-            view_position=read.code("ViewPosition"),
-            laterality=read.code("ImageLaterality") or read.code("Laterality"),
             body_part=read.code("BodyPartExamined"),
             kernel=_kernel(read.text("ConvolutionKernel")),
             layout=layout,
+            radiograph=read_radiograph(read) if read.code("Modality") in {"CR", "DX"} else None,
         )
     return replace(header, fault=fault or read.fault)
 

@@ -49,7 +49,7 @@ def decode(
         raise EvidenceError("dicom.colour", "The picture is not in grey values", "PhotometricInterpretation")
     stored = _native(stream, layout) if layout.native else _compressed(memoryview(stream)[layout.offset :], layout)
     # Padding is compared first: some scanners write it outside of the stored bits.
-    outside = None if padding is None else _between(stored, *padding)
+    outside = None if padding is None else _between(stored, *sorted(_as_stored(end, layout) for end in padding))
     if _fits(stored, layout):
         return stored, outside
     if layout.transfer_syntax in LIMITED_BY_BITS and not _fits(stored if outside is None else stored[~outside], layout):
@@ -78,6 +78,13 @@ def _fits(stored: Stored, layout: Layout) -> bool:
 
 def _between(stored: Stored, low: int, high: int) -> Bool[np.ndarray, "*frame row column"]:
     return stored == low if low == high else (stored >= low) & (stored <= high)
+
+
+def _as_stored(padding: int, layout: Layout) -> int:
+    """Padding in the stored type: some writers give a negative value as an unsigned number, or the other way round."""
+    if layout.signed and padding >= 1 << (layout.bits_allocated - 1):
+        return padding - (1 << layout.bits_allocated)
+    return padding + (1 << layout.bits_allocated) if padding < 0 and not layout.signed else padding
 
 
 def _native(stream: bytes, layout: Layout) -> Stored:

@@ -87,6 +87,14 @@ def test_padding_is_seen_before_bits_are_cleared() -> None:
     np.testing.assert_array_equal(found[0], [1, 1])
 
 
+@pytest.mark.parametrize("padding", [-2000, 65536 - 2000])
+@pytest.mark.parametrize("kind", ["u2", "i2"])
+def test_padding_is_found_however_its_sign_was_written(kind: str, padding: int) -> None:
+    stored = np.array([[1, 65536 - 2000]], np.uint16).astype(kind)
+    _, outside = pixels.decode(stored.tobytes(), layout_of(stored), (padding, padding))
+    np.testing.assert_array_equal(outside, [[False, True]])
+
+
 FRAMES = RNG.integers(0, 4096, (3, 9, 11)).astype(np.uint16)
 
 

@@ -1,8 +1,9 @@
+"""Radiographs found and loaded: what the header says of them, what is refused, and by both alike."""
+
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pydicom
 import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
@@ -10,7 +11,7 @@ from pydicom.dataset import Dataset
 from clinic_mm.errors import EvidenceError
 from clinic_mm.signals import XrayImage
 from clinic_mm.sources.dicom import find_dicom
-from clinic_mm.sources.grey import window
+from clinic_mm.sources.found import Found
 from clinic_mm.sources.pictures import find_pictures
 from clinic_mm.sources.xray import load
 from clinic_mm.types import Evidence, Rejected
@@ -20,7 +21,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 TWELVE_BITS = np.random.default_rng(3).integers(0, 4096, (20, 30)).astype(np.uint16)
 
 
-def codes(image: XrayImage) -> set[str]:
+def codes(image: XrayImage | Evidence) -> set[str]:
     return {flag.code for flag in image.flags}
 
 
@@ -30,71 +31,16 @@ def code(path: Path) -> str:
     return caught.value.code
 
 
-@pytest.mark.parametrize(
-    ("mono2", "mono1"),
-    [
-        ({}, {}),
-        # LINEAR is not symmetric about its centre (PS3.3 C.11.2.1.2.1): the mirror of c is max + 1 - c.
-        ({"WindowCenter": 1500, "WindowWidth": 800}, {"WindowCenter": 4096 - 1500, "WindowWidth": 800}),
-        (
-            {"WindowCenter": 1500, "WindowWidth": 800, "VOILUTFunction": "SIGMOID"},
-            {"WindowCenter": 4095 - 1500, "WindowWidth": 800, "VOILUTFunction": "SIGMOID"},
-        ),
-    ],
-    ids=["percentiles", "linear", "sigmoid"],
-)
-def test_monochrome_twins_are_equal(tmp_path: Path, mono2: dict[str, object], mono1: dict[str, object]) -> None:
-    bits = {"BitsStored": 12, "HighBit": 11}
-    first = write_radiograph(tmp_path / "a", TWELVE_BITS, **bits, **mono2)
-    twin = write_radiograph(
-        tmp_path / "b", 4095 - TWELVE_BITS, PhotometricInterpretation="MONOCHROME1", **bits, **mono1
-    )
-    one, other = load([first]), load([twin])
-    np.testing.assert_allclose(one.grey, other.grey, atol=1e-6)
-    assert one.grey.dtype == np.float32
-    assert one.grey.min() >= 0
-    assert one.grey.max() <= 1
+def found(path: Path) -> Found:
+    (one,) = find_dicom(path.parent, "r", [path], BERLIN)
+    return one
 
 
-def test_windows_follow_the_standard() -> None:
-    # PS3.3 C.11.2.1.2.1 note: c = 2048, w = 4096 takes 0 to the lowest and 4095 to the highest output.
-    np.testing.assert_allclose(window(np.array([0.0, 4095.0]), 2048, 4096), [0, 1])
-    np.testing.assert_allclose(window(np.array([-1.0, 0.0, 1.0]), 0, 1), [0, 1, 1])
-    np.testing.assert_allclose(window(np.array([-50.0, 0.0, 25.0, 90.0]), 0, 100, "LINEAR_EXACT"), [0, 0.5, 0.75, 1])
-    np.testing.assert_allclose(window(np.array([0.0, 100.0]), 0, 100, "SIGMOID"), [0.5, 1 / (1 + np.exp(-4))])
-    for width, function in ((0.5, "LINEAR"), (0.0, "LINEAR_EXACT"), (10.0, "LOG")):
-        with pytest.raises(ValueError, match=r"window|function"):
-            window(np.zeros(1), 0, width, function)
-
-
-def test_rescale_comes_before_the_window(tmp_path: Path) -> None:
-    plain = write_radiograph(tmp_path / "a", TWELVE_BITS, WindowCenter=1000, WindowWidth=2000)
-    moved = write_radiograph(
-        tmp_path / "b", TWELVE_BITS, RescaleSlope=1, RescaleIntercept=-500, WindowCenter=500, WindowWidth=2000
-    )
-    np.testing.assert_allclose(load([plain]).grey, load([moved]).grey, atol=1e-6)
-
-
-def test_lookup_table_goes_before_the_window_and_padding_is_black(tmp_path: Path) -> None:
-    table = Dataset()
-    table.LUTDescriptor = [4096, 0, 16]
-    table.add_new("LUTData", "OW", np.arange(65535, -1, -16).astype("<u2").tobytes())
-    stored = np.minimum(TWELVE_BITS, 4094)
-    stored[0, 0] = 4095
-    path = write_radiograph(
-        tmp_path / "a", stored, VOILUTSequence=[table], WindowCenter=10, WindowWidth=2, PixelPaddingValue=4095
-    )
-    grey = load([path]).grey
-    np.testing.assert_allclose(grey[1:], (65535 - 16.0 * stored[1:]) / 65535, atol=1e-4)
-    assert grey[0, 0] == 0
-
-
-def test_a_picture_without_a_window_says_so(tmp_path: Path) -> None:
-    assert codes(load([write_radiograph(tmp_path / "a", TWELVE_BITS)])) == {"xray.no_window"}
-    assert codes(load([write_radiograph(tmp_path / "b", np.zeros((9, 9), np.uint16))])) == {
-        "xray.no_window",
-        "xray.blank",
-    }
+def coded(value: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue = value
+    item.CodingSchemeDesignator = "SCT"
+    return item
 
 
 REFUSED = {
@@ -103,6 +49,7 @@ REFUSED = {
     "xray.for_processing": {"PresentationIntentType": "FOR PROCESSING"},
     "dicom.modality_mismatch": {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"},
     "dicom.unsupported_modality": {"Modality": "MG"},
+    "xray.not_chest": {"BodyPartExamined": "HAND"},
 }
 
 
@@ -110,21 +57,102 @@ REFUSED = {
 def test_what_is_no_radiograph_is_refused_by_finder_and_loader(tmp_path: Path, expected: str) -> None:
     path = write_radiograph(tmp_path / "a", TWELVE_BITS, **REFUSED[expected])
     assert code(path) == expected
-    (one,) = find_dicom(tmp_path, "r", [path], BERLIN)
+    one = found(path)
     assert isinstance(one.finding, Rejected)
     assert (one.finding.code, one.patient_id) == (expected, "P1")
 
 
-def test_view_and_spacing_are_kept(tmp_path: Path) -> None:
-    path = write_radiograph(
-        tmp_path / "a", TWELVE_BITS, ViewPosition="PA", ImagerPixelSpacing=[0.2, 0.1], BodyPartExamined="HAND"
-    )
-    (one,) = find_dicom(tmp_path, "r", [path], BERLIN)
-    assert isinstance(one.finding, Evidence)
-    assert one.finding.meta["view_position"] == "PA"
-    assert [flag.code for flag in one.finding.flags] == ["xray.other_body_part"]
-    image = load([path])
-    assert (image.view_position, image.spacing_mm) == ("PA", (0.2, 0.1))
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({"BodyPartExamined": "CHEST"}, ""),
+        ({"BodyPartExamined": "THORAX"}, ""),
+        ({"StudyDescription": "CXR, portable"}, ""),
+        ({"SeriesDescription": "Röntgen Thorax p.a."}, ""),
+        ({"AnatomicRegionSequence": [coded("816094009")]}, ""),
+        ({}, "xray.body_part_unknown"),
+        ({"StudyDescription": "Routine"}, "xray.body_part_unknown"),
+        ({"BodyPartExamined": "TRUNK"}, "xray.other_body_part"),
+        ({"BodyPartExamined": "ABDOMEN", "StudyDescription": "Chest PA"}, "xray.other_body_part"),
+        ({"BodyPartExamined": "EXTREMITY"}, "xray.not_chest"),
+        ({"ProtocolName": "Knee 2 views"}, "xray.not_chest"),
+        ({"AnatomicRegionSequence": [coded("85562004")]}, "xray.not_chest"),
+        ({"StudyDescription": "CHANDLER, chestnut"}, "xray.body_part_unknown"),  # words, not parts of words
+    ],
+)
+def test_the_header_says_whether_it_is_a_chest(tmp_path: Path, elements: dict[str, object], expected: str) -> None:
+    finding = found(
+        write_radiograph(tmp_path / "a", TWELVE_BITS, SpecificCharacterSet="ISO_IR 192", **elements)
+    ).finding
+    if expected == "xray.not_chest":
+        assert isinstance(finding, Rejected)
+        assert finding.code == expected
+    else:
+        assert isinstance(finding, Evidence)
+        assert codes(finding) == ({expected} if expected else set())
+
+
+def test_no_description_leaves_the_reader(tmp_path: Path) -> None:
+    path = write_radiograph(tmp_path / "a", TWELVE_BITS, StudyDescription="Knee of Zebulon Quux")
+    finding = found(path).finding
+    assert "Zebulon" not in finding.model_dump_json()
+    with pytest.raises(EvidenceError, match="body part") as caught:
+        load([path])
+    assert "Zebulon" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("elements", "spacing_mm", "spacing_at"),
+    [
+        ({"ImagerPixelSpacing": [0.2, 0.1]}, (0.2, 0.1), "detector"),
+        ({"ImagerPixelSpacing": [0.2, 0.1], "PixelSpacing": [0.2, 0.1]}, (0.2, 0.1), "detector"),
+        ({"ImagerPixelSpacing": [0.2, 0.1], "PixelSpacing": [0.18, 0.09]}, (0.18, 0.09), "patient"),
+        ({"PixelSpacing": [0.3, 0.3], "PixelSpacingCalibrationType": "FIDUCIAL"}, (0.3, 0.3), "patient"),
+        ({"PixelSpacing": [0.3, 0.3]}, (0.3, 0.3), ""),
+        ({"PixelSpacing": [0.0, 0.0], "ImagerPixelSpacing": [0.2, 0.2]}, (0.2, 0.2), "detector"),
+        ({"NominalScannedPixelSpacing": [0.17, 0.17]}, (0.17, 0.17), "film"),
+        ({}, None, ""),
+    ],
+)
+def test_spacing_says_where_it_holds(
+    tmp_path: Path, elements: dict[str, object], spacing_mm: tuple[float, float] | None, spacing_at: str
+) -> None:
+    path = write_radiograph(tmp_path / "a", TWELVE_BITS, **elements)
+    finding = found(path).finding
+    assert isinstance(finding, Evidence)
+    assert finding.meta["spacing_at"] == spacing_at
+    assert load([path]).spacing_mm == spacing_mm
+    assert finding.meta["spacing_mm"] == (None if spacing_mm is None else list(spacing_mm))
+
+
+@pytest.mark.parametrize(
+    ("elements", "view"),
+    [
+        ({"ViewPosition": "PA"}, "PA"),
+        ({"ViewCodeSequence": [coded("399348003")]}, "AP"),
+        ({"ViewCodeSequence": [coded("R-10236")]}, "LL"),
+        ({"ViewPosition": "LL", "ViewCodeSequence": [coded("399348003")]}, "LL"),
+        ({"ViewPosition": "PA "}, "PA"),
+        ({}, ""),
+    ],
+)
+def test_view_and_side_are_kept(tmp_path: Path, elements: dict[str, object], view: str) -> None:
+    path = write_radiograph(tmp_path / "a", TWELVE_BITS, ImageLaterality="U", **elements)
+    finding = found(path).finding
+    assert isinstance(finding, Evidence)
+    assert (finding.meta["view_position"], finding.meta["laterality"]) == (view, "U")
+    assert load([path]).view_position == view
+
+
+@pytest.mark.parametrize(
+    ("orientation", "flagged"),
+    [(["L", "F"], False), (["A", "F"], False), (["R", "F"], True), (["L", "H"], True), (None, False)],
+)
+def test_a_picture_that_hangs_otherwise_says_so(tmp_path: Path, orientation: list[str] | None, flagged: bool) -> None:
+    path = write_radiograph(tmp_path / "a", TWELVE_BITS, BodyPartExamined="CHEST", PatientOrientation=orientation)
+    finding = found(path).finding
+    assert isinstance(finding, Evidence)
+    assert ("xray.hangs_otherwise" in codes(finding)) == flagged
 
 
 def test_pictures_of_8_and_16_bits_and_grey_in_colour(tmp_path: Path) -> None:
@@ -136,7 +164,7 @@ def test_pictures_of_8_and_16_bits_and_grey_in_colour(tmp_path: Path) -> None:
     np.testing.assert_allclose(eight.grey, grey / 255, atol=1e-6)
     np.testing.assert_allclose(sixteen.grey, eight.grey, atol=1e-6)
     np.testing.assert_allclose(colour.grey, eight.grey, atol=1e-6)
-    assert codes(colour) == {"xray.grey_in_colour"}
+    assert codes(colour) == {"xray.grey_in_colour", "xray.small"}
 
 
 def test_colour_broken_and_huge_pictures_are_refused(tmp_path: Path) -> None:
@@ -152,21 +180,12 @@ def test_colour_broken_and_huge_pictures_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.realdata
-def test_real_monochrome1_copy_is_the_inverse_of_its_source(data: Path) -> None:
-    folder = data / "xray_dicom"
-    (source,) = folder.glob("1.2.276*.dcm")
-    np.testing.assert_allclose(load([folder / "Fake_MONOHR1.dcm"]).grey, 1 - load([source]).grey, atol=1e-6)
-
-
-@pytest.mark.realdata
-@pytest.mark.parametrize("name", ["mlut_18.dcm", "vlut_04.dcm"])
-def test_real_lookup_tables(data: Path, tmp_path: Path, name: str) -> None:
-    dataset = pydicom.dcmread(data / "xray_dicom" / name)
-    dataset.Modality = "CR"  # the files say OT, which is refused
-    dataset.save_as(tmp_path / name)
-    image = load([tmp_path / name])
-    assert image.grey.shape == (dataset.Rows, dataset.Columns)
-    assert np.ptp(image.grey) > 0.9
+def test_real_radiographs_of_other_parts_are_refused(data: Path) -> None:
+    assert code(data / "xray_dicom" / "RG3_J2KR.dcm") == "xray.not_chest"
+    teeth = data / "xray_dicom" / "CR-ModalitySequenceLUT.dcm"
+    finding = found(teeth).finding
+    assert isinstance(finding, Rejected)
+    assert finding.code in {"xray.not_chest", "dicom.needs_extra"}
 
 
 @pytest.mark.realdata
