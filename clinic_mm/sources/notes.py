@@ -21,7 +21,7 @@ from clinic_mm.sources.fhir_collect import Collector
 from clinic_mm.sources.fhir_files import Resource
 from clinic_mm.sources.fhir_notes import MAX_NOTE_BYTES, NOTE_TYPES, notes_of
 from clinic_mm.sources.found import Found, rejection
-from clinic_mm.sources.record import collect, counted_in, extracted, known_by, of_one_patient, without_cycles
+from clinic_mm.sources.record import collect, counted_in, extracted, known_by, of_one_patient, seen_in, without_cycles
 from clinic_mm.sources.rows import NO_TIME, Note, in_order, note_frame, typed
 from clinic_mm.types import Evidence, Flag, Rejected
 
@@ -110,18 +110,19 @@ def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = N
             and those of FHIR files.
     """
     heads = [_head(path) for path in files]
+    seen: tuple[Flag, ...] = ()
     if any(head == PARQUET for head in heads):
         frame = typed(pd.concat([extracted(path, locator, NOTE_COLUMNS) for path in files], ignore_index=True))
     elif any(head.lstrip()[:1] == b"{" or head[:2] == b"\x1f\x8b" for head in heads):
         frame, rejected = read_notes(files, UTC)
         if frame.empty and rejected:
             raise EvidenceError(rejected[0].code, rejected[0].why, "", rejected[0].mend)
-        frame = of_one_patient(frame, locator, "note")
+        seen, frame = seen_in(rejected), of_one_patient(frame, locator, "note")
     else:
         return _joined([_text(_content(path)) for path in files])
     frame = in_order(frame[known_by(frame, until)])
     undated = int(frame["time"].isna().sum())
-    flags = (Flag(code="note.undated", why=f"{undated} notes have no time"),) if undated else ()
+    flags = (*seen, Flag(code="note.undated", why=f"{undated} notes have no time")) if undated else seen
     kinds = [kind for kind in frame["kind"].unique() if kind]
     return _joined([(text, flags) for text in frame["text"]], kinds[0] if len(kinds) == 1 else "")
 

@@ -139,11 +139,13 @@ def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = N
     Raises:
         EvidenceError: `record.several_patients`, `record.no_facts`, `record.unreadable`, and those of FHIR files.
     """
+    flags: tuple[Flag, ...] = ()
     if any(_is_parquet(path) for path in files):
         parts = [extracted(path, locator, RECORD_COLUMNS) for path in files]
         rows = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
     else:
         rows, rejected = read_rows(files, UTC)
+        flags = seen_in(rejected)
         if rows.empty and rejected:
             raise EvidenceError(rejected[0].code, rejected[0].why, "", rejected[0].mend)
         rows = of_one_patient(rows, locator, "record")
@@ -153,7 +155,12 @@ def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = N
         raise EvidenceError("record.no_facts", "Nothing was known of this patient by then", "", "")
     undated = int((rows["time"].isna() & (rows["category"] != "demographic")).sum())
     why = f"{undated} facts have no time; nobody knows that they came before the decision"
-    return PatientRecord(rows=rows, flags=(Flag(code="record.undated", why=why),) if undated else ())
+    return PatientRecord(rows=rows, flags=(*flags, Flag(code="record.undated", why=why)) if undated else flags)
+
+
+def seen_in(rejected: Sequence[Rejected]) -> tuple[Flag, ...]:
+    """What was left out of files that are used, as flags of what is used of them."""
+    return tuple(dict.fromkeys(Flag(code=one.code, why=one.why) for one in rejected))
 
 
 def _by_time(rows: pd.DataFrame) -> pd.DataFrame:

@@ -70,7 +70,8 @@ SUFFIXES: Final = {
     ".bft": FileKind.SIDE,
     ".reg": FileKind.SIDE,
 }
-JSON_SUFFIXES: Final = frozenset({".json", ".json.gz", ".jsonl"})
+JSON_SUFFIXES: Final = frozenset({".json", ".json.gz", ".jsonl", ".xml", ".xml.gz"})
+"""Suffixes that say no more than how a file is written; XML is told to be FHIR to be refused by that name."""
 
 MAGIC: Final = (
     (b"\x89PNG\r\n\x1a\n", FileKind.PICTURE),
@@ -79,6 +80,7 @@ MAGIC: Final = (
     (b"\x00\x00\x00\x64\x00\x00\x00\x1f\x00\x00\x00\x14", FileKind.EEG),  # FIF: tag FIFF_FILE_ID, 20 bytes
     (b"Brain Vision Data Exchange Header File", FileKind.EEG),
     (b"Brain Vision Data Exchange Marker File", FileKind.SIDE),
+    (b"Version 3.0\0", FileKind.EEG),  # Neuroscan .cnt, refused by name
     (b"PAR1", FileKind.TABLE),
 )
 # First element of a DICOM file without a preamble: group 2 or 8, explicit (VR letters) or implicit (small length).
@@ -127,7 +129,7 @@ def sniff(path: Path) -> FileKind:
         return kind
     suffix = suffix_of(path)
     if suffix in JSON_SUFFIXES:
-        if not head or b'"resourceType"' in head:
+        if not head or b'"resourceType"' in head or b"://hl7.org/fhir" in head:
             return FileKind.FHIR
         return FileKind.SIDE if b'"meds_version"' in head else FileKind.UNKNOWN  # dataset.json of MEDS
     if suffix in {".eeg", ".dat", ".log"}:

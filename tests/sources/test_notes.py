@@ -1,4 +1,5 @@
 import base64
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from clinic_mm.errors import EvidenceError
 from clinic_mm.signals import NOTE_COLUMNS
 from clinic_mm.sources import notes
+from clinic_mm.sources.html_text import html_text
 from clinic_mm.types import Evidence
 
 
@@ -87,3 +89,41 @@ def test_the_cohorts_table_gives_one_patients_notes(tmp_path: Path) -> None:
     with pytest.raises(EvidenceError) as caught:
         notes.load([tmp_path / "note.parquet"], locator="k1", until=datetime(2020, 1, 1, tzinfo=UTC))
     assert caught.value.code == "note.empty"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("<p>No <b>focal</b> lesion.</p><p>Size &lt; 5&nbsp;mm</p>", "No focal lesion.\nSize < 5 mm"),
+        ("a<script>alert('x')</script>b<style>p{}</style>c", "a\nb\nc"),
+        ("a<SCRIPT src='http://x/y.js'>never closed", "a"),
+        ("a<!-- hidden <p> -->b", "ab"),
+        ("pH < 7.2 and pCO2 > 60", "pH < 7.2 and pCO2 > 60"),
+        ("<img src=x onerror=alert(1)>seen", "seen"),
+        ("<p>cut off <b", "cut off"),
+        ("&#xD800;&#x110000;ok", "\ufffd\ufffdok"),
+        ("İ<script>x</script>y", "İ\ny"),
+    ],
+)
+def test_the_words_of_html_are_read_and_nothing_else(source: str, text: str) -> None:
+    assert html_text(source) == text
+
+
+@pytest.mark.parametrize("part", ["<script>", "<", "<!--", "<p", "&", "</", "<a href='", "\n ", "<script", "&#"])
+def test_html_takes_time_in_proportion_to_its_length(part: str) -> None:
+    began = time.process_time()
+    html_text(part * (notes.MAX_NOTE_BYTES // len(part)))
+    assert time.process_time() - began < 5
+
+
+def test_of_a_document_in_two_forms_the_plain_one_is_read(tmp_path: Path) -> None:
+    def form(kind: str, text: bytes, **more: object) -> dict[str, Any]:
+        return {"attachment": {"contentType": kind, "data": base64.b64encode(text).decode(), **more}}
+
+    given = document("", "2021-01-01T00:00:00Z", content=[form("text/html", b"<p>b"), form("text/plain", b"a")])
+    html = document("", "2021-01-02T00:00:00Z", content=[form("text/html; charset=iso-8859-1", b"<p>M\xe4rz")])
+    short = document("", "2021-01-03T00:00:00Z", content=[form("text/plain", b"whole", size=9)])
+    wrong = document("", "2021-01-04T00:00:00Z", content=[form("text/plain", b"whole", hash="AAAA")])
+    rows, rejected = notes.read_notes([ndjson(tmp_path / "d.ndjson", given, html, short, wrong)], UTC)
+    assert list(rows["text"]) == ["a", "März"]
+    assert [(one.code, one.why[0]) for one in rejected] == [("note.damaged", "2")]

@@ -1,5 +1,4 @@
 import gzip
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,35 +11,7 @@ from clinic_mm.errors import EvidenceError
 from clinic_mm.signals import RECORD_COLUMNS
 from clinic_mm.sources import record
 from clinic_mm.sources.rows import TIME_TYPE
-from clinic_mm.types import Rejected
-
-LOINC = "http://loinc.org"
-HB = {"coding": [{"system": "http://site/x", "code": "HB1"}, {"system": LOINC, "code": "718-7", "display": "Hb"}]}
-PATIENT = {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1950-02-03",
-           "name": [{"family": "Doe"}], "deceasedDateTime": "2024-01-01", "address": [{"city": "Bern"}]}  # fmt: skip
-
-
-def observation(**changed: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    given = {"resourceType": "Observation", "id": "o1", "status": "final", "code": HB,
-             "subject": {"reference": "Patient/p1"}, "effectiveDateTime": "2023-05-01T10:00:00+02:00",
-             "valueQuantity": {"value": 12.5, "unit": "g/dl", "code": "g/dL"}}  # fmt: skip
-    return {key: value for key, value in (given | changed).items() if value is not None}
-
-
-def bundle(folder: Path, *resources: object, name: str = "b.json") -> Path:
-    path = folder / name
-    entries = [{"resource": one} for one in resources]
-    path.write_bytes(orjson.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}))
-    return path
-
-
-def counts(rejected: list[Rejected]) -> dict[str, int]:
-    """How often each reason was met, in all files."""
-    found: Counter[str] = Counter()
-    for one in rejected:
-        count = one.why.split()[0]
-        found[one.code] += int(count) if count.isdigit() else 1
-    return dict(found)
+from tests.sources.fhir_made import LOINC, PATIENT, bundle, counts, observation
 
 
 def only(folder: Path, resource: dict[str, Any]) -> dict[str, Any]:
