@@ -200,8 +200,9 @@ def _dead(raw: Array, sfreq_hz: float, n_out: int, to_hz: int) -> Bool[Array, "r
     edges = edges[edges < raw.shape[1]]
     if not edges.size:  # rounding left a block without a sample of its own
         return np.ones((len(raw), 1), dtype=bool)
-    span = [np.maximum.reduceat(row, edges) - np.minimum.reduceat(row, edges) for row in raw]
-    return ~(np.array(span) >= FLAT_V)
+    with np.errstate(invalid="ignore"):
+        span = np.array([np.maximum.reduceat(row, edges) - np.minimum.reduceat(row, edges) for row in raw])
+    return np.asarray(~((span >= FLAT_V) & np.isfinite(span)))
 
 
 def _mask(clean: Array, dead: Array, to_hz: int) -> None:

@@ -122,7 +122,8 @@ def _montage(name: str, channels: tuple[str, ...], bad: frozenset[str]) -> Monta
         plans = [(pair, dict(zip(pair.split("-"), (1.0, -1.0), strict=True))) for pair in table.pairs[name]]
     matrix = np.full((len(plans), len(channels)), np.nan)
     for row, (pair, weights) in enumerate(plans):
-        recorded = {pair: 1.0} if pair in at else weights  # a file may hold the derivation itself
+        # A file may hold a bipolar derivation itself.
+        recorded = {pair: 1.0} if name != "laplacian" and pair in at else weights
         if recorded.keys() <= at.keys():
             matrix[row] = 0.0
             for electrode, weight in recorded.items():

@@ -40,6 +40,7 @@ class ChannelTable:
     railed_share: float
     line_ratio: float
     line_v: float
+    values: int
     values_held: int
     rates_hz: tuple[float, float]
     floor: int

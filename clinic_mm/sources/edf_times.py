@@ -21,6 +21,8 @@ from clinic_mm.sources.eeg_annotations import MOST, Annotation
 from clinic_mm.types import Flag
 
 TAL: Final = re.compile(rb"([+-]\d{1,12}(?:\.\d*)?)(?:\x15(\d{1,12}(?:\.\d*)?))?\x14((?:[^\x14]*\x14)+)", re.DOTALL)
+MOST_RECORDS: Final = 500_000
+"""Five records a second over a day are fewer; each costs some microseconds."""
 LONGEST_S: Final = 31 * 86_400.0
 """A recording that would span more than a month has a damaged time."""
 
@@ -48,13 +50,15 @@ def read_times(path: Path, header: EdfHeader) -> EdfTimes:
 
     Raises:
         EvidenceError: `eeg.discontinuous` (marked as interrupted, but does not say where), `eeg.times` (records that
-            overlap, go back, or contradict the file's own mark of being continuous).
+            overlap, go back, or contradict the file's own mark of being continuous), `eeg.too_long`.
     """
     whole = (Segment(0, header.n_records, 0.0),)
     if not header.annotations:
         if header.interrupted:
             raise _bad("eeg.discontinuous", "The recording is marked as interrupted, but does not say where")
         return EdfTimes(whole)
+    if header.n_records > MOST_RECORDS:
+        raise EvidenceError("eeg.too_long", "The recording has too many records", "", "Cut it into parts")
     onsets, annotations, damaged = _read(path, header)
     flags: tuple[Flag, ...] = ()
     if damaged:

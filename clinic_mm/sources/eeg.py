@@ -48,6 +48,8 @@ def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = N
     del locator, until
     opened = open_recording(_leader(files))
     pages = opened.pages
+    if pages.shape[0] * pages.shape[1] > channel_table().values:
+        raise EvidenceError("eeg.too_long", "The recording is too long to be read", "", "Cut it into parts")
     small = pages.shape[0] * pages.shape[1] <= channel_table().values_held
     interruptions = [(onset_s, length_s, "gap") for onset_s, length_s in opened.gaps if length_s]
     annotations, events = told([*_moved(opened.annotations), *interruptions])

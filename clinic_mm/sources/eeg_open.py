@@ -32,7 +32,7 @@ NIHON_KOHDEN: Final = re.compile(rb"(?:EEG-\d{4}[A-Z]?|QI-403A|DAE-2100D) +V\d\d
 BRAINVISION: Final = b"Brain Vision Data Exchange Header File"
 BRAINVISION_FILE: Final = re.compile(r"^\s*(?:DataFile|MarkerFile)\s*=\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
 MAT_MAGIC: Final = (b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file", b"\x89HDF")
-NEUROSCAN: Final = b"Version 3.0"
+NEUROSCAN: Final = b"Version 3.0\0"
 ODD_GAIN: Final = 1e-3
 ODD_OFFSET: Final = 1e-3
 """How far from the median a channel's scale may lie: headers round their limits to eight characters."""
