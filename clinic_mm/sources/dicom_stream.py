@@ -39,6 +39,9 @@ _LOCK: Final = RLock()
 FIRST_LOOK_BYTES: Final = 262_144
 HEADER_LIMIT_BYTES: Final = 16 * 2**20
 INFLATED_LIMIT_BYTES: Final = 128 * 2**20
+BOMB_BYTES: Final = 32 * 2**20
+BOMB_RATIO: Final = 200
+"""More than 32 MiB out of bytes 200 times smaller is a bomb."""
 FILE_LIMIT_BYTES: Final = 512 * 2**20
 """The largest picture that is decoded, a header, and what may stand behind the pixels."""
 ELEMENT_HEAD_BYTES: Final = 8
@@ -174,7 +177,10 @@ def _inflate(packed: bytes) -> bytes:
     """PS3.5 A.5, stopped long before a small file can fill the memory."""
     machine = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        data = machine.decompress(packed, INFLATED_LIMIT_BYTES)
+        data = machine.decompress(packed, BOMB_BYTES)
+        if (tail := machine.unconsumed_tail) and (len(packed) - len(tail)) * BOMB_RATIO < len(data):
+            raise _too_large("The file unpacks to more than 200 times its size")
+        data += machine.decompress(tail, INFLATED_LIMIT_BYTES)
     except zlib.error:
         raise EvidenceError("dicom.truncated", "The deflated data are damaged", "", "Export it again") from None
     if machine.unconsumed_tail:
