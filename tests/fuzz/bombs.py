@@ -124,7 +124,7 @@ def nested_json(folder: Path) -> None:
 
 def nested_ndjson(folder: Path) -> None:
     (folder / "a.ndjson").write_bytes(
-        PATIENT + b'\n{"resourceType":"Basic","x":' + b'{"x":' * DEPTH + b"1" + b"}" * (DEPTH + 1)
+        PATIENT + b'\n{"resourceType":"Observation","x":' + b'{"x":' * DEPTH + b"1" + b"}" * (DEPTH + 1)
     )
 
 
