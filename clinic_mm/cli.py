@@ -294,6 +294,47 @@ def report(
 
 
 @app.command()
+def deidentify(
+    source: Annotated[
+        Path | None, typer.Argument(help="A folder of files, or one file. Nothing in it changes.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write: new, or made earlier under the same key.")] = None,
+    key: Key = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(metavar="OPTION", help="What is kept beside the basic profile; see --plan.")
+    ] = None,
+    patient: Annotated[str, typer.Option(help="Whose a text file is: header (unknown) | folder | stem")] = "header",
+    refused: Annotated[Path | None, typer.Option(help="List refused files here; it holds source paths.")] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only list what happens to every element, path and field.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Write DICOM, EDF and BDF, FHIR and notes without who they are of: keep-lists, pseudonyms, shifted dates.
+
+    Example:  clinic-mm deidentify hospital --out deidentified --key pseudonym.key
+    """
+    from clinic_mm.console import progress, show, show_json
+    from clinic_mm.deid.plan import as_markdown
+    from clinic_mm.deid.plan import plan as planned
+    from clinic_mm.deid.run import deidentify as deidentified
+    from clinic_mm.deid.run import told_text, write_refused
+
+    if plan:
+        rows = planned(keep or ())
+        show_json([row._asdict() for row in rows]) if json else show(as_markdown(rows))
+        return
+    if source is None or out is None:
+        raise UsageError("Source and --out are needed", "deidentify", "See clinic-mm deidentify --help")
+    with progress("deidentify", quiet=json) as advance:
+        told = deidentified(source, out, key=key, options=keep or (), patient_from=patient, progress=advance)
+    if refused:
+        write_refused(told, refused, out)
+    show_json(told.record.model_dump(mode="json")) if json else show(told_text(told))
+    raise typer.Exit(told.exit_code)
+
+
+@app.command()
 def dashboard(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
