@@ -26,7 +26,7 @@ from clinic_mm.cohort.spec import SourceSpec
 from clinic_mm.errors import EvidenceError, InputError
 from clinic_mm.modalities import modality
 from clinic_mm.sources.place import content_hash, relative
-from clinic_mm.sources.walk import FileKind
+from clinic_mm.sources.walk import FileKind, sniff
 from clinic_mm.times import to_utc
 from clinic_mm.types import Absent, CaseRecord, Evidence, Failed, Flag, Rejected
 
@@ -35,7 +35,11 @@ ROWS: Final = frozenset({"record", "note"})
 """Kinds whose evidence may lie in rows of a FHIR file, beside files of their own."""
 
 NOTHING: Final = "case.nothing_found"
+OTHER_KIND: Final = "case.other_kind"
 SEVERAL: Final = "case.several_patients"
+INGEST_FILE: Final = "[[source]]"
+"""What mends an ingest says nothing to somebody who typed a path."""
+REASONS: Final = 3
 Verdict: TypeAlias = Evidence | Rejected | Failed
 
 
@@ -79,7 +83,7 @@ def case_from_paths(
         found = [
             one for index, path in enumerate(given) for one in _look(path, f"{name}-{index}", kind, zone, due, seen)
         ]
-        mine = sorted((_judged(one, name, due) for one in found), key=_age)
+        mine = [_judged(one, name, due) for one in sorted(found, key=lambda one: (_says(one, kind), _age(one)))]
         judged[name] = _counted(mine) if len(seen.asked) < 2 else _of_several(mine, name)
     mixed = (MIXED,) if len(seen.patients) > 1 else ()
     evidence = {
@@ -100,15 +104,38 @@ def _look(path: Path, root_name: str, kind: str, zone: ZoneInfo, due: datetime |
     seen.asked.update(patient for patient, modality_found in owners if modality_found == kind)
     beside = ROWS - {kind} | ({"file"} if path.is_dir() else set())  # a licence text in a CT folder is no refused CT
     found = [owned.finding for owned in gathered.found if owned.finding.modality not in beside]
-    verdicts = [_other_kind(one, kind) if isinstance(one, Evidence) and one.modality != kind else one for one in found]
+    verdicts = [_of_kind(one, kind) for one in found]
     if kind in ROWS and (frames := [f for f in getattr(gathered, kind) if len(f)]):
         verdicts.append(_rows(pd.concat(frames), source, kind, due, seen))
-    return verdicts or [_nothing(kind)]
+    return verdicts or [_nothing(kind, files_of(source, Path.cwd(), frozenset())[1])]
 
 
-def _nothing(kind: str) -> Rejected:
-    why, mend = f"Nothing there is {kind} evidence", f"See clinic-mm predict --help for the files that --{kind} takes"
-    return Rejected(modality=kind, code=NOTHING, why=why, mend=mend)
+def _nothing(kind: str, files: Sequence[Path]) -> Rejected:
+    if any(sniff(path) is FileKind.SIDE for path in files):
+        why = "This belongs to another file, and cannot be read without it"
+        mend = "Give the folder, or the file that leads: .vhdr, .set or .EEG for an EEG, the slices for a DICOMDIR"
+        return Rejected(modality=kind, code="case.side_file", why=why, mend=mend)
+    return Rejected(modality=kind, code=NOTHING, why=f"Nothing there is {kind} evidence", mend=_see_help(kind))
+
+
+def _see_help(kind: str) -> str:
+    return f"See clinic-mm predict --help for the files that --{kind} takes"
+
+
+def _of_kind(one: Verdict, kind: str) -> Verdict:
+    """Other evidence is refused by its name, and nobody is sent to an ingest file that there is none of."""
+    if isinstance(one, Evidence) and one.modality != kind:
+        return _other_kind(one, kind)
+    if isinstance(one, Rejected) and INGEST_FILE in one.mend:
+        return one.model_copy(update={"mend": f"{_see_help(kind)}; tables go through clinic-mm ingest"})
+    return one
+
+
+def _says(one: Verdict, kind: str) -> int:
+    """How much a refusal says of what was asked; the last is told where nothing can be used."""
+    if one.modality != kind:
+        return 0
+    return 1 if getattr(one, "code", "") == OTHER_KIND else 2
 
 
 def _of_several(found: list[Verdict], name: str) -> list[Verdict]:
@@ -123,24 +150,29 @@ def _counted(found: list[Verdict]) -> list[Verdict]:
     usable = sum(isinstance(one, Evidence) for one in found)
     if len(found) < 2 or not usable:
         return found
-    why = f"{len(found)} pieces of evidence were given, {len(found) - usable} refused; the task takes one of the rest"
+    refused = list(dict.fromkeys(one.why for one in found if not isinstance(one, Evidence)))
+    told = f", {len(found) - usable} refused ({'; '.join(refused[:REASONS])})" if refused else ""
+    why = f"{len(found)} pieces of evidence were given{told}; the task takes one{' of the rest' if refused else ''}"
     return [_flagged(one, (Flag(code="case.one_of_several", why=why),)) for one in found]
 
 
 def _other_kind(one: Evidence, kind: str) -> Rejected:
     why = f"This is {one.modality} evidence, not {kind}"
-    mend = f"Give it as {one.modality}"
-    return Rejected(modality=kind, code="case.other_kind", why=why, mend=mend, root=one.root, paths=one.paths)
+    mend = f"Give it with --{one.modality}"
+    return Rejected(modality=kind, code=OTHER_KIND, why=why, mend=mend, root=one.root, paths=one.paths)
 
 
 def _rows(rows: pd.DataFrame, source: SourceSpec, kind: str, due: datetime | None, seen: _Seen) -> Evidence | Rejected:
     """FHIR files are evidence as they lie there, if they hold one patient and something was known by then."""
     root, files = files_of(source, Path.cwd(), frozenset())
-    fhir = by_kind(source, files)[FileKind.FHIR]
+    fhir = by_kind(source, files).get(FileKind.FHIR, [])
     patients = set(rows["patient_id"])
     seen.patients.update(patients)
     seen.asked.update(patients)
     try:
+        if not fhir:
+            what, mend = "Tables are read as a cohort, not as one case", "Run clinic-mm ingest on them, then screen"
+            raise EvidenceError("case.table", what, "", mend)
         last = _last_known(rows, kind, due)
         if len(patients) > 1:
             what, mend = "The files hold several patients", "Give the files of one, or ingest them as a cohort"

@@ -33,6 +33,12 @@ NO_MAPPING = (
 )
 
 
+SEVERAL_CDMS = (
+    "There are several CDMs in this source, and their person numbers may mean different people",
+    "Ingest each on its own, or make the numbers different",
+)
+
+
 class Listed(NamedTuple):
     """What a table of files says of one file."""
 
@@ -75,8 +81,12 @@ def _read_known(place: Place, files: list[Path], into: Gathered) -> None:
         frames, refused = read_rows("record", read_meds, place, known.meds)
         into.record += frames
         into.found += refused
-    for tables in known.omop if place.source.kind != "meds" else ():
-        _read_omop(place, tables, into)
+    cdms = known.omop if place.source.kind != "meds" else []
+    for tables in cdms:
+        if len(cdms) > 1:  # person 1 of one hospital is not person 1 of the other
+            into.found.append(place.owned(place.refused(tables[0], "record", "omop.several", *SEVERAL_CDMS)))
+        else:
+            _read_omop(place, tables, into)
     for why, mend, paths in (
         ("These are labels, not evidence", 'Name the file under [labels], patient = "subject_id"', known.meds_labels),
         (*NO_MAPPING, _others(place.source.kind, known)),
