@@ -20,6 +20,7 @@ from pathlib import Path
 from threading import RLock
 from typing import IO, Final
 
+from pydicom import filereader
 from pydicom.config import IGNORE, settings
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
@@ -34,6 +35,8 @@ from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.layout import UNDEFINED_LENGTH
 
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # it logs header values, which may be a name
+# Two letters of each element are decoded by this: the same code page, by the name for which Python has a fast way.
+filereader.default_encoding = "latin-1"  # type: ignore[attr-defined]
 
 _LOCK: Final = RLock()
 FIRST_LOOK_BYTES: Final = 262_144

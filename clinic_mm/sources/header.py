@@ -30,6 +30,9 @@ from clinic_mm.types import Flag
 LONGEST_ID: Final = 256
 """Characters; the standard allows 64 in a Patient ID, some archives prefix it."""
 ASCII_VRS: Final = frozenset({"AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"})
+CHARSET_VRS: Final = frozenset({"LO", "SH"})
+"""Written in the file's character set, each of which holds ASCII as it is."""
+SHORT_VRS: Final = frozenset({"US", "SS"})
 PLAIN_CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")
 """Form of the code strings that may go on into `meta`; anything else may hold free text and is dropped."""
 PLAIN_KERNEL: Final = re.compile(r"[A-Z0-9_+./ -]{1,16}")
@@ -220,12 +223,12 @@ class Elements:
         self.fault: EvidenceError | None = None
 
     def raw(self, keyword: str) -> Any:  # noqa: ANN401  - an element holds any type
-        """The value; plain ASCII types as text with backslashes, without pydicom's slow and strict conversion."""
+        """The value; plain text with backslashes and plain integers, without pydicom's slow and strict conversion."""
         try:
             tag = _tag(keyword)
             item: Any = self.dataset.get_item(tag) if tag in self.dataset else None
-            if isinstance(item, RawDataElement) and (item.VR or _vr(tag)) in ASCII_VRS:
-                return (item.value or b"").decode("latin-1").strip(" \0")
+            if isinstance(item, RawDataElement) and (plain := _plain(item, item.VR or _vr(tag))) is not None:
+                return plain
             return None if item is None else self.dataset[tag].value
         except Exception:  # noqa: BLE001 - the border: a malformed element can raise anything
             self._bad(keyword)
@@ -273,6 +276,16 @@ class Elements:
     def _bad(self, keyword: str) -> None:
         what, mend = "An element of the header cannot be read", "Export it again"
         self.fault = self.fault or EvidenceError("dicom.bad_value", what, keyword, mend)
+
+
+def _plain(item: RawDataElement, vr: str) -> str | int | None:
+    """The value of an element whose bytes say it plainly; None for all others."""
+    value = item.value or b""
+    if vr in ASCII_VRS or (vr in CHARSET_VRS and value.isascii() and b"\x1b" not in value):
+        return value.decode("latin-1").strip(" \0")
+    if vr in SHORT_VRS and len(value) == 2:
+        return int.from_bytes(value, "little" if item.is_little_endian else "big", signed=vr == "SS")
+    return None
 
 
 @cache
