@@ -5,6 +5,7 @@ In:  an open cohort. Out: a frozen `Description`, as text or JSON, without a key
 Works on columns only, so that a million cases are described without a Python object for each.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from pydantic import AwareDatetime
 
 from clinic_mm.cohort.cases import DECISION, FINDING, WHY, check_target
 from clinic_mm.cohort.join import join
-from clinic_mm.cohort.manifest import Cohort
+from clinic_mm.cohort.manifest import REJECTED_FILE, Cohort
 from clinic_mm.modalities import table
 from clinic_mm.task import DecisionTime
 from clinic_mm.types import SCHEMA_VERSION, Failed, Frozen, Rejected
@@ -132,12 +133,12 @@ def as_text(told: Description) -> str:
     lines += [f"decisions {_day(told.first_decision)} to {_day(told.last_decision)}"] if told.first_decision else []
     lines += ["", f"{'modality':<12}{'present':>9}{'absent':>9}{'rejected':>9}{'failed':>9}"]
     lines += [f"{m.modality:<12}{m.present:>9}{m.absent:>9}{m.rejected:>9}{m.failed:>9}" for m in told.modalities]
-    lines += ["", "cases by what is present"]
+    lines += ["", "cases by what is present"] if told.patterns else []
     lines += [f"{p.cases:>9}  {' + '.join(p.pattern) or 'nothing'}" for p in told.patterns]
     if told.labels:
         lines += ["", "labels", *(f"{n:>9}  {value or '(missing)'}" for value, n in told.labels.items())]
     if told.refused:
-        lines += ["", "refused"]
+        lines += ["", f"refused (each with its path: {REJECTED_FILE} in the cohort folder)"]
         lines += [f"{r.findings:>9}  {r.modality} {r.code}: {r.why}. {r.mend}".rstrip() for r in told.refused]
     return "\n".join(lines)
 
@@ -169,13 +170,16 @@ def _refused_at_ingest(evidence: pd.DataFrame) -> list[RefusalCount]:
     bad = evidence[evidence["status"].isin(["rejected", "failed"])]
     found = []
     for (modality, code), group in bad.groupby(["modality", "code"], sort=True):
-        finding = FINDING.validate_json(group["finding"].iloc[0])
-        assert isinstance(finding, Rejected | Failed)
-        mend = finding.mend if isinstance(finding, Rejected) else ""
-        found.append(
-            RefusalCount(modality=str(modality), code=str(code), findings=len(group), why=finding.why, mend=mend)
-        )
+        ((why, mend), _), *others = Counter(_why_and_mend(one) for one in group["finding"]).most_common()
+        why += f" (and {len(others)} other reason{'s' * (len(others) > 1)})" if others else ""
+        found.append(RefusalCount(modality=str(modality), code=str(code), findings=len(group), why=why, mend=mend))
     return found
+
+
+def _why_and_mend(finding: str) -> tuple[str, str]:
+    one = FINDING.validate_json(finding)
+    assert isinstance(one, Rejected | Failed)
+    return one.why, one.mend if isinstance(one, Rejected) else ""
 
 
 def _refused_by_time(joined: pd.DataFrame) -> list[RefusalCount]:

@@ -68,7 +68,8 @@ def _unusable(outcomes: Mapping[str, Outcome]) -> InputError:
     noes = {name: outcome.no for name, outcome in outcomes.items() if outcome.no is not None}
     whys = [f"{name}: {_why(no)}" for name, no in noes.items()]
     mends = [mend for no in noes.values() if (mend := getattr(no, "mend", ""))]
-    return InputError("Nothing that was given can be used", "; ".join(whys), mends[0] if mends else "")
+    mend = mends[0] if mends else "Leave it out, or give other files"
+    return InputError("Nothing that was given can be used", "; ".join(whys), mend)
 
 
 def _why(no: Absent | Rejected | Failed) -> str:

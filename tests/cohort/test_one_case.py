@@ -74,7 +74,24 @@ def test_one_of_several_pieces_says_so(files: Path) -> None:
     (files / "empty.txt").touch()
     case, _ = case_from_paths({"note": [files / "note.txt", files / "empty.txt"]}, zone=UTC)
     why = next(f.why for f in case.usable("note")[0].flags if f.code == "case.one_of_several")
-    assert why.startswith("2 pieces of evidence were given, 1 refused")
+    assert why == "2 pieces of evidence were given, 1 refused (The file is empty); the task takes one of the rest"
+
+
+def test_the_reason_that_says_most_is_told_last(files: Path) -> None:
+    (files / "ct/early/strange.dcm").write_bytes(bytes(128) + b"DICM" + b"\2\0\0\0")
+    case, _ = case_from_paths({"xray": [files / "ct/early"]}, zone=UTC)
+    codes = [f.code for f in case.evidence["xray"] if isinstance(f, Rejected)]
+    assert (codes[-1], len(codes)) == ("case.other_kind", 2)
+
+
+def test_nobody_is_sent_to_an_ingest_file_that_there_is_none_of(files: Path) -> None:
+    (files / "labs.csv").write_text("who,sodium\n1,140\n")
+    (files / "note.xyz").write_bytes(b"\x01\x02\x03")
+    for name, file in (("record", "labs.csv"), ("note", "note.xyz")):
+        case, _ = case_from_paths({name: [files / file]}, zone=UTC)
+        mends = [f.mend for f in case.evidence[name] if isinstance(f, Rejected)]
+        assert mends
+        assert not any("[[source]]" in mend for mend in mends)
 
 
 @pytest.mark.parametrize(
@@ -85,9 +102,13 @@ def test_one_of_several_pieces_says_so(files: Path) -> None:
         ("note", "note.xyz", "file.unknown"),
         ("ct", "note.txt", "case.nothing_found"),
         ("record", "note.txt", "case.nothing_found"),
+        ("eeg", "samples.fdt", "case.side_file"),
+        ("ct", "DICOMDIR", "case.side_file"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(files: Path, name: str, file: str, code: str) -> None:
+    (files / "samples.fdt").write_bytes(bytes(64))
+    (files / "DICOMDIR").write_bytes(bytes(64))
     (files / "note.xyz").write_bytes(b"\x01\x02\x03")
     case, _ = case_from_paths({name: [files / file]}, zone=UTC)
     assert case.pattern == ()
