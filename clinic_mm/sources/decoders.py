@@ -10,15 +10,14 @@ Runs inside of the pixel worker only: these libraries may raise anything, panic 
 from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.codestream import Codestream
+from clinic_mm.sources.jpeg import Values, decode_whole
 from clinic_mm.sources.layout import JPEG, JPEG_2000, JPEG_LS, RLE, Layout
-
-Values: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
 def decode_frame(codestream: bytes, found: Codestream, layout: Layout) -> Values:
@@ -80,13 +79,19 @@ def _jpeg_ls(codestream: bytes, found: Codestream, layout: Layout) -> Values:
 
 
 def _jpeg(codestream: bytes, found: Codestream, layout: Layout) -> Values:
-    if layout.needs_extra:
-        from imagecodecs import jpeg8_decode
+    del found
+    return decode_whole(codestream, _jpeg_with_extra if layout.needs_extra else _jpeg_with_pillow)
 
-        return np.asarray(jpeg8_decode(codestream))
+
+def _jpeg_with_extra(codestream: bytes) -> Values:
+    from imagecodecs import jpeg8_decode
+
+    return np.asarray(jpeg8_decode(codestream))
+
+
+def _jpeg_with_pillow(codestream: bytes) -> Values:
     from PIL import Image
 
-    del found
     with Image.open(BytesIO(codestream), formats=("JPEG",)) as picture:
         return np.asarray(picture)
 

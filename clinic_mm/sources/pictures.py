@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
@@ -21,11 +22,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.found import Found
+from clinic_mm.sources.jpeg import decode_whole
+from clinic_mm.sources.layout import FRAME_LIMIT_PIXELS
 from clinic_mm.sources.place import content_hash, rejected, relative
 from clinic_mm.sources.walk import SUFFIXES, FileKind, suffix_of
 from clinic_mm.types import Evidence, Flag
 
-PIXEL_LIMIT: Final = 64 * 2**20
+PIXEL_LIMIT: Final = FRAME_LIMIT_PIXELS
 FILE_LIMIT_BYTES: Final = 2**28
 EXIF_ORIENTATION: Final = 0x0112
 COLOUR_TOLERANCE: Final = 3
@@ -44,6 +47,8 @@ def load_picture(path: Path) -> tuple[Float32[np.ndarray, "row column"], tuple[F
             `xray.colour`.
     """
     with _opened(path) as picture:
+        if picture.format == "JPEG":
+            _check_whole(path.read_bytes())
         upright = ImageOps.exif_transpose(picture)
         flags = (TURNED,) if picture.getexif().get(EXIF_ORIENTATION, 1) in range(2, 9) else ()
         if upright.mode in DEEP_MODES:
@@ -102,7 +107,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 if picture.width * picture.height > PIXEL_LIMIT:
                     raise _too_large()
                 if END_MARKS[str(picture.format)] not in path.read_bytes()[-65_536:]:
-                    raise EvidenceError("picture.truncated", "The picture ends too early", "", "Export it again")
+                    raise _truncated()
                 if getattr(picture, "n_frames", 1) != 1:
                     raise EvidenceError("dicom.multiframe", "The file holds several frames", "")
                 yield picture
@@ -112,6 +117,13 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise EvidenceError("picture.unreadable", "The picture cannot be read", "", "Export it again") from None
 
 
+def _check_whole(data: bytes) -> None:
+    try:
+        decode_whole(data, lambda part: np.asarray(Image.open(BytesIO(part), formats=("JPEG",))))
+    except EvidenceError:
+        raise _truncated() from None
+
+
 def _grey_of_colour(rgba: Shaped[np.ndarray, "row column 4"]) -> Float32[np.ndarray, "row column"]:
     colours = rgba[..., :3].astype(np.int16)
     if np.ptp(colours, axis=2).max() > COLOUR_TOLERANCE or rgba[..., 3].min() < 255:
@@ -119,5 +131,9 @@ def _grey_of_colour(rgba: Shaped[np.ndarray, "row column 4"]) -> Float32[np.ndar
     return np.asarray(colours.mean(axis=2, dtype=np.float32) / np.float32(255))
 
 
+def _truncated() -> EvidenceError:
+    return EvidenceError("picture.truncated", "The picture ends too early", "", "Export it again")
+
+
 def _too_large() -> EvidenceError:
-    return EvidenceError("picture.too_large", "The picture has more than 64 million pixels", "", "Leave this file out")
+    return EvidenceError("picture.too_large", "The picture has more than 24 million pixels", "", "Leave this file out")

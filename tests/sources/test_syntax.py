@@ -257,6 +257,20 @@ def test_colour_is_refused_not_read_as_grey(photometric: str) -> None:
     assert refused(encapsulate([_jpeg(SMALL)]), layout) == "dicom.colour"
 
 
+@pytest.mark.parametrize("name", [*LOSSLESS, "JPEG"])
+@pytest.mark.parametrize("share", [0.4, 0.98])
+def test_a_picture_that_stops_is_not_filled(name: str, share: float) -> None:
+    syntax, encode = LOSSLESS.get(name, (uid.JPEGBaseline8Bit, lambda frame, _: _jpeg(frame)))
+    frame = np.kron(SMALL if name == "JPEG" else DEEP, np.ones((3, 3))).astype(
+        np.uint8 if name == "JPEG" else np.uint16
+    )
+    codestream, bits = encode(frame, 12), 8 if name == "JPEG" else 12
+    layout = layout_of(frame, syntax, bits_stored=bits)
+    pixels.decode(encapsulate([codestream]), layout)
+    stopped = codestream[: int(len(codestream) * share)] + b"\xff\xd9"
+    assert refused(encapsulate([stopped]), layout) in {"dicom.truncated", "dicom.undecodable"}
+
+
 def test_mutated_frames_end_in_values_or_our_error() -> None:
     rng = np.random.default_rng(11)
     outcomes = set()

@@ -175,6 +175,11 @@ def test_colour_broken_and_huge_pictures_are_refused(tmp_path: Path) -> None:
     Image.fromarray(TWELVE_BITS).save(tmp_path / "whole.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:-40])
     assert code(tmp_path / "cut.png") == "picture.truncated"
+    Image.fromarray(np.kron(TWELVE_BITS // 16, np.ones((6, 6))).astype(np.uint8)).save(tmp_path / "whole.jpg")
+    whole = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) * 3 // 4] + b"\xff\xd9")  # a decoder would fill the rest
+    assert code(tmp_path / "cut.jpg") == "picture.truncated"
+    assert load([tmp_path / "whole.jpg"]).grey.shape == (120, 180)
     files = [tmp_path / "red.png", tmp_path / "huge.png"]
     assert [one.finding.status for one in find_pictures(tmp_path, "r", files, BERLIN)] == ["rejected"] * 2
 
