@@ -1,6 +1,7 @@
 """Turn a volume so that its axes grow toward Right, Anterior and Superior.
 
-In:  an array and its affine to mm in RAS. Out: the same values, turned by whole axes; nothing is resampled.
+In:  an array and its affine to mm in RAS. Out: the same values, turned by whole axes; nothing is resampled. The array
+     given is used up: it may be turned in place.
 """
 
 from typing import Any, Final
@@ -19,10 +20,20 @@ Affine = Float[np.ndarray, "4 4"]
 def to_ras(volume: Shaped[np.ndarray, "x y z"], affine: Affine) -> Shaped[np.ndarray, "x y z"]:
     """The volume with its axes in the order and direction of RAS, by the nearest direction of each axis.
 
-    Strides are positive, since torch takes no others; their order stays as it was read, which is the fast one.
+    Strides are positive, since torch takes no others; their order stays as it was read, which is the fast one. Where it
+    can, it turns the values in place, slice by slice: a large CT need not be in memory twice.
     """
-    turned = np.asarray(apply_orientation(volume, _orientation(affine)))  # type: ignore[no-untyped-call]
-    return turned if min(turned.strides) > 0 else turned.copy(order="K")
+    orientation = _orientation(affine)
+    turned = np.asarray(apply_orientation(volume, orientation))  # type: ignore[no-untyped-call]
+    if min(turned.strides) > 0:
+        return turned
+    order = np.argsort(volume.strides)[::-1]
+    back = tuple(axis for axis, which in enumerate(order) if orientation[which, 1] < 0)
+    if 0 in back or not volume.flags.writeable:
+        return turned.copy(order="K")
+    for one in volume.transpose(order):
+        one[...] = np.flip(one, tuple(axis - 1 for axis in back)).copy()
+    return volume.transpose(np.argsort(orientation[:, 0]))
 
 
 def ras_geometry(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import permutations, product
 from pathlib import Path
 
 import nibabel as nib
@@ -10,6 +11,7 @@ import pytest
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.signals import CtVolume
+from clinic_mm.sources.axes import to_ras
 from clinic_mm.sources.ct import load
 from clinic_mm.sources.header import Header, read_header
 from clinic_mm.sources.series import stack
@@ -231,3 +233,16 @@ def test_a_real_head_with_tilt_and_changing_spacing_becomes_even(data: Path) -> 
     assert volume.spacing_mm == pytest.approx((0.4882812, 0.4882812, 4.0), abs=2e-3)
     assert codes(volume) == {"ct.tilt_corrected", "ct.spacing_resampled", "ct.oblique"}
     assert any("18.5 degrees" in flag.why for flag in volume.flags)
+
+
+@pytest.mark.parametrize("signs", list(product((1, -1), repeat=3)), ids=str)
+def test_any_whole_turn_of_an_array_in_any_layout_ends_in_ras(signs: tuple[int, int, int]) -> None:
+    values = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
+    for axes, layout in product(permutations(range(3)), repeat=2):
+        affine = np.eye(4)
+        affine[:3, :3] = np.eye(3)[:, axes] * np.array(signs)
+        laid = np.ascontiguousarray(values.transpose(layout)).transpose(np.argsort(layout))
+        turned = to_ras(laid, affine)
+        expected = np.flip(values, [axis for axis in range(3) if signs[axis] < 0]).transpose(np.argsort(axes))
+        np.testing.assert_array_equal(turned, expected)
+        assert min(turned.strides) > 0
