@@ -47,8 +47,7 @@ def load_picture(path: Path) -> tuple[Float32[np.ndarray, "row column"], tuple[F
             `xray.colour`.
     """
     with _opened(path) as picture:
-        if picture.format == "JPEG":
-            _check_whole(path.read_bytes())
+        CHECKS[str(picture.format)](path.read_bytes())
         upright = ImageOps.exif_transpose(picture)
         flags = (TURNED,) if picture.getexif().get(EXIF_ORIENTATION, 1) in range(2, 9) else ()
         if upright.mode in DEEP_MODES:
@@ -117,11 +116,25 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise EvidenceError("picture.unreadable", "The picture cannot be read", "", "Export it again") from None
 
 
-def _check_whole(data: bytes) -> None:
+def _check_png(data: bytes) -> None:
+    """Every critical chunk has its checksum, which Pillow does not look at in the last one."""
+    at = 8
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">L", data, at)
+        body = data[at + 4 : at + 8 + length]
+        if body[:1].isupper() and data[at + 8 + length : at + 12 + length] != struct.pack(">L", zlib.crc32(body)):
+            raise EvidenceError("picture.unreadable", "The picture is damaged", "", "Export it again")
+        at += 12 + length
+
+
+def _check_jpeg(data: bytes) -> None:
     try:
         decode_whole(data, lambda part: np.asarray(Image.open(BytesIO(part), formats=("JPEG",))))
     except EvidenceError:
         raise _truncated() from None
+
+
+CHECKS: Final = {"PNG": _check_png, "JPEG": _check_jpeg}
 
 
 def _grey_of_colour(rgba: Shaped[np.ndarray, "row column 4"]) -> Float32[np.ndarray, "row column"]:
