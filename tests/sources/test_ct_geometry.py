@@ -241,7 +241,7 @@ def test_any_whole_turn_of_an_array_in_any_layout_ends_in_ras(signs: tuple[int, 
     for axes, layout in product(permutations(range(3)), repeat=2):
         affine = np.eye(4)
         affine[:3, :3] = np.eye(3)[:, axes] * np.array(signs)
-        laid = np.ascontiguousarray(values.transpose(layout)).transpose(np.argsort(layout))
+        laid = values.transpose(layout).copy().transpose(np.argsort(layout))
         turned = to_ras(laid, affine)
         expected = np.flip(values, [axis for axis in range(3) if signs[axis] < 0]).transpose(np.argsort(axes))
         np.testing.assert_array_equal(turned, expected)
