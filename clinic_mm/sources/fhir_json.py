@@ -2,7 +2,7 @@
 
 In:  one file. Out: its documents as plain Python.
 
-Depth is bounded by the parser (1,024), size and packing here; XML is refused without a look at its entities. An object
+Depth is bounded by the parser (254), size and packing here; XML is refused without a look at its entities. An object
 that says one thing twice is refused: JSON readers differ in which of the two they believe.
 """
 
@@ -29,6 +29,7 @@ BOMB_RATIO: Final = 200
 """More than 32 MiB out of bytes 200 times smaller is a bomb; real exports pack 5 to 40 times."""
 BOM: Final = b"\xef\xbb\xbf"
 BLANK: Final = b" \t\r\n"
+TOO_DEEP: Final = "nested too deep"
 
 
 DOUBLED: Final = {"resourceType": "said twice"}
@@ -147,15 +148,17 @@ def parsed(raw: bytes) -> object:
         ValueError: If it is no JSON, or nested too deep.
     """
     document = orjson.loads(raw)
-    again = orjson.dumps(document)
+    try:
+        again = orjson.dumps(document)
+    except orjson.JSONEncodeError:  # deeper than 254, which no resource is
+        raise ValueError(TOO_DEEP) from None
     if len(again) == len(raw) or (again.count(b'"') == raw.count(b'"') and b"\\u0022" not in raw):
         return document  # nothing was dropped: a name that stands twice has quotation marks
     seen = [False]
     try:
         slowly = json.loads(raw, object_pairs_hook=lambda pairs: _object(pairs, seen))
     except RecursionError:
-        message = "nested too deep"
-        raise ValueError(message) from None
+        raise ValueError(TOO_DEEP) from None
     return slowly if seen[0] else document
 
 
