@@ -27,12 +27,11 @@ from clinic_mm.cohort.load import locate
 from clinic_mm.cohort.one_case import case_from_paths
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.prep.base import plan_prep
-from clinic_mm.prep.batch import PreparedCases, Recipe, fit_preps, prepare_cases
+from clinic_mm.prep.batch import PreparedCases, Recipe, fit_preps, plan_recipe, prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.simulate.cohort import write_cohort
 from clinic_mm.sources.contents import SETTLED_NS
 from clinic_mm.task import ModalityTask, read_task
-from clinic_mm.training.train import plan_recipe
 from clinic_mm.types import CaseRecord
 
 DATA = Path(os.environ.get("CLINIC_MM_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))

@@ -137,6 +137,33 @@ def describe(
 
 
 @app.command()
+def features(
+    cohort: Annotated[Path, typer.Argument(help="Cohort folder.")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    task: Annotated[Path | None, typer.Option(help="Task file (TOML); the record alone where none is given.")] = None,
+    like: Annotated[Path | None, typer.Option(help="An earlier table whose columns are wanted again.")] = None,
+    workers: Workers = 2,
+    json: Json = False,
+) -> None:
+    """Write one row of features per case as known at its decision time, for boosted trees and statistics of your own.
+
+    Example:  clinic-mm features cohort --out features.parquet
+    """
+    from clinic_mm.cohort.manifest import open_cohort
+    from clinic_mm.console import progress, show, show_json
+    from clinic_mm.jobs.features import write_features
+    from clinic_mm.task import read_task
+
+    with progress("prepare", quiet=json) as advance:
+        asked = read_task(task) if task else None
+        made = write_features(open_cohort(cohort), out, task=asked, like=like, workers=workers, progress=advance)
+    if json:
+        show_json({"cases": made.cases, "features": made.features, "empty": made.empty, "out": str(out)})
+    else:
+        show(f"{made.cases} cases by {made.features} features in {out}; of {made.empty} cases nothing is known")
+
+
+@app.command()
 def train(
     cohort: Annotated[Path, typer.Argument(help="Cohort folder.")],
     task: Annotated[Path, typer.Option(help="Task file (TOML), see docs/task_file.md.")],

@@ -14,11 +14,11 @@ import typer
 from clinic_mm.cohort.public import public_cohort
 from clinic_mm.evaluate import figures, page
 from clinic_mm.evaluate.table import by_pattern, fusion_gain
-from clinic_mm.prep.batch import fit_preps, prepare_cases
+from clinic_mm.prep.batch import fit_preps, plan_recipe, prepare_cases
 from clinic_mm.task import read_task
 from clinic_mm.training.crossval import cross_validate
 from clinic_mm.training.simple import beside, covariates, logistic, summaries
-from clinic_mm.training.train import plan_recipe, training_cases
+from clinic_mm.training.train import training_cases
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[1] / "shared" / "data"

@@ -23,9 +23,10 @@ from numpy import ndarray as Array
 from clinic_mm.cohort.choose import in_order, why_taken
 from clinic_mm.cohort.load import load_evidence
 from clinic_mm.errors import EvidenceError
-from clinic_mm.prep.base import NothingKnownError, Prep, Prepared
+from clinic_mm.prep.base import NothingKnownError, Prep, Prepared, plan_prep
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.signals import Signal
+from clinic_mm.task import Task
 from clinic_mm.types import Absent, CaseRecord, Evidence, Failed, Flag, Rejected
 
 Progress = Callable[[int, int], None]
@@ -137,6 +138,12 @@ def known_case(
         return {name: _one(case, prep, recipe.select, one) for name, prep in recipe.preps.items()}
     except _NotKeptError:
         return None
+
+
+def plan_recipe(task: Task) -> Recipe:
+    """How the cases of a task are prepared, before anything is learnt."""
+    preps = {name: plan_prep(task.kind_of(name), task.size, task.options(name)) for name in task.modalities}
+    return Recipe(preps, task.select)
 
 
 def fit_preps(cases: Sequence[CaseRecord], roots: Mapping[str, Path], recipe: Recipe) -> Recipe:

@@ -17,8 +17,7 @@ from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import TaskError
 from clinic_mm.predict.artifact import check_model_free, save_model
 from clinic_mm.predict.model import Model
-from clinic_mm.prep.base import plan_prep
-from clinic_mm.prep.batch import Progress, Recipe, fit_preps, prepare_cases
+from clinic_mm.prep.batch import Progress, fit_preps, plan_recipe, prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.task import Task
 from clinic_mm.training.fit import fit_model
@@ -66,12 +65,6 @@ def train(
     fitted = fit_model(prepared, recipe, task, use.say)
     model = replace(fitted, facts={**fitted.facts, "simulated": cohort.info.simulated})
     return model, save_model(model, out)
-
-
-def plan_recipe(task: Task) -> Recipe:
-    """How the cases of a task are prepared, before anything is learnt."""
-    preps = {name: plan_prep(task.kind_of(name), task.size, task.options(name)) for name in task.modalities}
-    return Recipe(preps, task.select)
 
 
 def training_cases(cohort: Cohort, task: Task, test_share: float) -> tuple[CaseRecord, ...]:
