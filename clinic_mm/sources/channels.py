@@ -30,6 +30,7 @@ class ChannelTable:
     electrodes: dict[str, str]
     prefix: re.Pattern[str]
     reference: re.Pattern[str]
+    joined: re.Pattern[str]
     not_eeg: dict[str, re.Pattern[str]]
     units: dict[str, float]
     no_patient: frozenset[str]
@@ -72,7 +73,8 @@ def channel_table() -> ChannelTable:
     return ChannelTable(
         electrodes=electrodes,
         prefix=re.compile(rf"(?:{_either(given['prefixes'])})[ _-]+(?=\S)", re.IGNORECASE),
-        reference=re.compile(rf"(.+?)[ _]?[-:_](?:{_either(given['references'])})", re.IGNORECASE),
+        reference=re.compile(rf"(.+?) ?[-:_/] ?(?:{_either(given['references'])})(?:-\d)?", re.IGNORECASE),
+        joined=re.compile(rf"(.+)(?:{_either(given['joined_references'])})", re.IGNORECASE),
         not_eeg={kind: re.compile("|".join(forms), re.IGNORECASE) for kind, forms in given["not_eeg"].items()},
         units=dict(given["units"]),
         no_patient=frozenset(code.upper() for code in given["header"]["no_patient"]),
@@ -93,9 +95,13 @@ def electrode_name(label: str) -> str | None:
     bare = bare_label(label)
     if found := table.electrodes.get(bare.upper()):
         return found
-    if (referenced := table.reference.fullmatch(bare)) and (found := table.electrodes.get(referenced[1].upper())):
-        return found
-    pair = [table.electrodes.get(part.strip().upper()) for part in bare.split("-")]
+    for form in (table.reference, table.joined):
+        if (referenced := form.fullmatch(bare)) and (found := table.electrodes.get(referenced[1].upper())):
+            return found
+    parts = bare.split("-")
+    if len(parts) == 3 and parts[2].isdigit():  # how exports tell equal derivations apart: `T8-P8-0`
+        parts.pop()
+    pair = [table.electrodes.get(part.strip().upper()) for part in parts]
     return f"{pair[0]}-{pair[1]}" if len(pair) == 2 and all(pair) else None
 
 
@@ -143,7 +149,10 @@ def _kind(bare: str, *, banks: bool) -> str:
     """What a signal is that is no EEG; "" where the label does not say so."""
     if banks and BANK_LABEL.fullmatch(bare.upper()):
         return ""
-    return next((kind for kind, form in channel_table().not_eeg.items() if form.fullmatch(bare)), "")
+    table = channel_table()
+    referenced = table.reference.fullmatch(bare)
+    forms = (bare, referenced[1]) if referenced else (bare,)
+    return next((kind for kind, form in table.not_eeg.items() for one in forms if form.fullmatch(one)), "")
 
 
 def _is_bank(labels: Sequence[str]) -> bool:

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from numpy import ndarray as Array
+from scipy import signal as dsp
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.prep.base import make_prep
 from clinic_mm.prep.eeg import CHANNELS, EegPrep
+from clinic_mm.prep.eeg_summary import EegSummary
 from clinic_mm.signals import EegRecording
 
 SECONDS = 8
@@ -106,3 +108,34 @@ def test_artefacts_are_clipped_so_that_half_precision_holds_them() -> None:
     volts: Array = _rhythms(128.0).volts.copy()
     volts[0, 400:420] = 0.5
     assert np.isfinite(_prep()(EegRecording(volts, CHANNELS, 128.0)).x).all()
+
+
+def test_gathered_block_by_block_the_summary_is_that_of_the_whole() -> None:
+    """Against the textbook's way on the same samples: quantiles by sorting, spectra by scipy."""
+    rng = np.random.default_rng(0)
+    rows = (rng.standard_normal((19, 128 * 60)) * rng.uniform(0.1, 2, (19, 1))).astype(np.float32)
+    gathered = EegSummary(CHANNELS, 128.0)
+    gathered.add(rows)
+    names = _prep().plain_names
+    made = dict(zip(names, gathered.finish(), strict=True))
+    freqs, density = dsp.welch(rows, 128.0, nperseg=512, axis=1)
+    alpha = np.log10(density[:, (freqs >= 8) & (freqs < 13)].mean(axis=1))
+    assert made["alpha largest"] == pytest.approx(alpha.max(), abs=1e-4)
+    for level in (0.5, 0.95, 0.995):
+        exact = np.log10(np.quantile(np.abs(rows), level, axis=1))
+        assert made[f"amplitude q{level:g} all"] == pytest.approx(exact.mean(), abs=1e-3)
+    assert made["kurtosis all"] == pytest.approx(3.0, abs=0.1)
+    back = [CHANNELS.index(name) for name in ("P3", "Pz", "P4", "O1", "O2")]
+    front = [CHANNELS.index(name) for name in ("F3", "Fz", "F4", "C3", "Cz", "C4")]
+    trace = rows[front].mean(axis=0)
+    sharp = dsp.sosfiltfilt(dsp.butter(2, (5, 30), "bandpass", fs=128.0, output="sos"), trace)
+    against = dsp.sosfiltfilt(
+        dsp.butter(2, (5, 30), "bandpass", fs=128.0, output="sos"), trace - rows[back].mean(axis=0)
+    )
+    for level in (0.002, 0.01, 0.99, 0.998):
+        assert made[f"sharp front q{level:g}"] == pytest.approx(np.quantile(sharp, level), rel=0.01)
+        assert made[f"sharp front-back q{level:g}"] == pytest.approx(np.quantile(against, level), rel=0.01)
+    halves = EegSummary(CHANNELS, 128.0)
+    halves.add(rows[:, :3840])
+    halves.add(rows[:, 3840:])
+    np.testing.assert_allclose(halves.finish(), gathered.finish(), atol=0.03)

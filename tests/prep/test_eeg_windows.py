@@ -1,5 +1,7 @@
 """Filtering block by block is filtering whole; gaps, holes and the mains stay out."""
 
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -8,13 +10,15 @@ import numpy as np
 import pytest
 from numpy import ndarray as Array
 
+from clinic_mm.errors import EvidenceError
 from clinic_mm.prep import eeg_windows
 from clinic_mm.prep.eeg import CHANNELS, EegPrep
 from clinic_mm.prep.eeg_windows import resampled, stream
 from clinic_mm.signals import EegRecording
 from clinic_mm.sources import eeg
+from clinic_mm.sources.channels import channel_table
 from clinic_mm.task import ModalityTask
-from tests.sources.edf_files import move_records, write_edf
+from tests.sources.edf_files import move_records, parts_of, without_annotations, write_edf
 
 PREP = EegPrep.plan("tiny", ModalityTask(kind="eeg"))
 
@@ -112,9 +116,6 @@ def test_a_bad_channel_is_an_absent_one_to_the_bit(tmp_path: Path) -> None:
 
 
 def test_too_few_electrodes_are_refused_and_the_floor_is_a_policy() -> None:
-    from clinic_mm.errors import EvidenceError
-    from clinic_mm.sources.channels import channel_table
-
     floor = channel_table().floor
     volts = noise(19, 20, 128.0)
     assert np.isfinite(PREP(EegRecording(volts[:floor], CHANNELS[:floor], 128.0)).x).any()
@@ -147,3 +148,40 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert peaks[1] < 1.05 * peaks[0] + 1e5
     assert peaks[1] < 25e6
+
+
+READ_AND_PREPARE = """
+import sys
+from pathlib import Path
+from clinic_mm.prep.base import plan_prep
+from clinic_mm.sources import eeg
+from clinic_mm.task import ModalityTask
+def peak():
+    return next(int(line.split()[1]) // 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+prep = plan_prep("eeg", "tiny", ModalityTask(kind="eeg"))
+before = peak()
+signal = eeg.load([Path(sys.argv[1])])
+prep(signal)
+print(type(signal.volts).__name__, before, peak())
+"""
+
+
+@pytest.mark.parametrize(
+    ("hours", "most_mb"), [(1, 90), pytest.param(24, 120, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
+)
+def test_a_day_is_read_and_prepared_in_the_memory_of_a_minute(tmp_path: Path, hours: int, most_mb: int) -> None:
+    """The same minute over and over, 19 channels at 256 Hz: a day is 0.84 GB. What comes on top of the libraries."""
+    path = write_edf(tmp_path / "a.edf", seconds=60, sfreq_hz=256)
+    minute = without_annotations(path.read_bytes())
+    parts = parts_of(minute)
+    with path.open("wb") as file:
+        file.write(minute[:236] + b"%-8d" % (3600 * hours) + minute[244 : parts.header])
+        for _ in range(60 * hours):
+            file.write(minute[parts.header :])
+    ended = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-W", "ignore", "-c", READ_AND_PREPARE, str(path)], capture_output=True, text=True, check=True
+    )
+    path.unlink()
+    kind, before, after = ended.stdout.split()
+    assert kind == "EdfPages"
+    assert int(after) - int(before) < most_mb
