@@ -191,6 +191,7 @@ def _one(
     case: CaseRecord, prep: Prep[Signal], select: str, prepared_of: Callable[[Evidence, Prep[Signal]], Prepared]
 ) -> Outcome:
     no, usable = _standing_no(case, prep.kind), case.usable(prep.kind)
+    noes: list[Rejected | Failed] = []
     for evidence in in_order(usable, select):
         try:
             prepared = prepared_of(evidence, prep)
@@ -199,13 +200,21 @@ def _one(
         except NothingKnownError:
             continue  # absent, unless another piece, or the cohort, gives a reason
         except EvidenceError as error:
-            no = Rejected(modality=prep.kind, code=error.code, why=error.what, mend=error.mend)
+            noes.append(Rejected(modality=prep.kind, code=error.code, why=error.what, mend=error.mend))
         except Exception as error:  # noqa: BLE001 - the one border: our own fault must not stop the other cases
-            no = Failed(modality=prep.kind, why=f"{type(error).__name__} in {prep.kind}")
+            noes.append(Failed(modality=prep.kind, why=f"{type(error).__name__} in {prep.kind}"))
         else:
-            flags = tuple(dict.fromkeys((*evidence.flags, *prepared.flags, *why_taken(evidence, usable))))
-            return Outcome(prepared, _hours_before(case, evidence), None, flags)
-    return Outcome(None, np.nan, no)
+            flags = (*evidence.flags, *prepared.flags, *why_taken(evidence, usable), *_passed_over(noes))
+            return Outcome(prepared, _hours_before(case, evidence), None, tuple(dict.fromkeys(flags)))
+    return Outcome(None, np.nan, noes[-1] if noes else no)
+
+
+def _passed_over(noes: Sequence[Rejected | Failed]) -> tuple[Flag, ...]:
+    """That an answer rests on another piece than the task asked for, since that one could not be used."""
+    if not noes:
+        return ()
+    whys = "; ".join(dict.fromkeys(f"{no.why} ({getattr(no, 'code', no.status)})" for no in noes))
+    return (Flag(code="case.passed_over", why=f"{len(noes)} that came first could not be used: {whys}"),)
 
 
 def _prepared(evidence: Evidence, prep: Prep[Signal], roots: Mapping[str, Path], cache: PrepCache | None) -> Prepared:

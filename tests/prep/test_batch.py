@@ -78,6 +78,8 @@ def test_one_bad_piece_falls_back_to_the_next_older_one(root: Path) -> None:
     np.testing.assert_array_equal(made.x["note"][0], NOTE(NoteText("calm and alert")).x)
     assert made.outcomes[0]["note"].no is None
     assert made.time_h[0, 0] == 20.0
+    (flag,) = (flag for flag in made.outcomes[0]["note"].flags if flag.code == "case.passed_over")
+    assert flag.why == "1 that came first could not be used: The file is empty (note.empty)"
 
 
 def test_bad_pieces_alone_are_rejected_with_code_reason_and_mend(root: Path) -> None:
