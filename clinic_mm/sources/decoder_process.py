@@ -26,7 +26,9 @@ from clinic_mm.sources.codestream import Codestream
 from clinic_mm.sources.layout import Layout, Stored
 from clinic_mm.sources.pixel_worker import LENGTHS, MODULE
 
-SECONDS_PER_FRAME: Final = 8.0
+SECONDS_PER_PICTURE: Final = 5.0
+SECONDS_PER_MILLION_PIXELS: Final = 1.0
+"""Five times what the slowest decoder (JPEG 2000) takes on an idle core, for a busy machine must cost no picture."""
 SECONDS_TO_START: Final = 60.0
 GRACE_S: Final = 1.0
 """The worker ends itself in time; this much later it is ended by us, should it not have been able to."""
@@ -35,7 +37,7 @@ GRACE_S: Final = 1.0
 class DecoderProcess:
     """A worker process behind a lock, which keeps threads from mixing their pictures."""
 
-    def __init__(self, seconds: float = SECONDS_PER_FRAME, module: str = MODULE) -> None:
+    def __init__(self, seconds: float = SECONDS_PER_PICTURE, module: str = MODULE) -> None:
         self.seconds, self.module = seconds, module
         self.lock = Lock()
         self.process: subprocess.Popen[bytes] | None = None
@@ -53,7 +55,8 @@ class DecoderProcess:
             EvidenceError: `dicom.undecodable` or `dicom.decoder_died`.
             ClinicError: Where the worker cannot be started at all.
         """
-        request = json.dumps({"found": asdict(found), "layout": asdict(layout)}).encode()
+        seconds = allowed_s(frame.size, self.seconds)
+        request = json.dumps({"found": asdict(found), "layout": asdict(layout), "seconds": seconds}).encode()
         with self.lock:
             warm = self._warm()
             try:
@@ -95,7 +98,7 @@ class DecoderProcess:
             self.close()
         if self.process is not None:
             return True
-        command = [sys.executable, "-m", self.module, str(self.seconds)]
+        command = [sys.executable, "-m", self.module]
         path = os.pathsep.join(part for part in sys.path if part)
         # One thread, and large blocks given back at once: what one picture took is there for the next.
         lean = {
@@ -124,7 +127,7 @@ class DecoderProcess:
         assert self.process is not None
         _send(self.process, LENGTHS.pack(len(request), len(codestream)) + request)
         _send(self.process, codestream)
-        answer = _receive(self.process, frame, self.seconds + GRACE_S)
+        answer = _receive(self.process, frame, allowed_s(frame.size, self.seconds) + GRACE_S)
         if answer:
             raise EvidenceError(answer["code"], answer["what"], "PixelData", "Export it again, uncompressed")
 
@@ -145,8 +148,13 @@ class DecoderProcess:
         return late
 
     def _died(self, late: bool) -> EvidenceError:
-        what = f"The decoder took longer than {self.seconds:g} s" if late else "The decoder crashed"
+        what = "The decoder took too long" if late else "The decoder crashed"
         return EvidenceError("dicom.decoder_died", what, "PixelData", "Export it again, uncompressed")
+
+
+def allowed_s(pixels: int, start: float = SECONDS_PER_PICTURE) -> float:
+    """How long decoding so many pixels may take."""
+    return start + SECONDS_PER_MILLION_PIXELS * pixels / 1e6
 
 
 def _send(process: subprocess.Popen[bytes], data: bytes) -> None:

@@ -1,6 +1,7 @@
 """The process that decodes compressed pixels, so that a malformed file can end it and nothing else.
 
-In:  on stdin, one frame after another: lengths, the numbers of its `Codestream` and `Layout` as JSON, the codestream.
+In:  on stdin, one frame after another: lengths, JSON (its `Codestream`, its `Layout`, the seconds it may take), the
+     codestream.
 Out: on stdout, one empty answer to say that it is there, then one per frame: lengths, JSON, the decoded values.
      It sees no path and no patient.
 
@@ -12,10 +13,9 @@ import os
 import resource
 import signal
 import struct
-import sys
 import warnings
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 
@@ -26,9 +26,9 @@ from clinic_mm.sources.layout import Layout
 
 MODULE: Final = "clinic_mm.sources.pixel_worker"
 LENGTHS: Final = struct.Struct(">IQ")
-ROOM_BYTES: Final = 416 * 2**20
+ROOM_BYTES: Final = 288 * 2**20
 """Memory that decoding may take beyond what the process needs to be there. The largest frame that `check_layout` lets
-through, 24 million pixels, takes about 12 bytes per pixel in the hungriest decoder (JPEG 2000)."""
+through, 24 million pixels, takes 190 MB of it in the hungriest decoder (JPEG 2000)."""
 GROWTH_BYTES: Final = 64 * 2**20
 """What a decoder may have leaked before the process ends, and a new one takes over."""
 PAGE_BYTES: Final = resource.getpagesize()
@@ -45,20 +45,22 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold the picture
     warnings.simplefilter("ignore")
-    seconds = float(sys.argv[1])
     _send(sink, {}, None)
     while len(prefix := source.read(LENGTHS.size)) == LENGTHS.size:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        head_size, body_size = LENGTHS.unpack(prefix)
-        _send(sink, *_answer(source.read(head_size), source.read(body_size)))
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        _serve(source, sink, *LENGTHS.unpack(prefix))
         if _size_now() > size + GROWTH_BYTES:
             return
 
 
-def _answer(head: bytes, codestream: bytes) -> tuple[dict[str, str], np.ndarray | None]:
+def _serve(source: BinaryIO, sink: BinaryIO, head_size: int, body_size: int) -> None:
+    request, codestream = json.loads(source.read(head_size)), source.read(body_size)
+    signal.setitimer(signal.ITIMER_REAL, request["seconds"])
+    _send(sink, *_answer(request, codestream))
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _answer(request: dict[str, Any], codestream: bytes) -> tuple[dict[str, str], np.ndarray | None]:
     try:
-        request = json.loads(head)
         layout = Layout(**request["layout"])
         return {}, decoders.decode_frame(codestream, Codestream(**request["found"]), layout)
     except EvidenceError as error:

@@ -17,12 +17,9 @@ from jaxtyping import Bool, Integer
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.codestream import declared
-from clinic_mm.sources.decoder_process import DECODER, SECONDS_PER_FRAME
+from clinic_mm.sources.decoder_process import DECODER, allowed_s
 from clinic_mm.sources.encapsulated import codestreams
 from clinic_mm.sources.layout import EXPLICIT_BIG, JPEG, JPEG_2000, JPEG_LS, Layout, Stored
-
-SECONDS_PER_MILLION_PIXELS: Final = 0.5
-"""Beyond the time of one frame, for all frames together: about four times what the slowest decoder needs."""
 
 LIMITED_BY_BITS: Final = JPEG | JPEG_LS | JPEG_2000
 """Here a value has as many bits as it needs: what lies above Bits Stored is no overlay, the header is wrong."""
@@ -106,7 +103,7 @@ def _out_of_big_words(pairs: bytes, layout: Layout) -> Stored:
 
 def _compressed(encapsulated: memoryview, layout: Layout) -> Stored:
     """Frame by frame, so that neither side ever holds more than one beside the result."""
-    until = time.monotonic() + SECONDS_PER_FRAME + SECONDS_PER_MILLION_PIXELS * math.prod(layout.shape) / 1e6
+    until = time.monotonic() + allowed_s(math.prod(layout.shape))
     stored = np.empty((layout.frames, layout.rows, layout.columns), layout.dtype)
     for frame, codestream in zip(stored, codestreams(encapsulated, layout.frames), strict=True):
         if time.monotonic() > until:

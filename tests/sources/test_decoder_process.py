@@ -73,7 +73,7 @@ def test_a_worker_that_cannot_end_itself_is_ended(
     worker: DecoderProcess, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoder_process, "GRACE_S", 0.2)
-    with pytest.raises(EvidenceError, match=r"longer than 0\.4 s"):
+    with pytest.raises(EvidenceError, match="too long"):
         ask(worker, command)
     assert ask(worker, "alive") == 5
 
