@@ -142,7 +142,7 @@ def _moment(header: Header, zone: tzinfo) -> datetime | None:
 
 
 def _own_zone(offset: str) -> tzinfo | None:
-    if len(offset) != 5 or offset[0] not in "+-" or not offset[1:].isdigit():
+    if len(offset) != 5 or offset[0] not in "+-" or not offset[1:].isdecimal():
         return None
     minutes = int(offset[1:3]) * 60 + int(offset[3:])
     if minutes >= 24 * 60:

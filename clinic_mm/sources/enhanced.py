@@ -83,9 +83,9 @@ def _phase(content: Elements) -> int | None:
     """Frames of different stacks or moments never make one volume, whatever their acquisition is called."""
     moment, stack = content.integer("TemporalPositionIndex"), content.text("StackID")
     acquisition = content.integer("FrameAcquisitionNumber")
-    if moment is None and not stack.isdigit():
+    if moment is None and not stack.isdecimal():
         return acquisition
-    return (moment or 0) * 1_000_000 + (int(stack) if stack.isdigit() else 0) * 1_000 + (acquisition or 0)
+    return (moment or 0) * 1_000_000 + (int(stack) if stack.isdecimal() else 0) * 1_000 + (acquisition or 0)
 
 
 def _macro(groups: Sequence[Dataset], keyword: str) -> Elements:

@@ -155,7 +155,7 @@ def header_of(path: Path, opened: Opened) -> Header:
 def _age_flags(read: "Elements") -> tuple[Flag, ...]:
     """No age is taken from a picture, but one that nobody reaches says that the header was not kept with care."""
     age = read.text("PatientAge")
-    known = DAYS_OF_AGE.get(age[-1:]) if age[:-1].isdigit() else None
+    known = DAYS_OF_AGE.get(age[-1:]) if age[:-1].isdecimal() else None
     if known is None or int(age[:-1]) * known <= OLDEST_DAYS:
         return ()
     return (Flag(code="dicom.odd_age", why="The age in the header is one that nobody reaches"),)

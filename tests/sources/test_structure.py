@@ -65,6 +65,14 @@ def test_one_slice_unlike_its_sisters_is_flagged(tmp_path: Path, element: str, o
     assert code in flags_of(tmp_path, bad)
 
 
+@pytest.mark.parametrize(("old", "new"), [(b"054Y", b"05\xb2Y"), (b"+0100", b"+01\xb20")])
+def test_a_raised_two_is_a_digit_that_is_no_number(tmp_path: Path, old: bytes, new: bytes) -> None:
+    known = {"SpecificCharacterSet": "ISO_IR 100", "PatientAge": "054Y", "TimezoneOffsetFromUTC": "+0100"}
+    path = write_radiograph(tmp_path / "x", body(1)[0], **known)
+    path.write_bytes(path.read_bytes().replace(old, new))
+    assert "dicom.odd_age" not in flags_of(tmp_path, [path])
+
+
 @pytest.mark.realdata
 def test_no_real_file_is_called_odd(data: Path) -> None:
     folders = ("ct", "dicom_syntax", "xray_dicom")
