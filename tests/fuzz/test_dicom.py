@@ -3,7 +3,8 @@
 What no reader can notice is counted, by its reason, and nothing else may change quietly:
 
 - bytes of pixels changed where they stay as many: DICOM has no checksum;
-- a legal value in place of another in a file that has no sister to compare with: nothing in it contradicts it.
+- a legal value in place of another in a file that has no sister to compare with: nothing in it contradicts it;
+- the time of one slice of a series, by less than the hour that a series may take.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ import pytest
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources import ct, xray
+from clinic_mm.sources.alike import LONGEST_SERIES
 from clinic_mm.sources.dicom import find_dicom
 from clinic_mm.types import Evidence, Rejected
 from tests.fuzz import seeds
@@ -29,7 +31,8 @@ from tests.fuzz.gate import Gate, Verdict, apart, check
 UTC: Final = ZoneInfo("UTC")
 PIXEL_BYTES: Final = "pixels: other bytes, as many as before (DICOM has no checksum)"
 LONE_FILE: Final = "lone file: a legal value in place of another"
-UNNOTICEABLE: Final = frozenset({PIXEL_BYTES, LONE_FILE})
+WITHIN_HOUR: Final = "series: the time of a slice, by less than an hour"
+UNNOTICEABLE: Final = frozenset({PIXEL_BYTES, LONE_FILE, WITHIN_HOUR})
 LOADERS: Final = {"ct": ct.load, "xray": xray.load}
 SHARE_OF_SERIES: Final = 0.7
 
@@ -81,13 +84,19 @@ def judge(before: Reading, after: Reading, where: str, lone: bool) -> Verdict:
     same_shape = after.values.shape == before.values.shape
     if where == "pixels" and same_shape:
         return "quiet", PIXEL_BYTES
-    return "quiet", LONE_FILE if lone else f"{where}: {_difference(before, after)}"
+    if lone:
+        return "quiet", LONE_FILE
+    odd = [
+        name for name in ("patient_id", "acquired_at", "spacing_mm") if getattr(before, name) != getattr(after, name)
+    ]
+    if odd == ["acquired_at"] and np.array_equal(before.values, after.values) and _within_hour(before, after):
+        return "quiet", WITHIN_HOUR
+    return "quiet", f"{where}: {', '.join(odd or ['values'])}"
 
 
-def _difference(before: Reading, after: Reading) -> str:
-    names = ("patient_id", "acquired_at", "spacing_mm")
-    odd = [name for name in names if getattr(before, name) != getattr(after, name)]
-    return ", ".join(odd or ["values"])
+def _within_hour(before: Reading, after: Reading) -> bool:
+    assert before.acquired_at is not None
+    return after.acquired_at is not None and abs(after.acquired_at - before.acquired_at) <= LONGEST_SERIES
 
 
 def run(n: int, seed: int) -> dict[str, object]:
