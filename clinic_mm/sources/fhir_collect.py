@@ -89,7 +89,7 @@ class Collector(Generic[Row]):
         self._seen.clear()
         kept = alive & (frame["patient_id"] != "").to_numpy()
         frame, file, latest = frame[kept], file[kept], np.minimum(latest, tolerant(now))[kept]
-        future = microseconds(frame["time"]) > latest
+        future = microseconds(frame["time"]) > tolerant(now)
         shifted = shifted_files(future, file)
         self._count("fhir.shifted_dates", file[future & shifted])
         people = settle(self.reading.people, self.troubles, None if shifted.any() else now)

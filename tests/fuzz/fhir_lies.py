@@ -5,6 +5,7 @@ In:  a bundle as plain Python and a random generator. Out: other bundles, each w
 A lie of LIES must always be noticed; damage of DAMAGE may leave a legal bundle that says something else.
 """
 
+import tomllib
 from collections.abc import Callable, Collection, Iterator
 from copy import deepcopy
 from typing import Any, Final
@@ -12,6 +13,9 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
+from clinic_mm.bundle import folder as bundle_folder
+
+KNOWN: Final = frozenset(tomllib.loads((bundle_folder("schemas") / "units.toml").read_text(encoding="utf-8"))["loinc"])
 Json = dict[str, Any]
 Lie = Callable[[np.random.Generator, Json], None]
 JUNK: Final = (7, 1.5, True, "x", [], {}, [None], {"a": {}}, [[]], "\0")
@@ -48,6 +52,21 @@ def pick(rng: np.random.Generator, bundle: Json, kinds: Collection[str]) -> Json
     return some[int(rng.integers(len(some)))]
 
 
+def _measured(rng: np.random.Generator, bundle: Json) -> Json:
+    """One Observation or component with a quantity."""
+    parts = [part for e in bundle["entry"] for part in [e["resource"], *e["resource"].get("component", ())]]
+    some: list[Json] = [part for part in parts if "valueQuantity" in part]
+    return some[int(rng.integers(len(some)))]
+
+
+def _is_in(part: Json, one: Json) -> bool:
+    return one is part or any(part is component for component in one.get("component", ()))
+
+
+def _code(part: Json) -> str:
+    return str(part["code"]["coding"][0]["code"])
+
+
 def other_patient(rng: np.random.Generator, bundle: Json) -> None:
     one = pick(rng, bundle, set(NEEDED) | {"DocumentReference"})
     name = "patient" if one["resourceType"] == "AllergyIntolerance" else "subject"
@@ -80,14 +99,15 @@ def unreadable_time(rng: np.random.Generator, bundle: Json) -> None:
 
 
 def other_unit(rng: np.random.Generator, bundle: Json) -> None:
-    one = pick(rng, bundle, {"Observation"})
-    part = (one.get("component") or [one])[0]
+    """Of a code whose unit is known: of any other, nobody can tell."""
+    parts = [part for e in bundle["entry"] for part in [e["resource"], *e["resource"].get("component", ())]]
+    known = [part for part in parts if "valueQuantity" in part and _code(part) in KNOWN]
+    part = known[int(rng.integers(len(known)))]
     part["valueQuantity"]["code"] = part["valueQuantity"]["unit"] = "d" if rng.random() < 0.5 else "[in_i]"
 
 
 def no_number(rng: np.random.Generator, bundle: Json) -> None:
-    one = pick(rng, bundle, {"Observation"})
-    part = (one.get("component") or [one])[0]
+    part = _measured(rng, bundle)
     junk = ("12", True, [12], {"value": 12}, 1e300, -1e16, "NaN")
     part["valueQuantity"]["value"] = junk[int(rng.integers(len(junk)))]
 
@@ -110,9 +130,10 @@ def copied(rng: np.random.Generator, bundle: Json) -> None:
 
 
 def copied_and_changed(rng: np.random.Generator, bundle: Json) -> None:
-    again = orjson.loads(orjson.dumps(pick(rng, bundle, {"Observation"})))
-    part = (again.get("component") or [again])[0]
-    part["valueQuantity"]["value"] += 1
+    measured = _measured(rng, bundle)
+    whole = next(e["resource"] for e in bundle["entry"] if _is_in(measured, e["resource"]))
+    again = deepcopy(whole)
+    measured["valueQuantity"]["value"] += 1
     bundle["entry"].append({"resource": again})
 
 
@@ -132,7 +153,7 @@ def dead_long_ago(rng: np.random.Generator, bundle: Json) -> None:
 
 
 def bundle_older_than_its_facts(rng: np.random.Generator, bundle: Json) -> None:
-    bundle["timestamp"] = "1995-01-01T00:00:00Z"
+    bundle["timestamp"] = "1901-01-01T00:00:00Z"
 
 
 LIES: Final[dict[str, Lie]] = {

@@ -1,8 +1,9 @@
 """2,000 damaged FHIR files: each is refused with a code, read as before, or read with a count of what is odd.
 
-Always noticed: another patient, an impossible or unreadable time, a unit of something else, what is no number, an
-element of the wrong type, another version, a status that is none, resources that come twice or contradict each other,
-a thing said twice. What no reader can notice is counted, by its reason, and nothing else may change quietly:
+Always noticed: another patient, an impossible or unreadable time, a unit of something else than its LOINC code (of
+schemas/units.toml) measures, what is no number, a needed element of the wrong type, another version, a status that is
+none, resources that come twice or contradict each other. What no reader can notice is counted, by its reason, and
+nothing else may change quietly:
 
 - bytes of the text changed where it stays JSON, and a tree changed where it stays FHIR: JSON has no checksum, most
   elements are optional, and nothing contradicts one legal value in place of another.
@@ -35,6 +36,7 @@ from tests.fuzz.mutate import mutate
 NOW: Final = datetime(2026, 6, 1, tzinfo=UTC)
 BYTES: Final = "bytes: still JSON, and legal (JSON has no checksum)"
 TREE: Final = "tree: still FHIR, and legal (most elements are optional)"
+Reading = tuple[pd.DataFrame, pd.DataFrame, Counter[str]]
 UNNOTICEABLE: Final = frozenset({BYTES, TREE})
 FORMS: Final[dict[str, Callable[[Any], bytes]]] = {
     "b.json": orjson.dumps,
@@ -44,7 +46,7 @@ FORMS: Final[dict[str, Callable[[Any], bytes]]] = {
 }
 
 
-def read(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, Counter[str]]:
+def read(path: Path) -> Reading:
     """Facts, notes, and what was left out of one file.
 
     Raises:
@@ -62,7 +64,7 @@ def read(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, Counter[str]]:
     return facts, texts, odd
 
 
-def judge(before: Any, after: Any, told: str) -> Verdict:  # noqa: ANN401 - what `read` gives
+def judge(before: Reading, after: Reading, told: str) -> Verdict:
     new = after[2] - before[2]
     if new:
         return "flagged", new.most_common(1)[0][0]
@@ -74,26 +76,30 @@ def judge(before: Any, after: Any, told: str) -> Verdict:  # noqa: ANN401 - what
 
 def run(n: int, seed: int) -> dict[str, object]:
     """Damage a small bundle of an invented patient `n` times, in all ways of writing it in turn."""
-    return _run(n, seed, [small_bundle()])
+    return run_on([small_bundle()], n, seed)
 
 
-def _run(n: int, seed: int, bundles: list[dict[str, Any]]) -> dict[str, object]:
+def run_on(bundles: list[dict[str, Any]], n: int, seed: int) -> dict[str, object]:
+    """The same for any bundles, in turn."""
+    before: dict[tuple[int, str], Reading] = {}
     rng, gate, log = np.random.default_rng(seed), Gate(), StringIO()
     logging.basicConfig(stream=log, level=logging.DEBUG, force=True)
     with TemporaryDirectory() as folder:
         for number in range(n):
             bundle, name = bundles[number % len(bundles)], list(FORMS)[number % len(FORMS)]
             told, content = damaged(rng, bundle, name)
-            attempt = partial(_attempt, Path(folder) / name, bundle, content, told)
+            path, key = Path(folder) / name, (number % len(bundles), name)
+            if key not in before:
+                path.write_bytes(FORMS[name](bundle))
+                before[key] = read(path)
+            attempt = partial(_attempt, path, content, before[key], told)
             gate.attempt(f"{told}: {name} (number {number})", attempt)
     assert TOKEN not in log.getvalue()
     assert not any(TOKEN in one for one in gate.raw)
     return gate.result()
 
 
-def _attempt(path: Path, bundle: dict[str, Any], content: bytes, told: str) -> Verdict:
-    path.write_bytes(FORMS[path.name](bundle))
-    before = read(path)
+def _attempt(path: Path, content: bytes, before: Reading, told: str) -> Verdict:
     path.write_bytes(content)
     return judge(before, read(path), told)
 
@@ -133,7 +139,7 @@ def test_2000_damaged_bundles() -> None:
 
 @pytest.mark.realdata
 def test_damaged_real_bundles(data: Path) -> None:
-    check(apart("tests.fuzz.fhir_real", 24, 3), 24, UNNOTICEABLE)
+    check(apart("tests.fuzz.fhir_real", 16, 3), 16, UNNOTICEABLE)
 
 
 @pytest.mark.long
