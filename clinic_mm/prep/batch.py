@@ -20,12 +20,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray as Array
 
-from clinic_mm.cohort.choose import in_order, why_taken
 from clinic_mm.cohort.load import load_evidence
 from clinic_mm.errors import EvidenceError
 from clinic_mm.prep.base import NothingKnownError, Prep, Prepared, plan_prep
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.signals import Signal
+from clinic_mm.sources.choose import in_order, why_taken
 from clinic_mm.task import Task
 from clinic_mm.types import Absent, CaseRecord, Evidence, Failed, Flag, Rejected
 

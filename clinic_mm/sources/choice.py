@@ -3,7 +3,7 @@
 In:  what is known of a volume without its pixels: spacing, extent, direction, kernel, flags.
 Out: points and their reasons, as they stand in the `meta` of its evidence. The table is `schemas/ct_choice.toml`.
 
-Nothing here chooses: `cohort.choose` does, between the series of one study.
+Nothing here chooses: `choose` does, between the series of one study.
 """
 
 import hashlib

@@ -14,6 +14,7 @@ import streamlit as st
 from clinic_mm.errors import ClinicError
 from clinic_mm.report.run import Prediction
 from clinic_mm.report.words import label_of, missing_in_words
+from clinic_mm.sources.choose import in_order
 from clinic_mm.types import Evidence
 from components.ct import view_ct
 from components.eeg import view_eeg
@@ -65,14 +66,14 @@ def _tile(prediction: Prediction, kind: str, names: list[str], labels: dict[str,
 
 def _studies(prediction: Prediction, kind: str) -> None:
     case = case_record(prediction.case_key)
-    usable = case.usable(kind)
+    usable = in_order(case.usable(kind), "latest")  # what was most likely taken comes first
     if not usable:
         st.caption("The cohort holds no usable study")
         return
     key = f"{prediction.case_key}-{kind}"
-    chosen = usable[-1]
+    chosen = usable[0]
     if len(usable) > 1:
-        chosen = st.selectbox("Study", usable[::-1], format_func=_dated, key=f"{key}-study")
+        chosen = st.selectbox("Study", usable, format_func=_dated, key=f"{key}-study")
     st.caption(f"{plain(_dated(chosen))}{_before(chosen.acquired_at, case.decision_time)}")
     if kind not in VIEWERS:
         st.caption("There is no viewer for this kind of evidence yet")
@@ -83,7 +84,9 @@ def _studies(prediction: Prediction, kind: str) -> None:
 
 
 def _dated(evidence: Evidence) -> str:
-    return f"{evidence.acquired_at:%Y-%m-%d %H:%M} UTC" if evidence.acquired_at else "Undated"
+    when = f"{evidence.acquired_at:%Y-%m-%d %H:%M} UTC" if evidence.acquired_at else "Undated"
+    slices, kernel = evidence.meta.get("n_slices"), evidence.meta.get("kernel")
+    return ", ".join([when, *([f"{slices} slices"] if slices else []), *([f"kernel {kernel}"] if kernel else [])])
 
 
 def _before(acquired_at: datetime | None, decision_time: datetime | None) -> str:
