@@ -47,7 +47,8 @@ class Window:
 
     def __call__(self, values: Float[np.ndarray, "*space"]) -> Float[np.ndarray, "*space"]:
         """Values through the window, to [0, 1]. Source: DICOM PS3.3 C.11.2.1.2.1, C.11.2.1.3.1, C.11.2.1.3.2."""
-        return FUNCTIONS[self.function](values, self.center, self.width)
+        with np.errstate(over="ignore"):
+            return FUNCTIONS[self.function](values, self.center, self.width)
 
 
 def _linear(values: np.ndarray, center: float, width: float) -> np.ndarray:
@@ -103,6 +104,8 @@ class GreyTransform:
         """
         distinct, place = _distinct(stored)
         levels = self.modality(distinct.astype(np.float64))
+        if not np.isfinite(levels).all():
+            raise _bad_rescale()
         if isinstance(self.view, Lookup):
             grey = self.view(levels) / self.view.highest
         elif self.view is not None:
@@ -118,7 +121,10 @@ class GreyTransform:
 
     def modality(self, values: Values) -> Values:
         """Stored values to what the manufacturer measured: the Modality LUT or the rescale."""
-        return values * self.slope + self.intercept if self.table is None else self.table(values)
+        if self.table is not None:
+            return self.table(values)
+        with np.errstate(over="ignore", invalid="ignore"):  # a senseless slope is refused, not warned of
+            return values * self.slope + self.intercept
 
 
 def read_transform(dataset: Dataset, layout: Layout) -> GreyTransform:
@@ -163,9 +169,13 @@ def _robust_range(
 def _rescale(dataset: Dataset) -> tuple[float, float]:
     slope, intercept = _number(dataset, "RescaleSlope"), _number(dataset, "RescaleIntercept")
     if slope == 0.0 or (slope is None) != (intercept is None):
-        what = "Rescale slope and intercept do not fit together"
-        raise EvidenceError("xray.bad_rescale", what, "RescaleSlope (0028,1053)", "Export the image again")
+        raise _bad_rescale()
     return (1.0, 0.0) if slope is None or intercept is None else (slope, intercept)
+
+
+def _bad_rescale() -> EvidenceError:
+    what = "Rescale slope and intercept do not fit together"
+    return EvidenceError("xray.bad_rescale", what, "RescaleSlope (0028,1053)", "Export the image again")
 
 
 def _range_after(layout: Layout, table: Lookup | None, slope: float, intercept: float) -> tuple[float, float]:

@@ -115,6 +115,18 @@ def test_the_first_of_several_views_is_taken_and_said(tmp_path: Path) -> None:
     assert flag.why == "The header offers 1 table(s) and 3 window(s); the first table is used"
 
 
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+@pytest.mark.parametrize(("center", "width"), [("1e300", "1e300"), ("-1e308", "1"), ("5", "1e-300"), ("5", "1e308")])
+def test_a_window_far_from_anything_gives_grey(tmp_path: Path, function: str, center: str, width: str) -> None:
+    view = {"WindowCenter": center, "WindowWidth": width, "VOILUTFunction": function}
+    path = write_radiograph(tmp_path / "a", TWELVE_BITS, **view)
+    opened = open_dicom(path)
+    layout = header_of(path, opened).pixels
+    grey = read_transform(opened.dataset, layout)(decode(opened.stream, layout)[0], None)
+    assert np.isfinite(grey).all()
+    assert (grey.min() >= 0) & (grey.max() <= 1)
+
+
 def test_an_unusable_window_is_none(tmp_path: Path) -> None:
     for number, width in enumerate((0, -5, 0.5)):
         path = write_radiograph(tmp_path / str(number), TWELVE_BITS, WindowCenter=10, WindowWidth=width)
@@ -203,8 +215,15 @@ def test_a_table_that_does_not_fit_is_refused(tmp_path: Path, item: Dataset) -> 
     assert caught.value.code == "xray.bad_table"
 
 
-@pytest.mark.parametrize("elements", [{"RescaleSlope": 0, "RescaleIntercept": 5}, {"RescaleSlope": 2}])
-def test_half_a_rescale_is_refused(tmp_path: Path, elements: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"RescaleSlope": 0, "RescaleIntercept": 5},
+        {"RescaleSlope": 2},
+        {"RescaleSlope": "1e308", "RescaleIntercept": 5},
+    ],
+)
+def test_a_senseless_rescale_is_refused(tmp_path: Path, elements: dict[str, object]) -> None:
     with pytest.raises(EvidenceError) as caught:
         load([write_radiograph(tmp_path / "a", TWELVE_BITS, **elements)])
     assert caught.value.code == "xray.bad_rescale"
