@@ -7,6 +7,7 @@ One bad case never stops the rest: a unit that dies of our own fault is tried ag
 is counted and listed.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,6 +55,8 @@ class _Tally:
     skipped: list[dict[str, str]] = field(default_factory=list)
     n_skipped: int = 0
     n_failed: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    """By code: what ingest took, and reading refused."""
 
     @property
     def total(self) -> int:
@@ -107,6 +110,9 @@ def _screen(
         _unit(model, info, cohort, unit, out, tally, options)
         if options.progress:
             options.progress(tally.total, len(cases))
+    if tally.refused:
+        told = ", ".join(f"{n} {code}" for code, n in tally.refused.most_common())
+        options.say(f"Taken by ingest and refused when read: {told}. The cases' pages say how to mend each")
     write_skipped(tally.skipped, out)
     counts = Counts(done=tally.done, skipped=tally.n_skipped, failed=tally.n_failed)
     info = info.model_copy(update={"counts": counts, "finished_at": datetime.now(UTC)})
@@ -224,6 +230,9 @@ def _write(answered: _Answered, unit: Sequence[CaseRecord], out: Path, tally: _T
         write_shard(kept, out / "shards" / f"part-{tally.shards:05d}.parquet", labels)
         tally.shards += 1
     tally.done += len(kept)
+    for case, outcomes in zip(unit, answered.prepared.outcomes, strict=True):
+        noes = [o.no for o in outcomes.values() if isinstance(o.no, Rejected)]
+        tally.refused.update(no.code for no in noes if case.usable(no.modality))
     for index, prediction in enumerate(answered.predictions):
         if not prediction.pattern:
             tally.n_skipped += 1
