@@ -22,7 +22,10 @@ from clinic_mm.times import parse_iso
 from clinic_mm.types import Rejected
 
 ROW: Final = "source_id"
+AFTER_DEATH: Final = pd.Timedelta(days=31)
+"""Results of the last days come in late, and the dead are examined too."""
 WHY: Final = {
+    "after_death": "facts are dated more than 31 days after the patient's death",
     "ambiguous": "rows share their key with another row that says something else",
     "bad_number": "results have a number that cannot be read",
     "before_birth": "facts are dated before the patient's birth",
@@ -31,6 +34,7 @@ WHY: Final = {
     "no_code": "rows have no code",
     "no_patient": "rows name no patient",
     "no_person": "rows name a person that the person table does not have",
+    "shifted_dates": "facts lie in the future, as all of their patient's do: taken as shifted dates, and kept",
     "no_value": "results have neither a number nor words",
     "undated": "rows have no time that could be read",
     "unit_mismatch": "results have a unit that cannot be one of their code",
@@ -39,13 +43,14 @@ WHY: Final = {
 """Why rows of a bulk source are left out, by the second half of their code."""
 
 
-def checked(frame: pd.DataFrame, counts: Counter[str]) -> pd.DataFrame:
+def checked(frame: pd.DataFrame, counts: Counter[str], deaths: "pd.Series[pd.Timestamp] | None" = None) -> pd.DataFrame:
     """The facts that can stand, in RECORD_COLUMNS by patient and time; the others are counted.
 
     Args:
         frame: Columns of RECORD_COLUMNS in any order; numbers and texts that the source does not have may lack.
             Demographic facts need no time; a row of another category without one is left out.
-        counts: How many rows were left out, by the keys of WHY.
+        counts: How many rows were left out, by the keys of WHY (those of shifted dates are kept).
+        deaths: When patients died, by `patient_id`: to check facts by, never a fact itself.
     """
     undated = frame["time"].isna() & (frame["category"] != "demographic")
     nobody, nameless = frame["patient_id"] == "", frame["code"] == ""
@@ -53,10 +58,18 @@ def checked(frame: pd.DataFrame, counts: Counter[str]) -> pd.DataFrame:
     counts["no_code"] += int((nameless & ~nobody).sum())
     counts["undated"] += int((undated & ~nameless & ~nobody).sum())
     frame = frame[~(nobody | nameless | undated)]
-    for why, fault in (("before_birth", _before_birth), ("future", _future), ("unit_mismatch", _other_unit)):
-        lost = fault(frame)
-        counts[why] += int(lost.sum())
-        frame = frame[~lost]
+    late, shifted = _future(frame)
+    counts["shifted_dates"] += int((late & shifted).sum())
+    counts["future"] += int((late & ~shifted).sum())
+    frame = frame[~late | shifted]
+    died = frame["patient_id"].map({} if deaths is None else deaths.to_dict())
+    for why, fault in (
+        ("before_birth", _before_birth(frame)),
+        ("after_death", frame["time"] > pd.to_datetime(died, utc=True).astype(TIME_TYPE) + AFTER_DEATH),
+        ("unit_mismatch", _other_unit(frame)),
+    ):
+        counts[why] += int(fault.sum())
+        frame = frame[~fault.reindex(frame.index)]
     frame = in_one_unit(frame)
     said = [name for name in frame.columns if name != ROW]
     twice = frame.duplicated(said)
@@ -125,11 +138,9 @@ def _start(text: str) -> datetime | None:
     return None if first is None else first - pd.Timedelta(days=2)
 
 
-def _future(frame: pd.DataFrame) -> "pd.Series[bool]":
-    """Facts after today, but for patients all of whose facts are: their dates were shifted on purpose."""
+def _future(frame: pd.DataFrame) -> "tuple[pd.Series[bool], pd.Series[bool]]":
+    """Facts after today, and those of patients all of whose facts are: their dates were shifted on purpose."""
     late = frame["time"] > pd.Timestamp(datetime.now(UTC)) + pd.Timedelta(days=1)
-    if not late.any():
-        return late
     dated = frame["time"].notna()
-    shifted = late[dated].groupby(frame.loc[dated, "patient_id"]).all()
-    return late & ~frame["patient_id"].map(shifted).eq(True)
+    all_late = late[dated].groupby(frame.loc[dated, "patient_id"]).all()
+    return late, frame["patient_id"].isin(all_late.index[all_late])

@@ -63,7 +63,8 @@ def read_meds(files: Sequence[Path], zone: tzinfo) -> tuple[pd.DataFrame, list[R
     for path in files:
         counts: Counter[str] = Counter()
         try:
-            frames.append(checked(_facts(_events(path), zone, counts), counts))
+            events = _events(path)
+            frames.append(checked(_facts(events, zone, counts), counts, _deaths(events, zone)))
         except EvidenceError as error:
             rejected.append(rejection(error, "record", path))
         rejected += told(counts, "meds", path)
@@ -132,6 +133,14 @@ def _facts(events: _Events, zone: tzinfo, counts: Counter[str]) -> pd.DataFrame:
     facts.loc[born, "text"] = pd.to_datetime(frame.loc[born, "time"]).dt.strftime("%Y-%m-%d").fillna("")
     facts.loc[facts["category"] == "demographic", "time"] = pd.NaT
     return facts[kept & ~(born & (facts["text"] == ""))]
+
+
+def _deaths(events: _Events, zone: tzinfo) -> "pd.Series[pd.Timestamp]":
+    """When subjects died: to check the others' dates by, and for nothing else."""
+    dead = np.array([one.death for one in events.meanings], dtype=bool)[events.code]
+    at = events.frame[dead & events.frame["time"].notna().to_numpy()]
+    died = pd.Series(utc_times(at["time"], zone, midnight_is_a_day=True).array, index=_ids(at["subject_id"]).array)
+    return died.groupby(level=0).max()
 
 
 def _columns(events: _Events) -> pd.DataFrame:

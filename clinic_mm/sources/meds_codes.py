@@ -32,6 +32,7 @@ class Meaning(NamedTuple):
         discharge: Whether it ends a stay.
         until_discharge: Whether it is known only when the stay ends.
         birth: Whether its time is the patient's birth.
+        death: Whether its time is the patient's death.
     """
 
     category: str
@@ -42,6 +43,7 @@ class Meaning(NamedTuple):
     discharge: bool = False
     until_discharge: bool = False
     birth: bool = False
+    death: bool = False
 
 
 def meaning(code: str, stands_for: Sequence[str] = ()) -> Meaning:
@@ -86,6 +88,7 @@ def _by(rule: dict[str, Any], code: str, parts: dict[str, str]) -> Meaning:
         unit="" if unit in _policy()["none"] else unit,
         clock=rule.get("clock", False),
         discharge=rule.get("discharge", False),
+        death=rule.get("death", False),
         until_discharge=rule.get("until_discharge", False),
     )
 

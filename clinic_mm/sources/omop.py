@@ -5,8 +5,8 @@ Out: rows in RECORD_COLUMNS and NOTE_COLUMNS, and what was left out, by reason.
 
 A standard concept gives the code (`loinc:718-7`); without the vocabulary it stays `omop:3000963`, and a row that was
 never mapped (concept 0) keeps the site's own word (`local:HB`). A datetime at midnight stands for its day, as the CDM
-wants it where no time is known; a day counts as its end. The diagnoses of a stay are known when it ends. Death is not
-read: it is only known later.
+wants it where no time is known; a day counts as its end. The diagnoses of a stay are known when it ends. Death is no
+fact, since it is only known later; facts are checked against it.
 """
 
 from collections import Counter
@@ -26,6 +26,7 @@ from clinic_mm.sources.rows import completed, in_order, note_frame
 from clinic_mm.sources.table_times import utc_times
 from clinic_mm.types import Rejected
 
+DEATH_TIMES: Final = ("death_datetime", "death_date")
 NOTE_TIMES: Final = ("note_datetime", "note_date")
 STAY_ENDS: Final = ("visit_end_datetime", "visit_end_date")
 
@@ -56,7 +57,7 @@ def read_omop(files: Sequence[Path], zone: tzinfo) -> tuple[pd.DataFrame, pd.Dat
             facts.append(_facts(cdm, cdm.rows_of_persons(name, spec["id"], counts), spec, zone, counts))
             rejected += told(counts, "omop", cdm.paths[name][0])
     counts = Counter()
-    record = checked(pd.concat(facts, ignore_index=True), counts)
+    record = checked(pd.concat(facts, ignore_index=True), counts, _deaths(cdm, zone))
     rejected += told(counts, "omop", cdm.paths[PERSON][0])
     counts = Counter()
     notes = _notes(cdm, zone, counts) if "note" in cdm.frames else note_frame([])
@@ -89,6 +90,13 @@ def _people(cdm: Cdm) -> pd.DataFrame:
     ]
     whole = pd.concat(parts, ignore_index=True)
     return completed(whole[whole["text"] != ""])
+
+
+def _deaths(cdm: Cdm, zone: tzinfo) -> "pd.Series[pd.Timestamp]":
+    """When persons died."""
+    frame = cdm.frames.get("death", pd.DataFrame({"person_id": []}))
+    died = pd.Series(_first_time(frame, DEATH_TIMES, zone).array, index=cdm.texts(frame, "person_id").array)
+    return died.dropna().groupby(level=0).max()
 
 
 def _born(cdm: Cdm, frame: pd.DataFrame) -> "pd.Series[str]":

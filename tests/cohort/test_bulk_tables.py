@@ -102,7 +102,7 @@ time = "charttime"
     np.testing.assert_allclose(mapped.loc[meds.index].to_numpy(), meds.to_numpy(), rtol=1e-6)
 
 
-@pytest.mark.parametrize(("kind", "refused"), [("meds", 10), ("omop", 1)])
+@pytest.mark.parametrize(("kind", "refused"), [("meds", 11), ("omop", 1)])
 def test_a_named_kind_of_table_takes_that_kind_alone(tmp_path: Path, kind: str, refused: int) -> None:
     write_cdm(tmp_path / "both")
     events = pd.DataFrame({"subject_id": [1], "time": pd.to_datetime(["2020-01-01T10:00"]), "code": ["LAB//1//g"],

@@ -14,8 +14,8 @@ from clinic_mm.sources.meds import read_meds
 from clinic_mm.sources.meds_codes import meaning
 from clinic_mm.types import Rejected
 
-NOON = datetime(2150, 3, 1, 12)
-ADMITTED, DISCHARGED = datetime(2150, 2, 27, 9), datetime(2150, 3, 5, 15)
+NOON = datetime(2015, 3, 1, 12)
+ADMITTED, DISCHARGED = datetime(2015, 2, 27, 9), datetime(2015, 3, 5, 15)
 
 
 def write(path: Path, *events: tuple[object, ...], value: str = "numeric_value", said: bool = False) -> Path:
@@ -56,6 +56,7 @@ def test_every_event_of_mimic_is_a_fact_or_counted(mimic: tuple[pd.DataFrame, li
     not_given = given.str.match(r"Not |Hold|Stopped|Removed$|Assessed|Infusion Recon|UNK$|Delayed ?$| in Other")
     not_given &= ~events["code"].str.match(r"MEDICATION//(?:START|STOP)//").loc[given.index]
     told = {one.code: int(one.why.split()[0]) for one in refused}
+    assert told.pop("meds.shifted_dates") > 300_000  # kept: MIMIC lives between 2100 and 2200
     assert set(told) == {"meds.no_value", "meds.duplicate"}
     assert len(rows) + sum(told.values()) + ends.sum() + not_given.sum() == len(events)
 
@@ -97,11 +98,10 @@ def test_the_meds_events_and_the_native_tables_of_mimic_say_the_same(
     native = pd.read_csv(folder / "diagnoses_icd.csv.gz", dtype="str")
     codes = "icd" + native["icd_version"] + "cm:" + native["icd_code"].str.replace(".", "")
     found = rows[rows["category"] == "condition"]
-    told = set(zip(native["subject_id"], codes, strict=True))
+    here = native["subject_id"].isin(found["patient_id"])
+    told = set(zip(native["subject_id"][here], codes[here], strict=True))
     # The table puts the dot of E codes one place early (E87.82 for E878.2), so dots are left out here.
-    assert {one for one in told if one[0] in set(found["patient_id"])} == set(
-        zip(found["patient_id"], found["code"].str.replace(".", ""), strict=True)
-    )
+    assert told == set(zip(found["patient_id"], found["code"].str.replace(".", ""), strict=True))
     patients = pd.read_csv(folder / "patients.csv.gz", dtype="str").set_index("subject_id")["gender"]
     sexes = rows[rows["code"] == "sex"].set_index("patient_id")["text"]
     assert (patients.map({"F": "female", "M": "male"}).loc[sexes.index] == sexes).all()
@@ -147,24 +147,24 @@ def test_words_are_kept_where_there_is_no_number(tmp_path: Path) -> None:
 
 
 def test_midnight_is_a_day_where_only_the_day_is_known(tmp_path: Path) -> None:
-    day = datetime(2150, 3, 1)
-    assert only(tmp_path, day, "Weight (Lbs)", 150.0)["time"] == pd.Timestamp("2150-03-01T23:59:59Z")
-    assert only(tmp_path, day, "LAB//1//g", 1.0)["time"] == pd.Timestamp("2150-03-01T00:00:00Z")
+    day = datetime(2015, 3, 1)
+    assert only(tmp_path, day, "Weight (Lbs)", 150.0)["time"] == pd.Timestamp("2015-03-01T23:59:59Z")
+    assert only(tmp_path, day, "LAB//1//g", 1.0)["time"] == pd.Timestamp("2015-03-01T00:00:00Z")
 
 
 def test_times_are_the_sites(tmp_path: Path) -> None:
     rows, _ = read(write(tmp_path / "m.parquet", (7, NOON, "LAB//1//g", 1.0)), zone="America/New_York")
-    assert rows["time"].tolist() == [pd.Timestamp("2150-03-01T17:00:00Z")]
+    assert rows["time"].tolist() == [pd.Timestamp("2015-03-01T17:00:00Z")]
 
 
 def test_what_is_coded_after_a_stay_is_known_at_its_end_and_no_earlier(tmp_path: Path) -> None:
     """An extraction that dates the diagnoses of a stay to its beginning would let a model read the future."""
     icd = "DIAGNOSIS//ICD//10//J189"
-    later = datetime(2150, 6, 1, 9)
+    later = datetime(2015, 6, 1, 9)
     rows, _ = read(write(
         tmp_path / "m.parquet", (7, ADMITTED, "HOSPITAL_ADMISSION//URGENT"), (7, ADMITTED, icd),
         (7, DISCHARGED, "HOSPITAL_DISCHARGE//HOME"), (7, later, icd), (8, ADMITTED, icd),
-        (7, datetime(2150, 7, 1, 8), "HOSPITAL_ADMISSION//URGENT"),
+        (7, datetime(2015, 7, 1, 8), "HOSPITAL_ADMISSION//URGENT"),
     ))  # fmt: skip
     found = rows[rows["category"] == "condition"]
     assert list(zip(found["patient_id"], found["time"].dt.tz_localize(None), strict=True)) == [
@@ -172,11 +172,11 @@ def test_what_is_coded_after_a_stay_is_known_at_its_end_and_no_earlier(tmp_path:
 
 
 def test_birth_is_a_date_and_death_is_not_told(tmp_path: Path) -> None:
-    born = datetime(2100, 5, 6)
+    born = datetime(1960, 5, 6)
     rows, _ = read(write(tmp_path / "m.parquet", (7, born, "MEDS_BIRTH"), (7, None, "GENDER//F"),
                          (7, NOON, "MEDS_DEATH"), (7, NOON, "LAB//1//g", 1.0)))  # fmt: skip
     assert rows[["code", "text"]].to_numpy().tolist() == [
-        ["birth_date", "2100-05-06"], ["sex", "female"], ["meds:LAB//1", ""]]  # fmt: skip
+        ["birth_date", "1960-05-06"], ["sex", "female"], ["meds:LAB//1", ""]]  # fmt: skip
     assert rows["time"].isna().tolist() == [True, True, False]
 
 
@@ -188,13 +188,16 @@ def test_birth_is_a_date_and_death_is_not_told(tmp_path: Path) -> None:
         ((7, NOON, "LAB//1//g", float("inf")), "no_value"),
         ((7, NOON, "SOMETHING NEW", None), "unknown_code"),
         ((7, NOON, None, 2.0), "no_code"),
-        ((7, datetime(2099, 1, 1), "LAB//1//g", 2.0), "before_birth"),
+        ((7, datetime(1959, 1, 1), "LAB//1//g", 2.0), "before_birth"),
+        ((7, datetime(2999, 1, 1), "LAB//1//g", 2.0), "future"),
+        ((7, datetime(2016, 7, 1), "LAB//1//g", 2.0), "after_death"),
         ((7, NOON, "LAB//1//g", 1.0), "duplicate"),
         ((7, NOON, "SUBJECT_WEIGHT_AT_INFUSION//mg/dL", 1.0), "unit_mismatch"),
     ],
 )
 def test_an_event_that_cannot_stand_is_counted(tmp_path: Path, event: tuple[object, ...], fault: str) -> None:
-    good = [(7, datetime(2100, 5, 6), "MEDS_BIRTH"), (7, NOON, "LAB//1//g", 1.0)]
+    died = datetime(2016, 5, 6)
+    good = [(7, datetime(1960, 5, 6), "MEDS_BIRTH"), (7, NOON, "LAB//1//g", 1.0), (7, died, "MEDS_DEATH")]
     rows, refused = read(write(tmp_path / "m.parquet", *good, event))
     assert refused == {f"meds.{fault}": 1}
     assert len(rows) == 2
