@@ -14,7 +14,8 @@ import pandas as pd
 from clinic_mm.cohort.cases import DECISION
 from clinic_mm.cohort.spec import LabelsSpec
 from clinic_mm.errors import TaskError
-from clinic_mm.times import parse_iso, to_utc
+from clinic_mm.sources.table_times import utc_times
+from clinic_mm.times import to_utc
 from clinic_mm.types import Rejected
 
 WHERE: Final = "labels"
@@ -60,18 +61,6 @@ def read_labels(spec: LabelsSpec, base: Path, zone: ZoneInfo) -> Labels:
     times = tuple(name for name in rows.columns if name == DECISION or name in spec.times)
     ids = table[spec.patient].fillna("").astype(str).str.strip()
     return _without_strangers(ids, rows, times)
-
-
-def utc_times(column: pd.Series, zone: ZoneInfo) -> pd.Series:
-    """Times as hospitals write them, in UTC; NaT where empty or unreadable. Bare dates are the end of their day."""
-    if isinstance(column.dtype, pd.DatetimeTZDtype):
-        return column.astype("datetime64[us, UTC]")
-    if pd.api.types.is_datetime64_any_dtype(column):
-        localized = column.dt.tz_localize(zone, ambiguous=False, nonexistent="shift_forward")
-        return pd.Series(localized, index=column.index).astype("datetime64[us, UTC]")
-    distinct = {text: parse_iso(text, zone) for text in column.dropna().astype(str).unique()}
-    moments = column.map(lambda v: None if pd.isna(v) else distinct[str(v)])
-    return pd.Series(pd.to_datetime(moments, utc=True), index=column.index).astype("datetime64[us, UTC]")
 
 
 def _read(path: Path, patient: str) -> pd.DataFrame:

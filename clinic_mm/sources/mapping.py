@@ -96,6 +96,7 @@ class Mapping(Frozen):
         missing: Numbers or texts that stand for "not recorded".
         columns: Wide: the columns read, or "all" but those in `except`.
         code, value, unit: Long: columns with the code, the value, the unit.
+        ref_low, ref_high: Long: columns with the ends of the reference range, in the same unit.
         codes: Long: how single codes are called; a code that is not named keeps its own name.
         text, kind: Notes: columns with the text and, where there is one, the type of note.
         path: Files: template of the path relative to the table, such as "images/{image_id}.jpg".
@@ -113,6 +114,8 @@ class Mapping(Frozen):
     code: str = ""
     value: str = ""
     unit: str = ""
+    ref_low: str = ""
+    ref_high: str = ""
     codes: dict[str, Column] = Field(default_factory=dict)
     text: str = ""
     kind: str = ""

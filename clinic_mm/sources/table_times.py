@@ -21,8 +21,8 @@ def utc_times(column: pd.Series, zone: tzinfo, *, midnight_is_a_day: "pd.Series[
 
     Args:
         column: Texts in ISO 8601, dates, or moments with or without a zone.
-        zone: Of the site, for times without a zone. An hour that a change of clocks repeats counts as its second
-            pass, one that it skips as the moment after it: never earlier than it was.
+        zone: Of the site, for times without a zone. Among moments, an hour that a change of clocks repeats counts as
+            its second pass, one that it skips as the moment after it: never earlier than it was.
         midnight_is_a_day: Where true, a moment at 0:00:00 without a zone is a date, and counts as the end of its day.
     """
     if isinstance(column.dtype, pd.DatetimeTZDtype):

@@ -3,14 +3,14 @@
 In:  a table (.csv, .csv.gz, .tsv, .parquet) and its `Mapping`.
 Out: rows in RECORD_COLUMNS or NOTE_COLUMNS, or one row per file.
 
-Nothing here converts units. A number beyond a detection limit is no number: it becomes a text.
+Values come in the unit that their code is kept in; a unit that is not known stays. A number beyond a detection limit is
+no number: it becomes a text.
 """
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from difflib import get_close_matches
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -19,10 +19,11 @@ import pandas as pd
 
 from clinic_mm.errors import InputError, TaskError
 from clinic_mm.signals import NOTE_COLUMNS, RECORD_COLUMNS
+from clinic_mm.sources.checked import in_one_unit
 from clinic_mm.sources.mapping import Column, Mapping, TimeRule
 from clinic_mm.sources.rows import TIME_TYPE, completed, in_order
 from clinic_mm.sources.table_file import open_table
-from clinic_mm.times import parse_iso
+from clinic_mm.sources.table_times import utc_times
 
 ABOVE: Final = "above detection limit"
 BELOW: Final = "below detection limit"
@@ -54,7 +55,8 @@ def read_table(path: Path, mapping: Mapping, zone: tzinfo) -> pd.DataFrame:
     columns = NOTE_COLUMNS if mapping.layout == "notes" else RECORD_COLUMNS
     held = [part for part in parts if len(part)]
     whole = pd.concat(held, ignore_index=True) if held else pd.DataFrame(columns=list(columns))
-    return in_order(completed(whole, columns))
+    whole = completed(whole, columns)
+    return in_order(whole if mapping.layout == "notes" else in_one_unit(whole))
 
 
 def read_files_table(path: Path, mapping: Mapping, zone: tzinfo) -> pd.DataFrame:
@@ -119,6 +121,11 @@ class _Table:
         """Whose each row is."""
         return self.text(self.mapping.patient)
 
+    def limit(self, name: str) -> "pd.Series[float]":
+        """One end of the reference range of each row; NaN where no column holds it."""
+        cells = self.cells(name) if name else pd.Series(np.nan, index=self.frame.index)
+        return pd.to_numeric(cells, errors="coerce").astype("float64").replace([np.inf, -np.inf], np.nan)
+
     def time(self, given: TimeRule | str | None) -> "pd.Series[pd.Timestamp]":
         """When each row was known, UTC."""
         rule = TimeRule(column=given) if isinstance(given, str) and given else given
@@ -126,23 +133,7 @@ class _Table:
             return pd.Series(pd.NaT, index=self.frame.index, dtype=TIME_TYPE)
         if isinstance(rule, TimeRule) and rule.has_offsets:
             return self._from_origin(rule)
-        return self._stated(rule.column if isinstance(rule, TimeRule) else rule)
-
-    def _stated(self, name: str) -> "pd.Series[pd.Timestamp]":
-        cells = self.cells(name)
-        if pd.api.types.is_datetime64_any_dtype(cells):
-            aware = (
-                cells
-                if cells.dt.tz is not None
-                else cells.dt.tz_localize(self.zone, ambiguous="NaT", nonexistent="NaT")
-            )
-            return pd.Series(aware.dt.tz_convert("UTC"), index=self.frame.index).astype(TIME_TYPE)
-
-        @lru_cache(maxsize=1 << 14)
-        def moment(text: str) -> datetime | None:
-            return parse_iso(text, self.zone)
-
-        return pd.to_datetime(self.text(name).map(moment), utc=True).astype(TIME_TYPE)
+        return utc_times(self.cells(rule.column if isinstance(rule, TimeRule) else rule), self.zone)
 
     def _from_origin(self, rule: TimeRule) -> "pd.Series[pd.Timestamp]":
         outer = self.mapping.time
@@ -229,6 +220,10 @@ def _long(table: _Table) -> Iterator[pd.DataFrame]:
             "unit": unit,
             "time": table.time(mapping.time),
             "source_id": _row_numbers(table.frame),
+            **{
+                name: table.limit(column)
+                for name, column in (("ref_low", mapping.ref_low), ("ref_high", mapping.ref_high))
+            },
         }
     )[(value.notna() | (text != "")) & (name != "")]
     for code, part in frame.groupby("code", sort=False):

@@ -2,6 +2,7 @@ from datetime import UTC
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -88,6 +89,25 @@ def test_who_someone_is_has_no_time_however_many_visits(tmp_path: Path) -> None:
     rows = read(path, layout="wide", patient="pid", time="at",
                 columns={"sex": {"category": "demographic", "values": {"f": "female"}}})  # fmt: skip
     assert rows[["text", "time"]].to_numpy().tolist() == [["female", pd.NaT]]
+
+
+def test_a_value_comes_in_the_unit_of_its_code_with_its_range(tmp_path: Path) -> None:
+    path = csv(tmp_path, "pid,c,v,u,lo,hi\na,HB,118,g/L,135,175\na,HB,12,g/dl,,17.5\na,HB,7,widgets,,\n")
+    rows = read(path, layout="long", patient="pid", code="c", value="v", unit="u", ref_low="lo", ref_high="hi",
+                codes={"HB": {"code": "loinc:718-7"}})  # fmt: skip
+    nan = float("nan")
+    assert rows["unit"].tolist() == ["g/dL", "g/dL", "widgets"]
+    expected = [[11.8, 13.5, 17.5], [12, nan, 17.5], [7, nan, nan]]
+    np.testing.assert_array_equal(rows[["value", "ref_low", "ref_high"]].to_numpy(), expected)
+
+
+def test_an_hour_that_the_clocks_repeat_counts_as_its_second_pass(tmp_path: Path) -> None:
+    """Never earlier than it was: also where the column is of moments instead of texts."""
+    pd.DataFrame(
+        {"p": ["a", "a"], "v": [1, 2], "t": pd.to_datetime(["2021-10-31T02:30", "2021-03-28T02:30"])}
+    ).to_parquet(tmp_path / "t.parquet")
+    rows = read(tmp_path / "t.parquet", layout="wide", patient="p", time="t", columns={"v": {}})
+    assert rows["time"].tolist() == [pd.Timestamp("2021-03-28T01:00Z"), pd.Timestamp("2021-10-31T01:30Z")]
 
 
 def test_clock_texts_and_missing_offsets(tmp_path: Path) -> None:
