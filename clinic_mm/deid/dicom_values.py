@@ -23,6 +23,7 @@ LONGEST_NUMBER: Final = 24
 """The standard allows 16 characters; some systems write a double in full."""
 BINARY: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 TEXT_VRS: Final = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UI", "UT"})
+DICOM_UID: Final = re.compile(r"1\.2\.840\.10008(?:\.(?:0|[1-9]\d{0,5})){1,8}")
 TABLE_BITS: Final = 16
 LONGEST_LIST: Final = 4096
 
@@ -87,7 +88,8 @@ def formed(
 
 def registered(uid: str) -> bool:
     """Whether a UID is one of PS3.6 Annex A, which name no one."""
-    return UID(uid).name != uid and not uid.startswith("2.25.")
+    # Looked at first: pydicom warns of what is no UID, and quotes it.
+    return bool(DICOM_UID.fullmatch(uid)) and UID(uid).name != uid
 
 
 def lookup_table(element: DataElement, descriptor: Sequence[int]) -> DataElement | None:

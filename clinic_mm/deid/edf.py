@@ -41,6 +41,8 @@ TAL: Final = re.compile(rb"([+-]\d{1,9}(?:\.\d{1,9})?)(?:\x15(\d{1,9}(?:\.\d{1,9
 PLUG: Final = re.compile(r"[A-I]\d{1,3}")
 """A plug of an amplifier or a contact of a grid."""
 LETTERS_OR_DIGITS: Final = re.compile(r"[^\W\d]+|\d+|\W")
+HIDDEN: Final = "X"
+"""A text of which nothing may stay: that something was noted then is still seen."""
 LARGEST: Final = 2**31
 FIRST_YEAR: Final = 1985
 
@@ -193,7 +195,7 @@ def _tals(block: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
 
 def _clean_texts(said: bytes) -> bytes:
     texts = said.removesuffix(b"\x14").split(b"\x14")
-    kept = [clean_words(text.decode("utf-8", "replace")) for text in texts]
+    kept = [clean_words(text.decode("utf-8", "replace")) or HIDDEN * bool(text) for text in texts]
     return b"".join(text.encode() + b"\x14" for text in kept)
 
 
@@ -216,7 +218,11 @@ def plan(policy: Policy) -> list[Row]:
         ("Physical dimension", "C", "kept where it is a unit of the list; otherwise blank"),
         ("Physical and digital limits, samples per record", "K", "kept where they are numbers"),
         ("Reserved of a signal", "X", "blank"),
-        ("Annotations", "C", "onset and duration kept; of each text the clinical words of schemas/deid_note.toml"),
+        (
+            "Annotations",
+            "C",
+            "onset and duration kept; of each text the clinical words of schemas/deid_note.toml, or X",
+        ),
         ("Samples", "K", "kept bit for bit"),
     ]
     return [Row("edf", *one) for one in said]

@@ -67,9 +67,9 @@ class Cleaner:
             yield from self._all(form, text, "place", self._street)
         for form in self._forms.places:
             yield from self._all(form, text, "place", self._place)
-        for form in self._forms.names:
+        for form, sure in self._forms.names:
             for found in form.finditer(text):
-                yield from self._name_words(text, found.start(1), found.end(1))
+                yield from self._name_words(text, found.start(1), found.end(1), sure=sure)
         for start, end, kind in self._known.found_in(text, self._patient_id):
             if kind == "name":
                 yield Span(start, end, "name", self.name(text[start:end]))
@@ -79,13 +79,25 @@ class Cleaner:
 
     def _all(self, form: re.Pattern[str], text: str, kind: str, change: Callable[[str], str]) -> Iterator[Span]:
         for found in form.finditer(text):
-            if found[1].split()[0].strip(".,") not in self._forms.not_names:
+            if not self._plain(found[1]):
                 yield Span(found.start(1), found.end(1), kind, change(found[1]))
 
-    def _name_words(self, text: str, start: int, end: int) -> Iterator[Span]:
-        """The words of a name that a form has found, one by one, up to the first that is no name."""
-        for word in self._forms.name_word.finditer(text, start, end):
-            if word[0] in self._forms.not_names or word[0].lower() in self._forms.clinical:
+    def _plain(self, text: str) -> bool:
+        """Whether no word of what a form has found says anything by itself: `Pulmonary Clinic`, `High School`."""
+        words = [word.strip(".,'’") for word in text.split()]
+        if words[0] in self._forms.not_names:
+            return True
+        plain = self._forms.general | self._forms.clinical
+        return all(word in self._forms.not_names or word.lower() in plain for word in words)
+
+    def _name_words(self, text: str, start: int, end: int, *, sure: bool) -> Iterator[Span]:
+        """The words of a name that a form has found, one by one, up to the first that is no name.
+
+        Where the form is sure, the first is a name whatever it says: there are people called Dr. Still.
+        """
+        for number, word in enumerate(self._forms.name_word.finditer(text, start, end)):
+            plain = word[0] in self._forms.not_names or word[0].lower() in self._forms.clinical
+            if plain and not (sure and number == 0):
                 return
             if word[0].lower() not in self._forms.particles:
                 yield Span(word.start(), word.end(), "name", self.name(word[0]))

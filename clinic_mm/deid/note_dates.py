@@ -20,11 +20,9 @@ ISO: Final = re.compile(r"(?<![\d\-/.])((?:19|20)\d{2})([\-/.])(\d{1,2})\2(\d{1,
 PACKED: Final = re.compile(r"(?<![\w.\-])((?:19|20)\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?![\w.\-])")
 NUMERIC: Final = re.compile(r"(?<![\d\-/.])(\d{1,2})([./\-])[ ]?(\d{1,2})\2[ ]?((?:19|20)\d{2}|\d{2})(?![\d\-/]|\.\d)")
 MONTH_YEAR: Final = re.compile(r"(?<![\d\-/.])(\d{1,2})([/.\-])((?:19|20)\d{2})(?![\d\-/]|\.\d)")
-LEADS: Final = (
-    r"(?i:on|since|dated?|of|from|until|by|till|through|before|after|am|vom|seit|bis|ab|den|dob:?|date:|datum:?)"
-)
+LEADS: Final = r"(?i:on|since|dated?|until|by|till|am|vom|seit|bis|dob:?|date:|datum:?)"
 DAY_MONTH: Final = re.compile(
-    rf"\b{LEADS}[ ](\d{{1,2}})([/.])(\d{{1,2}})(?![\d/%]|\.\d)(?![ ]?(?:mm|cm|mg|ml|kg|weeks|days))"
+    rf"\b{LEADS}[ ](\d{{1,2}})(?:(/)(\d{{1,2}})|(\.)(\d{{1,2}})(?=\.))(?![\d/%]|\.\d|[ ]?(?:mm|cm|mg|ml|kg|weeks|days))"
 )
 YEAR_LEADS: Final = r"(?i:in|since|of|from|until|year|circa|early|late|mid|around|seit|im Jahr|Jahr|ca\.)"
 YEAR: Final = re.compile(rf"\b{YEAR_LEADS}[ \-]((?:19|20)\d{{2}})(?!\d|[/\-.]\d)")
@@ -64,9 +62,10 @@ def _numeric(text: str, shift: timedelta) -> Spans:
         if moved := moved_day(found[3], found[1], None, shift):
             yield found.start(), found.end(), f"{_like(moved.month, found[1])}{found[2]}{moved:%Y}"
     for found in DAY_MONTH.finditer(text):
-        if placed := _placed(found[1], found[3], LEAP, found[2], shift):
+        day, mark, month = found[1], found[2] or found[4], found[3] or found[5]
+        if placed := _placed(day, month, LEAP, mark, shift):
             first, second = _in_order(*placed)
-            yield found.start(1), found.end(3), f"{_like(first, found[1])}{found[2]}{_like(second, found[3])}"
+            yield found.start(1), found.end(5 if found[5] else 3), f"{_like(first, day)}{mark}{_like(second, month)}"
 
 
 def _worded(text: str, shift: timedelta) -> Spans:

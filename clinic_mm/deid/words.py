@@ -30,7 +30,7 @@ def clean_words(text: str) -> str:
             continue
         gap = " " if kept and found.start() > end else ""
         kept, end = kept + gap + found[0], found.end()
-    return kept if any(letter.isalpha() for letter in kept) else ""
+    return kept.strip(" +-/.,:&") if any(letter.isalpha() for letter in kept) else ""
 
 
 def _clinical(word: str) -> bool:
