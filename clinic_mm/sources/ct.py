@@ -9,7 +9,6 @@ nothing is resampled, clipped or windowed. What was never measured (padding) bec
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float32, Integer
@@ -26,13 +25,12 @@ from clinic_mm.sources.nifti import find_nifti as find_nifti  # the finder of wh
 from clinic_mm.sources.nifti import is_nifti, load_nifti
 from clinic_mm.sources.odd_slice import odd_slice_flags
 from clinic_mm.sources.pixels import decode
-from clinic_mm.sources.repair import AIR_HU, shift_slices, space_evenly
+from clinic_mm.sources.repair import AIR_HU, check_size, shift_slices, space_evenly
 from clinic_mm.sources.series import Stack, stack
 from clinic_mm.sources.split import SHARED_NUMBERS, frames_named
 from clinic_mm.sources.tilt import is_sheared, upright
 from clinic_mm.types import Flag
 
-VOXEL_LIMIT: Final = 400 * 2**20
 Slices = Float32[np.ndarray, "slice row column"]
 
 
@@ -127,13 +125,8 @@ def _frames(opened: Opened, header: Header, locator: str) -> tuple[Slices, list[
 
 
 def _room(shape: tuple[int, int, int]) -> Slices:
-    _check_size(shape)
+    check_size(shape)
     return np.empty(shape, np.float32)
-
-
-def _check_size(shape: tuple[int, int, int]) -> None:
-    if np.prod(shape, dtype=float) > VOXEL_LIMIT:
-        raise EvidenceError("ct.too_large", "The series has more than 400 million voxels", "Rows, Columns")
 
 
 def _write_hounsfield(
@@ -153,7 +146,7 @@ def _write_hounsfield(
 
 def _repaired(slices: Slices, placed: Stack) -> Slices:
     """The slices as a right-angled, even volume."""
-    _check_size(placed.shape)
+    check_size(placed.shape)
     if placed.sideways is not None:
         slices = shift_slices(slices, placed.sideways)
     if not placed.even:

@@ -13,7 +13,8 @@ ENHANCED_CT: Final = frozenset({"1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.
 SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
 RADIOGRAPH: Final = frozenset({"1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1"})
 RAW_RADIOGRAPH: Final = "1.2.840.10008.5.1.4.1.1.1.1.1"
-NO_VOLUME: Final = frozenset({"SCREEN SAVE", "DOSE_INFO", "DOSE", "REPORT"})
+NO_VOLUME: Final = frozenset({"SCREEN SAVE", "DOSE_INFO", "DOSE", "DOSE REPORT", "REPORT", "CSA REPORT", "PROTOCOL"})
+LOCALIZER: Final = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM"})
 OTHER_KINDS: Final = {
     "DOC": "a document",
     "ECG": "an ECG",
@@ -70,7 +71,7 @@ def _ct(header: Header) -> str:
         raise EvidenceError("ct.secondary_capture", "This is a screenshot, not a CT slice", "SOPClassUID, ImageType")
     if header.sop_class not in {CT_IMAGE, *ENHANCED_CT, ""}:
         raise _mismatch()
-    if "LOCALIZER" in header.image_type:
+    if LOCALIZER & set(header.image_type):
         raise EvidenceError("ct.localizer", "This is a localizer, not a CT slice", "ImageType (0008,0008)")
     return "ct"
 

@@ -22,6 +22,7 @@ from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.axes import ras_geometry
 from clinic_mm.sources.found import Found
 from clinic_mm.sources.place import content_hash, rejected, relative
+from clinic_mm.sources.series import FARTHEST_MM, PIXEL_MM
 from clinic_mm.sources.tilt import is_sheared, upright_affine
 from clinic_mm.types import Evidence, Flag
 
@@ -109,6 +110,10 @@ def _open(path: Path) -> Any:  # noqa: ANN401  - nibabel has no types
         raise EvidenceError("ct.not_hu", "The voxels are not plain numbers", "datatype")
     if not header["sform_code"] and not header["qform_code"]:
         raise EvidenceError("ct.no_geometry", "The file does not say how it lies in space", "sform_code, qform_code")
+    lengths = np.linalg.norm(np.clip(image.affine[:3, :3], -FARTHEST_MM, FARTHEST_MM), axis=0)
+    largest = np.abs(image.affine).max()  # of NaN, NaN, which no comparison lets through
+    if not (largest <= FARTHEST_MM and PIXEL_MM[0] <= lengths.min() and lengths.max() <= PIXEL_MM[1]):
+        raise EvidenceError("ct.no_geometry", "The affine is none that a scanner makes", "sform, qform")
     if int(header["xyzt_units"]) & 7 not in MILLIMETRES:
         raise EvidenceError("ct.no_geometry", "The voxel size is not in millimetres", "xyzt_units")
     return image
@@ -134,7 +139,12 @@ def _forms(image: Any) -> tuple[Flag, ...]:  # noqa: ANN401  - nibabel has no ty
     header = image.header
     if not header["sform_code"] or not header["qform_code"]:
         return ()
-    by_sform, by_qform = header.get_sform(), header.get_qform()
+    try:
+        by_sform, by_qform = header.get_sform(), header.get_qform()
+    except ValueError:  # the numbers of the qform are no rotation
+        return (Flag(code="nifti.affines_differ", why="One of the two affines cannot be read; the sform is used"),)
+    if not np.isfinite(by_qform).all() or np.abs(by_qform).max() > FARTHEST_MM:
+        return (Flag(code="nifti.affines_differ", why="One of the two affines makes no sense; the sform is used"),)
     far = np.array([image.shape[axis] - 1 for axis in range(3)], float)
     corners = np.array([[*far * bits, 1.0] for bits in np.ndindex(2, 2, 2)])
     apart_mm = float(np.linalg.norm((corners @ (by_sform - by_qform).T)[:, :3], axis=1).max())

@@ -7,18 +7,32 @@ loses nothing; what no slice covers is air. Nothing is mixed between slices, so 
 axes of the volume keep the slices' own directions. Spacing: linear interpolation along the normal.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float, Float32
 
+from clinic_mm.errors import EvidenceError
+
 AIR_HU: Final = -1000.0
 """Hounsfield units of air, by the definition of the scale."""
 STILL: Final = 0.01
 """Pixels. Positions are written to about a hundredth of one."""
+VOXEL_LIMIT: Final = 400 * 2**20
 Slices = Float32[np.ndarray, "slice row column"]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def check_size(shape: tuple[int, int, int]) -> None:
+    """Refuse a volume that would fill the memory.
+
+    Raises:
+        EvidenceError: `ct.too_large` from 400 million voxels on.
+    """
+    if math.prod(shape) > VOXEL_LIMIT:
+        raise EvidenceError("ct.too_large", "The series has more than 400 million voxels", "Rows, Columns")
 
 
 def canvas(sideways: Float[np.ndarray, "slice 2"]) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -31,6 +31,12 @@ OBLIQUE_COSINE: Final = 0.996
 LARGEST_TILT_DEG: Final = 35.0
 """Gantries tilt by up to 30 degrees."""
 TILT_TOLERANCE_DEG: Final = 1.0
+FARTHEST_MM: Final = 1e5
+PIXEL_MM: Final = (0.01, 100.0)
+"""Smallest and largest pixel that a scanner of bodies makes, generously; a number beyond is damage."""
+STEEPEST: Final = 1e3
+HIGHEST_HU: Final = 1e5
+"""The same for the numbers of the rescale."""
 HOUNSFIELD: Final = ("HU", "HOUNS", "HOUND")
 Vector = Float[np.ndarray, " 3"]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -112,6 +118,9 @@ def _check_values(header: Header) -> None:
     if not header.slope or header.intercept is None:
         where, mend = "RescaleSlope (0028,1053)", "Ask the site to export it again"
         raise EvidenceError("ct.no_rescale", "Without rescale the Hounsfield units are unknown", where, mend)
+    if abs(header.slope) > STEEPEST or abs(header.intercept) > HIGHEST_HU:
+        where = "RescaleSlope, RescaleIntercept"
+        raise EvidenceError("ct.not_hu", "The rescale gives numbers that are no Hounsfield units", where)
     if header.rescale_type and not header.rescale_type.startswith(HOUNSFIELD):
         raise EvidenceError("ct.not_hu", "The values are not in Hounsfield units", "RescaleType (0028,1054)")
 
@@ -133,8 +142,11 @@ def _plane(headers: Sequence[Header]) -> tuple[Vector, Vector, tuple[float, floa
         what, mend = "The slices differ in size, pixel spacing or direction", "Send one reconstruction per series"
         raise EvidenceError("ct.mixed_slices", what, "Rows, PixelSpacing, ImageOrientationPatient", mend)
     axes = orientations[0].reshape(2, 3)
-    if not np.allclose(axes @ axes.T, np.eye(2), atol=COSINE_TOLERANCE) or spacings.min() <= 0:
+    if np.abs(axes).max() > 1 + COSINE_TOLERANCE or not np.allclose(axes @ axes.T, np.eye(2), atol=COSINE_TOLERANCE):
         raise EvidenceError("ct.no_geometry", "The directions of rows and columns are not at right angles", "")
+    positions = np.array([header.position for header in headers], float)
+    if not PIXEL_MM[0] <= spacings.min() <= spacings.max() <= PIXEL_MM[1] or np.abs(positions).max() > FARTHEST_MM:
+        raise EvidenceError("ct.no_geometry", "Pixels or positions are of a size that no scanner makes", "")
     return axes[0], axes[1], (float(spacings[0][1]), float(spacings[0][0]))
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Float32
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.axes import SHEAR_TOLERANCE
-from clinic_mm.sources.repair import canvas, shift_slices
+from clinic_mm.sources.repair import canvas, check_size, shift_slices
 from clinic_mm.sources.series import LARGEST_TILT_DEG
 from clinic_mm.types import Flag
 
@@ -33,7 +33,8 @@ def upright_affine(shape: tuple[int, int, int], affine: Affine) -> tuple[tuple[i
     """Shape and affine that `upright` will give, and the flag that goes with it.
 
     Raises:
-        EvidenceError: `ct.tilt` if the first two axes are not at right angles, or if no gantry tilts so far.
+        EvidenceError: `ct.tilt` if the first two axes are not at right angles, or if no gantry tilts so far;
+            `ct.too_large`.
     """
     per_slice, angle_deg = _shear(affine)
     first, grown = canvas(np.outer(np.arange(shape[2]), per_slice))
@@ -44,7 +45,9 @@ def upright_affine(shape: tuple[int, int, int], affine: Affine) -> tuple[tuple[i
     straight[:3, 3] += straight[:3, :2] @ first
     why = f"The volume was sheared by {angle_deg:.1f} degrees; slices are shifted within their plane to stand upright"
     flag = Flag(code="ct.tilt_corrected", why=why)
-    return (shape[0] + grown[0], shape[1] + grown[1], shape[2]), straight, flag
+    grown_to = (shape[0] + grown[0], shape[1] + grown[1], shape[2])
+    check_size(grown_to)
+    return grown_to, straight, flag
 
 
 def upright(volume: Volume, affine: Affine) -> tuple[Volume, Affine, Flag]:

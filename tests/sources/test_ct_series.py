@@ -145,9 +145,3 @@ def test_the_air_tells_whether_numbers_are_hounsfield_units(
     tmp_path: Path, elements: dict[str, object], stored: Callable[[], np.ndarray], expected: set[str]
 ) -> None:
     assert codes(write_series(tmp_path, stored(), **elements)) == expected
-
-
-@pytest.mark.realdata
-@pytest.mark.parametrize("folder", ["crlm_CRLM-CT-1004", "nsclc_LUNG1-001/image", "totalseg_biograph"])
-def test_the_air_of_real_series_raises_no_flag(data: Path, folder: str) -> None:
-    assert codes(sorted((data / "ct" / folder).glob("*.dcm"))) == set()
