@@ -40,6 +40,17 @@ MODALITY_OF: Final = {
 }
 """What a file of a kind would have become, for a failure before anyone could say."""
 
+STRANGERS: Final = (
+    (0, b"PK\x03\x04", "a zip archive or an Office document", "Unpack it, or save its text as .txt"),
+    (0, b"\x1f\x8b", "a packed file (gzip)", "Unpack it"),
+    (0, b"7z\xbc\xaf", "a packed file (7z)", "Unpack it"),
+    (0, b"Rar!", "a packed file (rar)", "Unpack it"),
+    (0, b"%PDF", "a PDF", "Save its text as .txt, and export its pictures as DICOM"),
+    (0, b"\xd0\xcf\x11\xe0", "an old Office document", "Save its text as .txt"),
+    (4, b"ftyp", "a photograph or film of a telephone", "Export the picture as DICOM or PNG"),
+)
+"""Files that people hand over and nothing here reads: where the magic begins, the magic, a name, the mend."""
+
 Progress = Callable[[str, int, int], None]
 """Called with the stage, how much is done, and how much there is."""
 
@@ -164,8 +175,20 @@ def _not_followed(place: Place, path: Path) -> Rejected:
 
 
 def _refuse_unknown(place: Place, kind: FileKind, files: list[Path], into: Gathered) -> None:
-    why, mend = "This is no kind of file that was asked for", "Leave it out, or say under [[source]] which kind it is"
-    into.found += [place.owned(place.refused(path, "file", "file.unknown", why, mend)) for path in files]
+    into.found += [place.owned(place.refused(path, "file", "file.unknown", *_stranger(path))) for path in files]
+
+
+def _stranger(path: Path) -> tuple[str, str]:
+    """What a file is that nobody reads, and how to mend it: archives stay packed, since they may hold anything."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError:
+        head = b""
+    for start, magic, name, mend in STRANGERS if sniff(path) is FileKind.UNKNOWN else ():
+        if head[start : start + len(magic)] == magic:
+            return f"This is {name}, which is not opened", mend
+    return "This is no kind of file that was asked for", "Leave it out, or say under [[source]] which kind it is"
 
 
 def _pass_over(place: Place, kind: FileKind, files: list[Path], into: Gathered) -> None:

@@ -97,7 +97,8 @@ def _look(path: Path, root_name: str, kind: str, zone: ZoneInfo, due: datetime |
     """What one path holds of the asked kind; other evidence is refused by name, so that nothing is just gone."""
     if not (path.is_file() or path.is_dir()):
         raise InputError("There is no such file or folder", str(path), "Correct the path")
-    source = SourceSpec(name=root_name, path=str(path.absolute()), timeless=True)
+    # A link that a person types is what they mean; links inside of a folder are not followed out of it.
+    source = SourceSpec(name=root_name, path=str(path.resolve()), timeless=True)
     seen.roots[root_name], gathered = gather(source, Path.cwd(), zone, frozenset())
     owners = [(owned.patient_id, owned.finding.modality) for owned in gathered.found if owned.patient_id]
     seen.patients.update(patient for patient, _ in owners)

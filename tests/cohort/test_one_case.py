@@ -84,6 +84,23 @@ def test_the_reason_that_says_most_is_told_last(files: Path) -> None:
     assert (codes[-1], len(codes)) == ("case.other_kind", 2)
 
 
+def test_a_link_that_is_typed_is_followed(files: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.txt").symlink_to(files / "note.txt")
+    case, roots = case_from_paths({"note": [tmp_path / "link.txt"]}, zone=UTC)
+    assert load_evidence(case.usable("note")[0], roots).text
+
+
+@pytest.mark.parametrize(
+    ("head", "named"), [(b"PK\x03\x04", "zip"), (b"%PDF-1.4", "PDF"), (b"\0\0\0\x18ftypheic", "photograph")]
+)
+def test_what_is_not_opened_is_named(files: Path, head: bytes, named: str) -> None:
+    (files / "given").write_bytes(head + bytes(99))
+    case, _ = case_from_paths({"ct": [files / "given"]}, zone=UTC)
+    (refused,) = case.evidence["ct"]
+    assert isinstance(refused, Rejected)
+    assert (refused.code, named in refused.why) == ("file.unknown", True)
+
+
 def test_nobody_is_sent_to_an_ingest_file_that_there_is_none_of(files: Path) -> None:
     (files / "labs.csv").write_text("who,sodium\n1,140\n")
     (files / "note.xyz").write_bytes(b"\x01\x02\x03")
