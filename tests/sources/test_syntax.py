@@ -251,6 +251,14 @@ def test_more_than_fits_is_refused_by_the_header_alone(tmp_path: Path, elements:
     assert fault.code == "dicom.too_large"
 
 
+def test_what_would_unpack_without_measure_is_refused() -> None:
+    wide = np.empty((6, 4096, 4096), np.uint16)  # 192 MiB
+    layouts.check_layout(layout_of(wide, uid.RLELossless), None, 2**20)
+    with pytest.raises(EvidenceError) as caught:
+        layouts.check_layout(layout_of(wide, uid.RLELossless), None, 700_000)
+    assert caught.value.code == "dicom.too_large"
+
+
 @pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL_422", "PALETTE COLOR"])
 def test_colour_is_refused_not_read_as_grey(photometric: str) -> None:
     layout = layout_of(SMALL, uid.JPEGBaseline8Bit, photometric=photometric, samples=1 if "PAL" in photometric else 3)

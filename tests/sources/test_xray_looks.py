@@ -8,8 +8,13 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from clinic_mm.errors import EvidenceError
+from clinic_mm.sources.dicom_stream import open_dicom
+from clinic_mm.sources.grey import read_transform
+from clinic_mm.sources.header import header_of
 from clinic_mm.sources.looks import check_looks
 from clinic_mm.sources.pictures import load_picture
+from clinic_mm.sources.pixels import decode
+from clinic_mm.types import Flag
 
 RNG = np.random.default_rng(4)
 SMOOTH = ndimage.gaussian_filter(RNG.random((300, 400)), 6)
@@ -68,6 +73,31 @@ def test_every_real_chest_passes(data: Path, folder: str, count: int) -> None:
     assert len(files) == count
     for path in files[::step]:
         assert {flag.code for flag in check_looks(load_picture(path)[0])} <= {"xray.saturated"}, path.name
+
+
+RADIOGRAPHS = (
+    "1.2.276.0.7230010.3.1.4.8323329.6904.1517875201.850819",
+    "RG1_J2KI",
+    "RG3_J2KR",
+    "gdcm-CR-MONO1-10-chest",
+)
+
+
+@pytest.mark.realdata
+def test_real_radiographs_pass_and_test_pictures_do_not(data: Path) -> None:
+    """The two pictures of a test suite are drawings with tables of grey; their headers say that they are no CR."""
+    for name in RADIOGRAPHS:
+        assert _looks(data / "xray_dicom" / f"{name}.dcm") == ()
+    for name in ("mlut_18", "vlut_04"):
+        with pytest.raises(EvidenceError, match="sharp edges"):
+            _looks(data / "xray_dicom" / f"{name}.dcm")
+
+
+def _looks(path: Path) -> tuple[Flag, ...]:
+    opened = open_dicom(path)
+    header = header_of(path, opened)
+    stored, outside = decode(opened.stream, header.pixels, header.padding)
+    return check_looks(read_transform(opened.dataset, header.pixels)(stored, outside), outside)
 
 
 @pytest.mark.realdata
