@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from clinic_mm.sources.fhir_files import IDENTIFIED, MALFORMED, FhirFile
@@ -28,6 +27,7 @@ BIRTH: Final = re.compile(r"^\d{4}(-\d\d(-\d\d)?)?(T|$)")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 BLANK: Final = Value()
+MOMENTS_HELD: Final = 1 << 20
 
 
 class Said(NamedTuple):
@@ -58,13 +58,25 @@ class Reading:
     people: dict[str, list[Said]] = field(default_factory=dict)
     identifiers: dict[str, set[str]] = field(default_factory=dict)
     retracted: set[tuple[str, str, str]] = field(default_factory=set)
+    _moments: dict[str, int | None] = field(default_factory=dict)
 
     def moment(self, *texts: object) -> int | None:
         """The first of several fields that can be read as a time, in microseconds since 1970."""
+        known = self._moments
         for text in texts:
-            if text.__class__ is str and (at := _moment(text, self.zone)) is not None:
-                return at
+            if text.__class__ is str:
+                if text not in known:
+                    known[text] = self._read(text)
+                if (at := known[text]) is not None:
+                    return at
         return None
+
+    def _read(self, text: str) -> int | None:
+        """A time that was not met before; the values of one panel share theirs."""
+        if len(self._moments) > MOMENTS_HELD:
+            self._moments.clear()
+        at = parse_iso(text, self.zone)
+        return None if at is None else (at - EPOCH) // MICROSECOND
 
     def retract(self, resource: Resource, category: str) -> None:
         """A resource was entered in error: so was what an earlier version of it says."""
@@ -78,21 +90,15 @@ class Reading:
         self.file.troubles[code] += 1
 
 
-@lru_cache(maxsize=1 << 17)
-def _moment(text: str, zone: tzinfo) -> int | None:
-    at = parse_iso(text, zone)  # the values of one panel share their time
-    return None if at is None else (at - EPOCH) // MICROSECOND
-
-
 def facts_of(resource: Resource, reading: Reading) -> Sequence[Fact]:
     """The facts of one resource; what cannot be used is counted in the file's troubles."""
     kind = resource["resourceType"]
-    reader = READERS.get(kind)
-    if reader is None:
+    if kind not in READERS:
         return ()
+    reader, category = READERS[kind]
     try:
         if entered_in_error(resource):
-            reading.retract(resource, CATEGORIES[kind])
+            reading.retract(resource, category)
             return ()
         return reader(resource, reading) if has_happened(resource, reading) else ()
     except UnitMismatchError:
@@ -262,42 +268,34 @@ def _allergy(resource: Resource, reading: Reading) -> list[Fact]:
     return _one("allergy", resource, reading, *code_of(resource.get("code")), found, at)
 
 
-READERS: Final[dict[str, Callable[[Resource, Reading], list[Fact]]]] = {
-    "Patient": _patient,
-    "Observation": _observation,
-    "Condition": _condition,
-    "MedicationRequest": _medication,
-    "Procedure": _procedure,
-    "Encounter": _encounter,
-    "DiagnosticReport": _report,
-    "ImagingStudy": _imaging,
-    "AllergyIntolerance": _allergy,
+READERS: Final[dict[str, tuple[Callable[[Resource, Reading], list[Fact]], str]]] = {
+    "Patient": (_patient, "demographic"),
+    "Observation": (_observation, "observation"),
+    "Condition": (_condition, "condition"),
+    "MedicationRequest": (_medication, "medication"),
+    "Procedure": (_procedure, "procedure"),
+    "Encounter": (_encounter, "encounter"),
+    "DiagnosticReport": (_report, "report"),
+    "ImagingStudy": (_imaging, "imaging"),
+    "AllergyIntolerance": (_allergy, "allergy"),
 }
-CATEGORIES: Final = {
-    "Patient": "demographic",
-    "Observation": "observation",
-    "Condition": "condition",
-    "MedicationRequest": "medication",
-    "Procedure": "procedure",
-    "Encounter": "encounter",
-    "DiagnosticReport": "report",
-    "ImagingStudy": "imaging",
-    "AllergyIntolerance": "allergy",
-}
+"""Type of resource to its reader, and the category of its facts."""
 
 
 def _one(
     category: str, resource: Resource, reading: Reading, code: str, display: str, found: Value, at: int | None
 ) -> list[Fact]:
     """One fact, if it has a code, a patient and a time; otherwise it is counted."""
-    who = owner_of(resource, reading)
-    if not who:
+    if not (who := owner_of(resource, reading)):
         return []
     if not code or at is None:
         reading.trouble("fhir.undated" if code else "fhir.no_code")
         return []
     number, text, unit, low, high, said = found
-    return [(who, category, code, display, number, text, unit, at, resource_id(resource), low, high, said)]
+    one = resource.get("id")
+    return [
+        (who, category, code, display, number, text, unit, at, one if one.__class__ is str else "", low, high, said)
+    ]
 
 
 def known_at(resource: Resource, reading: Reading) -> int | None:

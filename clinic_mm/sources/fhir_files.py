@@ -58,12 +58,11 @@ class FhirFile:
         if not isinstance(reference, dict):
             return ""
         address = reference.get("reference")
-        if not isinstance(address, str):
+        if address.__class__ is not str:
             return _identified(reference.get("identifier"), reference.get("type"))
-        known = self._patients.get(address)
-        if known is None:
-            known = self._patients[address] = self._patient(address)
-        return known
+        if address not in self._patients:
+            self._patients[address] = self._patient(address)
+        return self._patients[address]
 
     def name(self, resource: Resource, full_url: object) -> None:
         """Remember what a `fullUrl` stands for; a resource without an id takes the UUID of its address."""
