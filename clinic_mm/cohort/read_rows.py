@@ -34,9 +34,20 @@ def read_rows(name: str, reader: RowReader, place: Place, files: list[Path]) -> 
         found += [place.owned(finding, path) for path, finding in bad]
         if result is not None:
             frame, rejected = result
-            frames.append(place.rows(frame if patient_id is None else frame.assign(patient_id=patient_id)))
             found += [place.owned(place.named(one)) for one in rejected]
+            if patient_id is None:
+                frames.append(place.rows(frame))
+            elif (several := frame.loc[frame["patient_id"] != "", "patient_id"].nunique()) > 1:
+                found += [place.owned(_several(place, path, name, several)) for path in mine]
+            else:
+                frames.append(place.rows(frame.assign(patient_id=patient_id)))
     return frames, found
+
+
+def _several(place: Place, path: Path, name: str, several: int) -> Rejected:
+    """Folder or file name say that all is one patient's, and the files say otherwise: never merged."""
+    why, mend = f"The files of one patient name {several}", "Give each patient files of their own"
+    return place.refused(path, name, f"{name}.several_patients", why, mend)
 
 
 def _by_owner(place: Place, files: list[Path]) -> dict[str | None, list[Path]]:

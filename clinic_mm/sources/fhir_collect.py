@@ -6,24 +6,62 @@ A resource that comes again says the same (once is enough), or a newer version o
 of the two is right, and neither is used.
 """
 
+import gc
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice, takewhile
+from pathlib import Path
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy import ndarray as Array
 
-from clinic_mm.sources.fhir import Reading
-from clinic_mm.sources.fhir_files import IDENTIFIED
+from clinic_mm.errors import EvidenceError
+from clinic_mm.sources.fhir_files import IDENTIFIED, FhirFile, read_resources
 from clinic_mm.sources.fhir_people import DAY, NEVER, REASONS, Person, refusals, settle, shifted_files, tolerant
 from clinic_mm.sources.fhir_policy import Resource
+from clinic_mm.sources.fhir_reading import Reading
+from clinic_mm.sources.found import rejection
 from clinic_mm.sources.rows import microseconds
+from clinic_mm.types import Rejected
 
 CONFLICTING: Final = -1
 Key: TypeAlias = tuple[str, str, str]
+WHY: Final = {
+    "fhir.after_death": "rows are dated more than a month after the patient's death",
+    "fhir.bad_line": "lines are not JSON",
+    "fhir.bad_resource": "resources have another shape than FHIR R4",
+    "fhir.bad_status": "resources have a status that FHIR R4 does not know",
+    "fhir.before_birth": "rows are dated before the patient's birth",
+    "fhir.birth_after_death": "patients are born after their death; their birth and death are not used",
+    "fhir.conflicting": "resources share an id and differ, without saying which is newer; none of them is used",
+    "fhir.conflicting_patient": "patients have entries that contradict each other; what differs is not used",
+    "fhir.doubled_key": "resources say one thing twice",
+    "fhir.duplicate": "rows or resources say again what was said",
+    "fhir.entered_in_error": "resources are marked as entered in error",
+    "fhir.far_past": "dates are older than any patient, such as 1900-01-01",
+    "fhir.future": "dates lie in the future, or after the bundle that holds them",
+    "fhir.no_code": "resources have no code",
+    "fhir.no_patient": "resources name no patient that is known",
+    "fhir.no_value": "results have no value that is read",
+    "fhir.not_done": "resources are planned, cancelled or not done",
+    "fhir.not_fhir": "documents are not FHIR resources",
+    "fhir.other_patient": "resources are about another patient than the one of their bundle",
+    "fhir.refuted": "conditions or allergies are refuted",
+    "fhir.shifted_dates": "dates lie in the future, as most of the file: taken as shifted dates and kept",
+    "fhir.superseded": "resources come in a newer version, which is used",
+    "fhir.undated": "facts have no time that could be read",
+    "fhir.unit_mismatch": "values have a unit that measures something else",
+    "fhir.version": "resources are of another version of FHIR",
+    "note.damaged": "attachments are not as long, or not the same, as their document says",
+    "note.not_inline": "attachments are not in the file; nothing is fetched",
+    "note.not_text": "attachments are not plain text or HTML",
+    "note.too_large": "attachments are too large",
+    "note.undecodable": "attachments cannot be decoded",
+}
 Row = TypeVar("Row", bound=tuple[Any, ...])
 
 
@@ -157,3 +195,45 @@ def _updated(resource: Resource) -> str:
     meta = resource.get("meta")
     said = meta.get("lastUpdated") if meta else None
     return said if said.__class__ is str else ""
+
+
+def collect(
+    files: Sequence[Path],
+    collector: Collector[Any],
+    take: Callable[[Resource], None],
+    wanted: frozenset[str],
+    name: str,
+) -> list[Rejected]:
+    """Read files one after another; those that cannot be used as a whole are returned as rejections."""
+    refused = []
+    for path in files:
+        collector.reading.file = FhirFile()
+        collector.begin()
+        try:
+            for resource in read_resources(path, collector.reading.file, wanted):
+                take(resource)
+        except EvidenceError as error:
+            refused.append(rejection(error, name, path))
+            collector.forget()
+    return refused
+
+
+@contextmanager
+def without_cycles() -> Iterator[None]:
+    """Hold the collector of cyclic garbage: JSON has no cycles, and it would visit all rows again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def counted_in(files: Sequence[Path], troubles: Sequence[Counter[str]], modality: str) -> list[Rejected]:
+    """One rejection for each kind of trouble in each file that was otherwise used."""
+    return [
+        Rejected(modality=modality, code=code, why=f"{count} {WHY[code]}", paths=(path.as_posix(),))
+        for path, found in zip(files, troubles, strict=True)
+        for code, count in sorted(found.items())
+    ]

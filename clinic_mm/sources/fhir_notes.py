@@ -10,8 +10,9 @@ import binascii
 import hashlib
 from typing import Final
 
-from clinic_mm.sources.fhir import Reading, entered_in_error, has_happened, known_at, owner_of, resource_id
-from clinic_mm.sources.fhir_files import MALFORMED, FhirFile, Resource
+from clinic_mm.sources.fhir_files import MALFORMED, FhirFile
+from clinic_mm.sources.fhir_policy import Resource
+from clinic_mm.sources.fhir_reading import Reading, entered_in_error, has_happened, known_at, owner_of, resource_id
 from clinic_mm.sources.fhir_values import code_of
 from clinic_mm.sources.html_text import html_text
 from clinic_mm.sources.rows import NO_TIME, Note

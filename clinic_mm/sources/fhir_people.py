@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray as Array
 
-from clinic_mm.sources.fhir import EPOCH, MICROSECOND, Said
+from clinic_mm.sources.fhir_reading import EPOCH, MICROSECOND, Said
 from clinic_mm.sources.fhir_values import NAN
 from clinic_mm.sources.rows import NO_TIME, Fact, microseconds, repeated
 from clinic_mm.times import parse_iso

@@ -16,12 +16,13 @@ import pandas as pd
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.signals import NOTE_COLUMNS, NoteText
-from clinic_mm.sources.fhir import Reading, facts_of
-from clinic_mm.sources.fhir_collect import Collector
-from clinic_mm.sources.fhir_files import Resource
+from clinic_mm.sources.fhir import facts_of
+from clinic_mm.sources.fhir_collect import Collector, collect, counted_in, without_cycles
 from clinic_mm.sources.fhir_notes import MAX_NOTE_BYTES, NOTE_TYPES, notes_of
+from clinic_mm.sources.fhir_policy import Resource
+from clinic_mm.sources.fhir_reading import Reading
 from clinic_mm.sources.found import Found, rejection
-from clinic_mm.sources.record import collect, counted_in, extracted, known_by, of_one_patient, seen_in, without_cycles
+from clinic_mm.sources.record import extracted, known_by, of_one_patient, seen_in
 from clinic_mm.sources.rows import NO_TIME, Note, in_order, note_frame, typed
 from clinic_mm.types import Evidence, Flag, Rejected
 

@@ -8,7 +8,7 @@ import orjson
 import pandas as pd
 import pytest
 
-from clinic_mm.sources import notes, record
+from clinic_mm.sources import fhir_collect, notes, record
 from tests.sources.fhir_made import LOINC, PATIENT, bundle, counts, observation, resource
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
@@ -220,5 +220,5 @@ def test_every_reason_has_words(tmp_path: Path) -> None:
 
     source = "".join(path.read_text() for path in Path(record.__file__).parent.glob("fhir*.py"))
     met = set(re.findall(r'trouble(?:s\[|\()"((?:fhir|note)\.[a-z_]+)"', source))
-    assert met <= set(record.WHY)
-    assert orjson.dumps(record.WHY)
+    assert met <= set(fhir_collect.WHY)
+    assert orjson.dumps(fhir_collect.WHY)
