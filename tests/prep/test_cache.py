@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
-from clinic_mm.cohort.load import load_evidence
+from clinic_mm.cohort.gather import gather
+from clinic_mm.cohort.load import load_evidence, locate
 from clinic_mm.cohort.manifest import write_frame, write_info
+from clinic_mm.cohort.spec import SourceSpec
 from clinic_mm.errors import EvidenceError, InputError
 from clinic_mm.modalities import table
 from clinic_mm.prep import cache as room
@@ -265,6 +268,19 @@ def test_the_cohorts_own_table_must_be_what_ingest_wrote(tmp_path: Path) -> None
     assert cache.prepared(other, prep, {"cohort": cohort}, lambda: ready) is ready
 
 
+@pytest.mark.realdata
+@pytest.mark.parametrize("place", ["ct/nsclc_LUNG1-001", "ct/totalseg_nifti", "xray_dicom", "eeg/formats"])
+def test_what_ingest_notes_of_real_files_is_what_verify_finds(place: str, data: Path) -> None:
+    kind = place.split("/")[0].removesuffix("_dicom")
+    source = SourceSpec(name="real", path=str(data / place), patient="folder", timeless=True)
+    root, gathered = gather(source, data, ZoneInfo("UTC"), frozenset())
+    found = [one.finding for one in gathered.found if isinstance(one.finding, Evidence)]
+    assert {one.modality for one in found} == {kind}
+    for one in found:
+        files = locate(one, {"real": root})
+        assert contents.Contents(None, verify=True).hold(files, contents.stamp(files), one.content_hash)
+
+
 def test_without_a_folder_files_are_still_verified(root: Path) -> None:
     check = open_cache(None, verify=True)
     assert check is not None
@@ -295,16 +311,11 @@ def test_a_damaged_file_is_a_miss_and_is_written_anew(
 ) -> None:
     first, _ = visit(_evidence(root))
     visit(_evidence(root, "b.txt"))
-    one, other = _entries(tmp_path / "cache", kind)
-    whole = one.read_bytes()
-    told = {
-        "empty": b"",
-        "cut": whole[:-9],
-        "a bit": whole[:-20] + bytes([whole[-20] ^ 1]) + whole[-19:],
-        "another's": other.read_bytes(),
-    }
-    for file in (one, other):
-        file.write_bytes(told[damage])
+    files = _entries(tmp_path / "cache", kind)
+    wholes = [file.read_bytes() for file in files]
+    for file, whole, other in zip(files, wholes, wholes[::-1], strict=True):
+        bit = whole[:-20] + bytes([whole[-20] ^ 1]) + whole[-19:]
+        file.write_bytes({"empty": b"", "cut": whole[:-9], "a bit": bit, "another's": other}[damage])
     again, made_again = visit(_evidence(root))
     np.testing.assert_array_equal(again.x, first.x)
     assert made_again == (kind == "prepared")
