@@ -17,6 +17,7 @@ from clinic_mm.bundle import folder
 from clinic_mm.cohort.describe import Description
 from clinic_mm.cohort.manifest import CohortInfo
 from clinic_mm.cohort.spec import CohortSpec
+from clinic_mm.deid.record import DeidRecord
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.run import RunInfo
 from clinic_mm.simulate.limit import Limit
@@ -45,6 +46,7 @@ BORDERS: Final[Map[str, Border]] = {
     "prediction": Border(Prediction, "serialization"),
     "run": Border(RunInfo, "serialization"),
     "limit": Border(Limit, "serialization"),
+    "deidentified": Border(DeidRecord, "serialization"),
 }
 """By the name of the file."""
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from clinic_mm.bundle import folder
 from clinic_mm.cohort.describe import Description, ModalityCounts, PatternCount, RefusalCount
 from clinic_mm.cohort.manifest import CohortInfo
+from clinic_mm.deid.record import DeidRecord
 from clinic_mm.report.run import Counts, ModelOf, RunInfo
 from clinic_mm.schema_files import BORDERS, SUFFIX, schema, schema_files
 from clinic_mm.simulate.limit import Limit, PatternLimit
@@ -74,6 +75,9 @@ WE_WRITE: dict[str, BaseModel] = {
         modalities={"ct": "ct"},
         counts=Counts(done=3),
         finished_at=DECISION,
+    ),
+    "deidentified": DeidRecord(
+        policy="0" * 8, options=("device",), key_check="0" * 16, complete=True, written={"dicom": 3}, refused={"c": 1}
     ),
     "limit": Limit(
         seed=1,

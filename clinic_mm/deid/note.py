@@ -143,7 +143,7 @@ def plan(policy: Policy) -> list[Row]:
     del policy
     said = [
         (
-            "Names after a title, a lead (Patient:, signed by, gez.), a relative, or before a degree",
+            "Names after a title, a lead (Patient:, signed by, gez.), a relative, or before a degree or an age",
             "C",
             "another name, the same all over",
         ),

@@ -147,6 +147,11 @@ def _names(lists: dict[str, Any], full: str) -> tuple[re.Pattern[str], ...]:
         re.compile(rf"\b(?i:{relatives}),?[ ]+(?:is[ ]|was[ ]|named[ ]|called[ ])?({full})"),
         re.compile(rf"(?<![\w])({full})(?=,?[ ](?:{degrees})(?![\w]))"),
         re.compile(rf"\b(?i:my name is|name is|known as|goes by|i am|this is|heißt|namens)[ ]({full})"),
+        # "Jane Roe is a 62 year-old", "Jane Roe, a 62-year-old", "Jane Roe, DOB"
+        re.compile(
+            rf"(?<![\w])({full})(?=,?\s{{1,3}}(?:(?:is|was)\s{{1,3}})?(?:an?|the)\s{{1,3}}\d{{1,3}}[ -]?(?:y|m|w|d))"
+        ),
+        re.compile(rf"(?<![\w])({full})(?=,?[ ](?i:aged?|dob|geb\.|geboren|ist (?:ein|eine) \d)\b)"),
         re.compile(rf"\b((?:{first})(?:[ ]{INITIAL})?[ ]{NAME}(?:[ ]{NAME})?)"),
         re.compile(rf"\b({NAME},[ ](?:{first})(?:[ ](?:{INITIAL}|{NAME}))?)\b"),
         re.compile(rf"\b((?:{last}),[ ]{NAME})\b"),

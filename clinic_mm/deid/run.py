@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from clinic_mm.cohort.guard import guarded
 from clinic_mm.cohort.link import read_key
@@ -24,12 +24,11 @@ from clinic_mm.deid.keyring import Keyring
 from clinic_mm.deid.known import Known
 from clinic_mm.deid.made import Made
 from clinic_mm.deid.policy import Policy, read_policy
+from clinic_mm.deid.record import RECORD, DeidRecord
 from clinic_mm.errors import EvidenceError, InputError, UsageError
 from clinic_mm.report.atomic import written_whole
 from clinic_mm.sources.walk import FileKind, sniff, suffix_of, walk
-from clinic_mm.types import SCHEMA_VERSION, Frozen
 
-RECORD: Final = "deidentified.json"
 Progress = Callable[[int, int], None]
 PATIENT_FROM: Final = ("header", "folder", "stem")
 ORDER: Final = (FileKind.DICOM, FileKind.EEG, FileKind.FHIR, FileKind.TEXT)
@@ -41,33 +40,6 @@ MENDS: Final = {
     FileKind.SIDE: ("deid.side_file", "Side files are not passed on", "Convert the recording to EDF"),
     FileKind.UNKNOWN: ("deid.unknown_kind", "Nobody can say what this file is", "Leave it out"),
 }
-
-
-class DeidRecord(Frozen):
-    """What `deidentified.json` says: the policy, how many files, why others were refused. Nothing identifying.
-
-    Attributes:
-        policy: Fingerprint of the keep-lists, the options and our version; in every seal.
-        key_check: Tells one key from another without giving it away.
-        complete: Whether the run came to its end.
-        written: Files by kind.
-        passed_on: Files that were ours already.
-        refused: Files by code.
-        flagged: Files by code.
-        counts: What was done inside the files.
-    """
-
-    schema_version: str = SCHEMA_VERSION
-    policy: str
-    options: tuple[str, ...]
-    key_check: str
-    complete: bool
-    patients: int = 0
-    written: dict[str, int] = Field(default_factory=dict)
-    passed_on: int = 0
-    refused: dict[str, int] = Field(default_factory=dict)
-    flagged: dict[str, int] = Field(default_factory=dict)
-    counts: dict[str, int] = Field(default_factory=dict)
 
 
 @dataclass(slots=True)

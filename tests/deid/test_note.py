@@ -32,6 +32,8 @@ def cleaner(policy: Policy, ring: Keyring, known: Known) -> Cleaner:
         ("His wife Zuleika was told.", ["Zuleika"]),
         ("Mrs Quibble and her friend Okonkwo.", ["Quibble", "Okonkwo"]),
         ("Rose is well.", ["Rose"]),
+        ("Tiberius Vanterpool\n is a 62 year-old male.", ["Tiberius", "Vanterpool"]),
+        ("Zuleika Vanterpool, a 7-year-old girl, DOB 01/02/2016", ["Zuleika", "Vanterpool", "2016"]),
         ("Call 555-123-4567 or +49 30 1234567.", ["4567", "1234567"]),
         ("MRN: 00482917, SSN 123-45-6789", ["00482917", "123-45-6789"]),
         ("Fallnummer 8812345", ["8812345"]),

@@ -7,7 +7,8 @@ import pydicom
 import pytest
 
 from clinic_mm.cohort.ingest import ingest
-from clinic_mm.deid.run import RECORD, deidentify, write_refused
+from clinic_mm.deid.record import RECORD
+from clinic_mm.deid.run import deidentify, write_refused
 from clinic_mm.errors import InputError, UsageError
 from tests.cli.terminal import run as command
 from tests.cohort.hospital import day, patient, write_ct, write_eeg, write_fhir
