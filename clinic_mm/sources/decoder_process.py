@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from io import FileIO
 from threading import Lock
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from clinic_mm.errors import ClinicError, EvidenceError
 from clinic_mm.sources.codestream import Codestream
@@ -55,8 +55,24 @@ class DecoderProcess:
             EvidenceError: `dicom.undecodable` or `dicom.decoder_died`.
             ClinicError: Where the worker cannot be started at all.
         """
-        seconds = allowed_s(frame.size, self.seconds)
-        request = json.dumps({"found": asdict(found), "layout": asdict(layout), "seconds": seconds}).encode()
+        self._fill(frame, codestream, {"found": asdict(found), "layout": asdict(layout)})
+
+    def picture(self, data: bytes, kind: str, pixels: Stored) -> None:
+        """Decode a PNG or JPEG file.
+
+        Args:
+            data: The file, within limits.
+            kind: See `sources.picture_pixels`.
+            pixels: [row, column, value], contiguous, as large as the file says; is filled.
+
+        Raises:
+            EvidenceError: `picture.truncated`, `picture.unreadable`, `dicom.undecodable` or `dicom.decoder_died`.
+            ClinicError: Where the worker cannot be started at all.
+        """
+        self._fill(pixels, data, {"picture": kind})
+
+    def _fill(self, frame: Stored, codestream: bytes, what: dict[str, Any]) -> None:
+        request = json.dumps({**what, "seconds": allowed_s(frame.size, self.seconds)}).encode()
         with self.lock:
             warm = self._warm()
             try:

@@ -47,9 +47,10 @@ def load() -> None:
     import jpeg_ls
     import openjpeg.utils
     import PIL.JpegImagePlugin
+    import PIL.PngImagePlugin
     import rle.rle
 
-    assert all((jpeg_ls, openjpeg.utils, PIL.JpegImagePlugin, rle.rle))
+    assert all((jpeg_ls, openjpeg.utils, PIL.JpegImagePlugin, PIL.PngImagePlugin, rle.rle))
     with suppress(ImportError):
         import imagecodecs._jpeg8
 

@@ -12,18 +12,18 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
-from io import BytesIO
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float32, Shaped
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from clinic_mm.errors import EvidenceError
+from clinic_mm.sources.decoder_process import DECODER
 from clinic_mm.sources.found import Found
-from clinic_mm.sources.jpeg import decode_whole
 from clinic_mm.sources.layout import FRAME_LIMIT_PIXELS
+from clinic_mm.sources.picture_pixels import KINDS
 from clinic_mm.sources.place import content_hash, rejected, relative
 from clinic_mm.sources.walk import SUFFIXES, FileKind, suffix_of
 from clinic_mm.types import Evidence, Flag
@@ -35,6 +35,7 @@ COLOUR_TOLERANCE: Final = 3
 """Grey levels of 255 that the channels of a grey JPEG may differ by, from its conversion to YCbCr and back."""
 END_MARKS: Final = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}
 DEEP_MODES: Final = frozenset({"I;16", "I;16B", "I;16L", "I"})
+COLOURED: Final = frozenset({"rgb", "rgba"})
 GREY_IN_COLOUR: Final = Flag(code="xray.grey_in_colour", why="The picture is grey but was stored as colour")
 TURNED: Final = Flag(code="xray.turned", why="The file asks to be turned for display, and was")
 
@@ -47,14 +48,15 @@ def load_picture(path: Path) -> tuple[Float32[np.ndarray, "row column"], tuple[F
             `xray.colour`.
     """
     with _opened(path) as picture:
-        CHECKS[str(picture.format)](path.read_bytes())
-        upright = ImageOps.exif_transpose(picture)
-        flags = (TURNED,) if picture.getexif().get(EXIF_ORIENTATION, 1) in range(2, 9) else ()
-        if upright.mode in DEEP_MODES:
-            return np.asarray(upright).astype(np.float32) / np.float32(65_535), flags
-        if upright.mode in {"L", "1"}:
-            return np.asarray(upright.convert("L"), np.float32) / np.float32(255), flags
-        return _grey_of_colour(np.asarray(upright.convert("RGBA"))), (*flags, GREY_IN_COLOUR)
+        orientation, kind = picture.getexif().get(EXIF_ORIENTATION, 1), _kind(picture)
+        rows, columns = picture.height, picture.width
+    if orientation in range(5, 9):  # lies on its side
+        rows, columns = columns, rows
+    pixels = _decoded(path.read_bytes(), kind, rows, columns)
+    flags = (TURNED,) if orientation in range(2, 9) else ()
+    if kind in COLOURED:
+        return _grey_of_colour(pixels), (*flags, GREY_IN_COLOUR)
+    return pixels[..., 0].astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max), flags
 
 
 def find_pictures(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) -> Iterator[Found]:
@@ -76,8 +78,8 @@ def find_pictures(root: Path, root_name: str, files: Sequence[Path], zone: tzinf
 def _evidence(root: Path, root_name: str, path: Path) -> Evidence:
     with _opened(path) as picture:
         shape, kind = [picture.height, picture.width], str(picture.format).lower()
-        plain = picture.mode in {*DEEP_MODES, "L", "1"}
-    flags = () if plain else load_picture(path)[1]  # only the pixels tell whether colour is grey
+        colour = _kind(picture) in COLOURED
+    flags = load_picture(path)[1] if colour else ()  # only the pixels tell whether colour is grey
     return Evidence(
         modality="xray",
         root=root_name,
@@ -116,32 +118,29 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise EvidenceError("picture.unreadable", "The picture cannot be read", "", "Export it again") from None
 
 
-def _check_png(data: bytes) -> None:
-    """Every critical chunk has its checksum, which Pillow does not look at in the last one."""
-    at = 8
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from(">L", data, at)
-        body = data[at + 4 : at + 8 + length]
-        if body[:1].isupper() and data[at + 8 + length : at + 12 + length] != struct.pack(">L", zlib.crc32(body)):
-            raise EvidenceError("picture.unreadable", "The picture is damaged", "", "Export it again")
-        at += 12 + length
+def _kind(picture: Image.Image) -> str:
+    if picture.mode in DEEP_MODES:
+        return "grey16"
+    return {"L": "grey8", "1": "grey8", "RGB": "rgb"}.get(picture.mode, "rgba")
 
 
-def _check_jpeg(data: bytes) -> None:
+def _decoded(data: bytes, kind: str, rows: int, columns: int) -> Shaped[np.ndarray, "row column value"]:
+    dtype, values = KINDS[kind]
+    pixels = np.empty((rows, columns, values), dtype)
     try:
-        decode_whole(data, lambda part: np.asarray(Image.open(BytesIO(part), formats=("JPEG",))))
-    except EvidenceError:
-        raise _truncated() from None
+        DECODER.picture(data, kind, pixels)
+    except EvidenceError as fault:
+        code = fault.code if fault.code.startswith("picture.") else "picture.unreadable"
+        raise EvidenceError(code, fault.what, "", "Export it again") from None
+    return pixels
 
 
-CHECKS: Final = {"PNG": _check_png, "JPEG": _check_jpeg}
-
-
-def _grey_of_colour(rgba: Shaped[np.ndarray, "row column 4"]) -> Float32[np.ndarray, "row column"]:
-    colours = rgba[..., :3].astype(np.int16)
-    if np.ptp(colours, axis=2).max() > COLOUR_TOLERANCE or rgba[..., 3].min() < 255:
+def _grey_of_colour(pixels: Shaped[np.ndarray, "row column value"]) -> Float32[np.ndarray, "row column"]:
+    red, green, blue, *opacity = np.moveaxis(pixels, 2, 0)
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    if spread.max() > COLOUR_TOLERANCE or any(part.min() < 255 for part in opacity):
         raise EvidenceError("xray.colour", "The picture is in colour", "", "Give a grey radiograph")
-    return np.asarray(colours.mean(axis=2, dtype=np.float32) / np.float32(255))
+    return np.asarray((red.astype(np.uint16) + green + blue) / np.float32(3 * 255), np.float32)
 
 
 def _truncated() -> EvidenceError:

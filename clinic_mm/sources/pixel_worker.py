@@ -1,7 +1,7 @@
 """The process that decodes compressed pixels, so that a malformed file can end it and nothing else.
 
 In:  on stdin, one frame after another: lengths, JSON (its `Codestream`, its `Layout`, the seconds it may take), the
-     codestream.
+     codestream; or, for a PNG or JPEG file, the kind of its pixels and the file.
 Out: on stdout, one empty answer to say that it is there, then one per frame: lengths, JSON, the decoded values.
      It sees no path and no patient.
 
@@ -23,6 +23,7 @@ from clinic_mm.errors import EvidenceError
 from clinic_mm.sources import decoders
 from clinic_mm.sources.codestream import Codestream
 from clinic_mm.sources.layout import Layout
+from clinic_mm.sources.picture_pixels import decode_picture
 
 MODULE: Final = "clinic_mm.sources.pixel_worker"
 LENGTHS: Final = struct.Struct(">IQ")
@@ -61,6 +62,8 @@ def _serve(source: BinaryIO, sink: BinaryIO, head_size: int, body_size: int) -> 
 
 def _answer(request: dict[str, Any], codestream: bytes) -> tuple[dict[str, str], np.ndarray | None]:
     try:
+        if "picture" in request:
+            return {}, decode_picture(codestream, request["picture"])
         layout = Layout(**request["layout"])
         return {}, decoders.decode_frame(codestream, Codestream(**request["found"]), layout)
     except EvidenceError as error:

@@ -9,11 +9,12 @@ from threading import Thread
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless
 
 from clinic_mm.errors import ClinicError, EvidenceError
-from clinic_mm.sources import decoder_process, pixels
+from clinic_mm.sources import decoder_process, pictures, pixels
 from clinic_mm.sources.codestream import Codestream
 from clinic_mm.sources.decoder_process import DECODER, DecoderProcess
 from clinic_mm.sources.layout import Layout
@@ -76,6 +77,16 @@ def test_a_worker_that_cannot_end_itself_is_ended(
     with pytest.raises(EvidenceError, match="too long"):
         ask(worker, command)
     assert ask(worker, "alive") == 5
+
+
+def test_a_picture_file_that_ends_the_decoder_is_refused(
+    worker: DecoderProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "DECODER", worker)
+    Image.new("L", (9, 9)).save(tmp_path / "a.png")
+    with pytest.raises(EvidenceError, match="crashed") as caught:
+        pictures.load_picture(tmp_path / "a.png")
+    assert caught.value.code == "picture.unreadable"
 
 
 def test_what_a_library_prints_is_in_no_answer(worker: DecoderProcess) -> None:
