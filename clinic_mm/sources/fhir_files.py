@@ -47,6 +47,8 @@ class FhirFile:
     kinds: Counter[str] = field(default_factory=Counter)
     others: Counter[tuple[str, str]] = field(default_factory=Counter)
     _patients: dict[str, str] = field(default_factory=dict)
+    _servers: dict[str, str] = field(default_factory=dict)
+    _ambiguous: set[str] = field(default_factory=set)
 
     def target(self, reference: object) -> str:
         """`Type/id` that a Reference points to, "" where it points to nothing we know."""
@@ -70,15 +72,28 @@ class FhirFile:
             return
         if not isinstance(resource.get("id"), str) and full_url.startswith("urn:uuid:"):
             resource["id"] = full_url.removeprefix("urn:uuid:")
-        if isinstance(resource.get("id"), str):
-            self.full_urls[full_url] = f"{resource['resourceType']}/{resource['id']}"
-            self._patients.pop(full_url, None)
+        if not isinstance(one := resource.get("id"), str):
+            return
+        self.full_urls[full_url] = f"{resource['resourceType']}/{one}"
+        self._patients.clear()
+        if resource["resourceType"] == "Patient" and "://" in full_url:
+            server = full_url.removesuffix(f"/Patient/{one}")
+            if self._servers.setdefault(one, server) != server:
+                self._ambiguous.add(one)
+
+    def told_apart(self, resources: list[Resource]) -> list[Resource]:
+        """Without the Patients of two servers that share an id: nobody can tell whose the other resources are."""
+        odd = self._ambiguous
+        kept = [one for one in resources if one["resourceType"] != "Patient" or str(one.get("id")) not in odd]
+        if len(kept) < len(resources):
+            self.troubles["fhir.conflicting_patient"] += len(resources) - len(kept)
+        return kept
 
     def _patient(self, address: str) -> str:
         if found := BY_IDENTIFIER.match(address):
             return f"{IDENTIFIED}{found[1]}|{found[2]}"
         kind, _, one = self._address(address).partition("/")
-        return one if kind == "Patient" else ""
+        return one if kind == "Patient" and one not in self._ambiguous else ""
 
     def _address(self, address: str) -> str:
         if known := self.full_urls.get(address):
@@ -163,6 +178,7 @@ def _entries(bundle: Resource, file: FhirFile, wanted: frozenset[str] | None, de
         file.name(resource, entry.get("fullUrl"))
         held.append(resource)
     patients = {one["id"] for one in held if one["resourceType"] == "Patient" and isinstance(one.get("id"), str)}
+    held = file.told_apart(held)
     outer = file.owner, file.stamp
     file.owner = patients.pop() if len(patients) == 1 else file.owner
     file.stamp = stamp if isinstance(stamp := bundle.get("timestamp"), str) else file.stamp

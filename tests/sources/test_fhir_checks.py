@@ -146,6 +146,19 @@ def test_a_patient_is_found_however_it_is_referred_to(tmp_path: Path, subject: d
     assert (set(rows["patient_id"]), rejected) == ({"p1"}, [])
 
 
+def test_two_servers_may_use_the_same_id_for_two_patients_and_they_are_never_merged(tmp_path: Path) -> None:
+    given = [
+        ("http://a/Patient/p1", PATIENT),
+        ("http://b/Patient/p1", PATIENT),
+        ("http://a/Observation/o1", observation()),
+    ]
+    entries = [{"fullUrl": url, "resource": one} for url, one in given]
+    (tmp_path / "b.json").write_bytes(orjson.dumps({"resourceType": "Bundle", "entry": entries}))
+    rows, rejected = record.read_rows([tmp_path / "b.json"], UTC, NOW)
+    assert rows.empty
+    assert counts(rejected) == {"fhir.conflicting_patient": 2, "fhir.no_patient": 1}
+
+
 def test_an_identifier_of_two_patients_is_nobodys(tmp_path: Path) -> None:
     both = {"identifier": [{"system": "urn:mrn", "value": "77"}]}
     subject = {"identifier": {"system": "urn:mrn", "value": "77"}}
