@@ -6,6 +6,7 @@ repeats in one process; memory is the peak that numpy and Python allocate (trace
 """
 
 import argparse
+import gc
 import statistics
 import tempfile
 import time
@@ -91,6 +92,7 @@ def timed(ways: dict[str, Callable[[], Array]], repeats: int) -> dict[str, float
 
 def memory(way: Callable[[], Array]) -> tuple[float, float]:
     """Bytes at the peak beside the result, and of the result."""
+    gc.collect()
     tracemalloc.start()
     made = way()
     _, peak = tracemalloc.get_traced_memory()

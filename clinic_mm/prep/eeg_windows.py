@@ -35,7 +35,7 @@ PAGE: Final = 4096
 """Samples decoded at once."""
 DECODED: Final = 8
 """Channels decoded at once."""
-GROUP: Final = 4
+GROUP: Final = 2
 """Channels transformed at once."""
 FLAT_V: Final = 1e-7
 """A second in which a channel moves by less has no signal (as `limits.flat_v` of schemas/eeg_channels.toml)."""
