@@ -81,11 +81,11 @@ class Kept:
     def sweep(self) -> None:
         """Delete the least recently used files where the bound is passed, and what killed processes left."""
         _WRITTEN[self.folder] = 0
-        found = sorted(self._found(), reverse=True)
+        found = list(self._found())
         if sum(size for _, size, _ in found) <= self.most_bytes:
             return
         total = 0
-        for _, size, path in found:
+        for _, size, path in sorted(found, reverse=True):
             total += size
             if total > self.most_bytes * KEEP_PART:
                 with suppress(OSError):
