@@ -125,6 +125,19 @@ def tokens(long: bool, seed: int) -> Said:
     return text, not result["leaks"]
 
 
+def deidentified(long: bool, seed: int) -> Said:
+    """Planted identifying tokens in the output of `clinic-mm deidentify`."""
+    from tests.deid.planted import run
+
+    result = run(10_000 if long else 1000, seed)
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in result["by_format"].items())
+    text = (
+        f"{result['planted']:,} tokens planted in DICOM, EDF, FHIR and notes ({kinds}): **{len(result['found'])}** in "
+        "the bytes that `clinic-mm deidentify` wrote, in its record, and in what it said or logged."
+    )
+    return text, not result["found"]
+
+
 def hard_files(long: bool, seed: int) -> Said:
     """The 161 hard files, row by row."""
     del long, seed
@@ -162,6 +175,7 @@ SECTIONS: Final[dict[str, Callable[[bool, int], Said]]] = {
     "Damaged files": fuzz,
     "Bombs, depths, ways out, devices": bombs,
     "Planted identifying tokens": tokens,
+    "Planted tokens, de-identified": deidentified,
     "Hard files, row by row": hard_files,
 }
 
