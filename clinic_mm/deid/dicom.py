@@ -50,10 +50,9 @@ def deidentify_dicom(path: Path, policy: Policy, keyring: Keyring, known: Known)
         EvidenceError: `deid.unsupported_object` (not an image of the list), `deid.burned_in`, `deid.overlay_in_pixels`,
             `deid.nobody` (no patient and no study), `deid.other_policy`, and those of the reader for what is damaged.
     """
-    content = path.read_bytes()
-    if made := _ours(content, path, policy, keyring):
+    opened = open_dicom(path)  # refuses what is too large before it is read
+    if made := _ours(path, opened, policy, keyring):
         return made
-    opened = open_dicom(path)
     patient_id = _patient(path, opened)
     with guarded():
         flags = _check_object(opened.dataset, policy)
@@ -70,14 +69,15 @@ def deidentify_dicom(path: Path, policy: Policy, keyring: Keyring, known: Known)
     return Made(whole, ".dcm", frozenset({pseudonym}), flags, {"removed": rules.dropped})
 
 
-def _ours(content: bytes, path: Path, policy: Policy, keyring: Keyring) -> Made | None:
+def _ours(path: Path, opened: Opened, policy: Policy, keyring: Keyring) -> Made | None:
     """A file that we wrote under this key, as it is."""
+    content = path.read_bytes()
     under = seal_policy(content, keyring)
     if not under:
         return None
     if under != policy.fingerprint:
         raise other_policy()
-    return Made(content, ".dcm", frozenset({header_of(path, open_dicom(path)).patient_id}), sealed=True)
+    return Made(content, ".dcm", frozenset({header_of(path, opened).patient_id}), sealed=True)
 
 
 def other_policy() -> EvidenceError:
@@ -129,7 +129,7 @@ def _check_object(dataset: Dataset, policy: Policy) -> tuple[str, ...]:
 
 def _identity(kept: Dataset, pseudonym: str, policy: Policy) -> None:
     """Who it is now, and that and how it was de-identified: PS3.15 E.1.1 and PS3.3 C.7.1.1."""
-    for keyword in policy.lists["dicom"]["empty"]:
+    for keyword in (*policy.lists["dicom"]["empty"], *policy.lists["dicom"]["or_empty"]):
         if keyword not in kept:
             setattr(kept, keyword, "")
     kept.PatientName = kept.PatientID = pseudonym

@@ -42,6 +42,7 @@ LETTERS: Final = {
     ),
     "lookup_tables": ("K", "kept where it has as many entries as its descriptor says"),
     "empty": ("Z", "written empty"),
+    "or_empty": ("Z", "written empty where nothing of it may be kept"),
     "free_text": ("K", "kept as it is: the option asks for it"),
     "cleaned_text": ("C", "only the words of schemas/deid_note.toml that are clinical are kept"),
 }

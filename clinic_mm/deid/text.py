@@ -34,13 +34,14 @@ def deidentify_text(path: Path, patient_id: str, policy: Policy, keyring: Keyrin
     Raises:
         EvidenceError: `deid.other_policy`, and those of the reader: `note.empty`, `note.not_text`, `note.too_large`.
     """
+    said = load([path]).text  # refuses what is too large or no text before it is read
     content = path.read_bytes()
     found = LAST_LINE.search(content)
     if found and (under := seal_policy(content, keyring)):
         if under != policy.fingerprint:
             raise other_policy()
         return Made(content, ".txt", frozenset({found[1].decode()}), sealed=True)
-    text = MARK.sub(b"", load([path]).text.encode()).decode()  # another's mark must not pass for ours
+    text = MARK.sub(b"", said.encode()).decode()  # another's mark must not pass for ours
     patient_id = patient_id or f"note:{hashlib.sha256(content).hexdigest()}"
     pseudonym = keyring.patient(patient_id)
     cleaned = Cleaner(policy, keyring, patient_id, known).clean(text)
