@@ -149,7 +149,9 @@ def born_after_death(rng: np.random.Generator, bundle: Json) -> None:
 
 
 def dead_long_ago(rng: np.random.Generator, bundle: Json) -> None:
-    pick(rng, bundle, {"Patient"})["deceasedDateTime"] = "1990-01-01"
+    """On the day of birth."""
+    one = pick(rng, bundle, {"Patient"})
+    one["deceasedDateTime"] = one["birthDate"]
 
 
 def bundle_older_than_its_facts(rng: np.random.Generator, bundle: Json) -> None:
