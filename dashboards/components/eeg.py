@@ -13,19 +13,11 @@ import streamlit as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from clinic_mm.prep.montage import MONTAGES, montage, montage_table
 from clinic_mm.signals import EegRecording
 from components.plain import plain
 
 PAGE_S: Final = 10.0
-BANANA: Final = (
-    ("Fp1", "F7"), ("F7", "T7"), ("T7", "P7"), ("P7", "O1"),
-    ("Fp1", "F3"), ("F3", "C3"), ("C3", "P3"), ("P3", "O1"),
-    ("Fz", "Cz"), ("Cz", "Pz"),
-    ("Fp2", "F4"), ("F4", "C4"), ("C4", "P4"), ("P4", "O2"),
-    ("Fp2", "F8"), ("F8", "T8"), ("T8", "P8"), ("P8", "O2"),
-)  # fmt: skip
-"""Longitudinal bipolar ("double banana") pairs, 10-20 names as of 1991 (ACNS Guideline 3)."""
-MONTAGES: Final = ("As recorded", "Average", "Double banana")
 SCALES_UV: Final = (20, 50, 100, 200, 500)
 MOST_TRACES: Final = 40
 INK, PAPER, FAINT, MARK = "#d2dae1", "#0e1216", "#28313a", "#e3a857"
@@ -39,13 +31,13 @@ def view_eeg(eeg: EegRecording, key: str) -> None:
     length_s = eeg.volts.shape[1] / eeg.sfreq_hz
     pages = max(1, int(np.ceil(length_s / PAGE_S - 1e-9)))
     one, two, three = st.columns([3, 2, 3])
-    montage = one.segmented_control("Montage", MONTAGES, default=MONTAGES[0], key=f"{key}-montage", required=True)
+    chosen = one.selectbox("Montage", MONTAGES, format_func=montage_table().labels.get, key=f"{key}-montage")
     scale_uv = two.selectbox("µV between traces", SCALES_UV, index=2, key=f"{key}-scale")
     page = three.slider(f"Page of {PAGE_S:g} s", 1, pages, 1, key=f"{key}-page") if pages > 1 else 1
     start_s = (page - 1) * PAGE_S
-    names, volts = montaged(eeg, str(montage), start_s, PAGE_S)
+    names, volts = montaged(eeg, chosen, start_s, PAGE_S)
     if not names:
-        st.markdown("This recording has none of the channel pairs of this montage\\.")
+        st.markdown("This recording has not the electrodes of this montage\\.")
         return
     shown = list(eeg.annotations)
     st.image(
@@ -56,22 +48,26 @@ def view_eeg(eeg: EegRecording, key: str) -> None:
     )
     more = f" · first {MOST_TRACES} of {len(names)} traces" if len(names) > MOST_TRACES else ""
     st.caption(f"{eeg.sfreq_hz:g} Hz · {length_s:.0f} s in all · negative up · no filter{more}")
+    if eeg.bad:
+        st.caption("Without usable signal, and in no other montage than as recorded: " + plain(", ".join(eeg.bad)))
     _annotations(shown, start_s)
 
 
-def montaged(eeg: EegRecording, montage: str, start_s: float, length_s: float) -> Traces:
-    """Names and volts [trace, sample] of one page in one montage, each trace around its median."""
+def montaged(eeg: EegRecording, name: str, start_s: float, length_s: float) -> Traces:
+    """Names and volts [trace, sample] of one page in one montage, each trace around its median; NaN where no signal.
+
+    What cannot be had of the electrodes is left out. As recorded shows bad channels too: a reader judges them by eye.
+    """
     first = round(start_s * eeg.sfreq_hz)
-    page = np.nan_to_num(eeg.volts[:, first : first + round(length_s * eeg.sfreq_hz)].astype(np.float64))
-    row = {name: index for index, name in enumerate(eeg.channels)}
-    if montage == "Double banana":
-        pairs = [(a, b) for a, b in BANANA if a in row and b in row]
-        names = [f"{a}–{b}" for a, b in pairs]
-        volts = np.array([page[row[a]] - page[row[b]] for a, b in pairs]).reshape(len(pairs), page.shape[1])
-    else:
-        names = list(eeg.channels)
-        volts = page - page.mean(axis=0) if montage == "Average" else page
-    return names, volts - (np.median(volts, axis=1, keepdims=True) if volts.size else 0.0)
+    page = np.asarray(eeg.volts[:, first : first + round(length_s * eeg.sfreq_hz)], dtype=np.float64)
+    silent = ~np.isfinite(page).any(axis=1)
+    page[silent] = 0.0  # in a product NaN would reach every derivation
+    bad = {one for one, none in zip(eeg.channels, silent, strict=True) if none}
+    chosen = montage(name, eeg.channels, bad if name == MONTAGES[0] else bad.union(eeg.bad))
+    names = [one for one, there in zip(chosen.names, chosen.there, strict=True) if there]
+    volts = chosen.apply(page)[chosen.there]
+    heard = np.isfinite(volts).all(axis=0)  # a gap is one of all channels
+    return names, volts - (np.median(volts[:, heard], axis=1, keepdims=True) if heard.any() and volts.size else 0.0)
 
 
 def _drawn(

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from clinic_mm.bundle import folder
+from clinic_mm.prep.montage import MONTAGES, montage_table
 from clinic_mm.signals import RECORD_COLUMNS, CtVolume, EegRecording
 
 sys.path.insert(0, str(folder("dashboards")))
@@ -49,28 +50,37 @@ def test_a_window_maps_its_edges_to_black_and_white_and_nan_to_air() -> None:
     assert to_grey(hu, "Mediastinum").tolist() == [[0, 128, 255, 0]]
 
 
-@pytest.mark.parametrize("montage", ["As recorded", "Average", "Double banana"])
+@pytest.mark.parametrize("montage", MONTAGES)
 def test_montages_do_not_see_what_all_channels_share_except_as_recorded(montage: str) -> None:
     rng = np.random.default_rng(0)
-    names = ("Fp1", "F7", "T7", "P7", "O1")
-    volts = rng.normal(0, 1e-5, (5, 1000))
+    names = montage_table().electrodes
+    volts = rng.normal(0, 1e-5, (len(names), 1000))
     shared = np.sin(np.arange(1000) / 5) * 1e-4
     _, before = montaged(EegRecording(volts.astype(np.float32), names, 100.0), montage, 0, 10)
     _, after = montaged(EegRecording((volts + shared).astype(np.float32), names, 100.0), montage, 0, 10)
-    assert np.allclose(before, after, atol=1e-9) == (montage != "As recorded")
+    assert np.allclose(before, after, atol=1e-9) == (montage != "referential")
 
 
 def test_double_banana_is_first_minus_second_of_pairs_that_exist() -> None:
     volts = np.array([[3.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]], np.float32)
-    names, traces = montaged(EegRecording(volts, ("Fp1", "F7", "X1"), 1.0), "Double banana", 0, 3)
-    assert names == ["Fp1–F7"]
+    names, traces = montaged(EegRecording(volts, ("Fp1", "F7", "X1"), 1.0), "banana", 0, 3)
+    assert names == ["Fp1-F7"]
     assert traces.tolist() == [[2.0, 0.0, 0.0]]
 
 
 def test_a_recording_without_pairs_has_an_empty_banana() -> None:
-    names, traces = montaged(EegRecording(np.zeros((1, 5), np.float32), ("Q",), 1.0), "Double banana", 0, 3)
+    names, traces = montaged(EegRecording(np.zeros((1, 5), np.float32), ("Q",), 1.0), "banana", 0, 3)
     assert names == []
     assert traces.shape == (0, 3)
+
+
+def test_a_gap_stays_a_gap_and_a_bad_channel_is_in_no_derivation() -> None:
+    volts = np.ones((3, 10), np.float32)
+    volts[:, 4:6], volts[2] = np.nan, np.nan
+    eeg = EegRecording(volts, ("Fp1", "F7", "F3"), 1.0, bad=("F3",))
+    names, traces = montaged(eeg, "banana", 0, 10)
+    assert names == ["Fp1-F7"]
+    assert np.isnan(traces[0]).tolist() == [4 <= sample < 6 for sample in range(10)]
 
 
 def test_the_record_shows_age_not_birth_date_and_no_source_ids() -> None:
