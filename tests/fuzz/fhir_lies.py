@@ -103,7 +103,7 @@ def other_unit(rng: np.random.Generator, bundle: Json) -> None:
     parts = [part for e in bundle["entry"] for part in [e["resource"], *e["resource"].get("component", ())]]
     known = [part for part in parts if "valueQuantity" in part and _code(part) in KNOWN]
     part = known[int(rng.integers(len(known)))]
-    part["valueQuantity"]["code"] = part["valueQuantity"]["unit"] = "d" if rng.random() < 0.5 else "[in_i]"
+    part["valueQuantity"]["code"] = part["valueQuantity"]["unit"] = "d"
 
 
 def no_number(rng: np.random.Generator, bundle: Json) -> None:
