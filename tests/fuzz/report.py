@@ -189,6 +189,8 @@ def main(words: Iterable[str] | None = None) -> int:
     parser.add_argument("--only", choices=sorted(SECTIONS))
     given = parser.parse_args(words if words is None else list(words))
     holds = True
+    if given.page and not given.only:  # all sections anew, in their order
+        given.page.write_text(given.page.read_text(encoding="utf-8").split("\n## ")[0] + "\n", encoding="utf-8")
     for title, measure in SECTIONS.items():
         if given.only not in {None, title} or (measure is hard_files and not DATA.is_dir()):
             continue
