@@ -77,6 +77,7 @@ def _events(path: Path) -> _Events:
         number = next((name for name in NUMBERS if name in names), None)
         wanted = [*sorted(NEEDED), *([number] if number else []), *(["text_value"] if "text_value" in names else [])]
         table = pq.read_table(path, columns=wanted)
+        table.validate(full=True)  # text that is no UTF-8 would only be met on use
         codes = pc.dictionary_encode(pc.cast(table["code"], pa.string()).combine_chunks())
         frame = table.drop_columns("code").to_pandas()
     except (OSError, pa.ArrowException, ValueError):

@@ -22,7 +22,7 @@ from clinic_mm.errors import EvidenceError
 from clinic_mm.signals import NOTE_COLUMNS
 from clinic_mm.sources.checked import checked, told
 from clinic_mm.sources.omop_tables import PERSON, Cdm, policy
-from clinic_mm.sources.rows import completed, in_order, note_frame
+from clinic_mm.sources.rows import TIME_TYPE, completed, in_order, note_frame
 from clinic_mm.sources.table_times import utc_times
 from clinic_mm.types import Rejected
 
@@ -141,7 +141,7 @@ def _with_values(cdm: Cdm, frame: pd.DataFrame, facts: pd.DataFrame, counts: Cou
     signs = {int(one): sign for one, sign in policy()["operators"].items()}
     sign = cdm.numbers(frame, "operator_concept_id").map(signs).astype("str")
     beyond = sign.notna() & number.notna()
-    words = words.mask(beyond, sign.fillna("") + number.map("{:g}".format))  # "<0.3" is not 0.3
+    words = words.mask(beyond, sign.fillna("") + number.map("{:g}".format).astype("str"))  # "<0.3" is not 0.3
     number = number.mask(beyond)
     silent = number.isna() & (words == "")
     counts["bad_number"] += int((silent & (written != "")).sum())
@@ -157,13 +157,11 @@ def _with_values(cdm: Cdm, frame: pd.DataFrame, facts: pd.DataFrame, counts: Cou
 
 def _when_coded(cdm: Cdm, frame: pd.DataFrame, start: pd.Series, zone: tzinfo) -> pd.Series:
     """When a diagnosis was known: when its stay ended, but for those of admission and of the problem list."""
-    if "visit_occurrence" not in cdm.frames:
-        return start
-    stays = cdm.frames["visit_occurrence"].drop_duplicates("visit_occurrence_id")
-    ends = pd.Series(
-        _first_time(stays, STAY_ENDS, zone).array, index=pd.to_numeric(stays["visit_occurrence_id"], errors="coerce")
-    )
-    end = cdm.numbers(frame, "visit_occurrence_id").map(ends[ends.index.notna()])
+    stays = cdm.frames.get("visit_occurrence", pd.DataFrame())
+    stay = cdm.numbers(stays, "visit_occurrence_id")
+    ends = pd.Series(_first_time(stays, STAY_ENDS, zone).array, index=stay.array).dropna().groupby(level=0).max()
+    end = cdm.numbers(frame, "visit_occurrence_id").map(ends.to_dict())
+    end = pd.to_datetime(end, utc=True).astype(TIME_TYPE)
     early = policy()["conditions"]["known_at_start"]
     known = cdm.numbers(frame, "condition_status_concept_id").isin(early["status"])
     known |= cdm.numbers(frame, "condition_type_concept_id").isin(early["type"])
@@ -190,7 +188,7 @@ def _notes(cdm: Cdm, zone: tzinfo, counts: Counter[str]) -> pd.DataFrame:
 
 def _first_time(frame: pd.DataFrame, names: Sequence[str], zone: tzinfo) -> pd.Series:
     """The first of several time columns that can be read, row by row."""
-    time = pd.Series(pd.NaT, index=frame.index, dtype="datetime64[us, UTC]")
+    time = pd.Series(pd.NaT, index=frame.index, dtype=TIME_TYPE)
     for name in names:
         if name in frame:
             time = time.fillna(utc_times(frame[name], zone, midnight_is_a_day=True))

@@ -25,7 +25,7 @@ def open_table(path: Path) -> pd.DataFrame:
     """
     try:
         if is_parquet(path):
-            return pd.read_parquet(path)
+            return _of_parquet(path)
         return _typed_csv(pd.read_csv(path, sep="\t" if ".tsv" in path.suffixes else ",", dtype="str"))
     except (OSError, EOFError, UnicodeError, ValueError, pa.ArrowException):
         raise _unreadable(path) from None
@@ -45,7 +45,7 @@ def open_columns(path: Path, columns: Collection[str] | None = None) -> pd.DataF
 
     try:
         if is_parquet(path):
-            frame = pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if wanted(name)])
+            frame = _of_parquet(path, [name for name in pq.read_schema(path).names if wanted(name)])
         else:
             header = pd.read_csv(path, sep="\x00", nrows=0, dtype="str", encoding="utf-8-sig").columns
             separator = "\t" if any("\t" in name for name in header) else ","
@@ -59,6 +59,13 @@ def is_parquet(path: Path) -> bool:
     """Whether a file begins as Parquet does."""
     with path.open("rb") as file:
         return file.read(len(PARQUET)) == PARQUET
+
+
+def _of_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    table = pq.read_table(path, columns=columns)
+    table.validate(full=True)  # text that is no UTF-8 would only be met on use
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
 
 
 def _unreadable(path: Path) -> InputError:

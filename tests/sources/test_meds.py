@@ -216,6 +216,14 @@ def test_a_shard_that_cannot_be_read_costs_itself_alone(tmp_path: Path) -> None:
     assert (len(rows), [one.code for one in refused]) == (1, ["meds.unreadable"])
 
 
+def test_text_that_is_no_utf8_costs_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.parquet", (7, NOON, "LAB//1//g", 1.0))
+    pd.read_parquet(path).to_parquet(path, index=False, compression=None, use_dictionary=False)
+    path.write_bytes(path.read_bytes().replace(b"LAB//1//g", b"LAB\xff/1//g"))
+    rows, refused = read_meds([path], UTC)
+    assert (len(rows), [one.code for one in refused]) == (0, ["meds.unreadable"])
+
+
 def test_files_of_a_dataset_are_told_apart_by_their_columns(tmp_path: Path) -> None:
     shard = write(tmp_path / "data" / "0.parquet", (7, NOON, "LAB//1//g", 1.0))
     frames = {"metadata/subject_splits.parquet": {"subject_id": [7], "split": ["train"]},

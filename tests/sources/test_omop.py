@@ -170,6 +170,14 @@ def test_a_table_that_cannot_be_read_costs_itself_alone(tmp_path: Path) -> None:
     assert set(record["category"]) >= {"observation", "medication", "procedure", "encounter"}
 
 
+def test_a_table_that_lacks_columns_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    write_cdm(tmp_path)
+    for name in ("visit_occurrence", "measurement"):
+        path = tmp_path / f"{name}.csv"
+        path.write_text(path.read_text(encoding="utf-8").replace("visit_occurrence_id", "vid"), encoding="utf-8")
+    assert one(read(tmp_path)[0], 300)["time"] == pd.Timestamp("2020-01-01T08:00Z")  # no stay is known
+
+
 def test_another_version_of_the_cdm_is_refused_by_name(tmp_path: Path) -> None:
     write_cdm(tmp_path)
     (tmp_path / "cdm_source.csv").write_text("cdm_source_name,cdm_version\nx,CDM v6.0\n", encoding="utf-8")
