@@ -74,9 +74,7 @@ def test_every_hard_file_is_read_or_refused_in_bounded_time(data: Path) -> None:
         assert time.monotonic() - started < SLOWEST_S, path.name
     assert len(seen) > 150
     wrong = {
-        name: result
-        for name, result in seen.items()
-        if expected[name].startswith(REFUSED_WORDS) and "loaded" in result
+        name: result for name, result in seen.items() if expected[name].startswith(REFUSED_WORDS) and "loaded" in result
     }
     assert wrong == {}
     assert seen["robustness/dicom/generated/png_16bit.png"] == ["loaded"]
