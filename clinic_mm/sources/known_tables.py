@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from clinic_mm.sources.meds import NEEDED as MEDS_COLUMNS
 from clinic_mm.sources.omop_tables import NOT_READ, PERSON, READ, table_name
+from clinic_mm.sources.table_file import is_parquet
 
 HEADER_BYTES: Final = 65_536
 MEDS_LABELS: Final = frozenset({"subject_id", "prediction_time"})
@@ -49,7 +50,7 @@ def told_apart(files: Sequence[Path]) -> KnownTables:
     rest = _take_omop(columns, known)
     for path in rest:
         names = columns[path]
-        if names >= MEDS_COLUMNS and _is_parquet(path):
+        if names >= MEDS_COLUMNS and is_parquet(path):
             known.meds.append(path)
         elif names >= MEDS_LABELS:
             known.meds_labels.append(path)
@@ -63,7 +64,7 @@ def told_apart(files: Sequence[Path]) -> KnownTables:
 def columns_of(path: Path) -> frozenset[str]:
     """Names of a table's columns in lower case; none where it cannot be opened."""
     try:
-        if _is_parquet(path):
+        if is_parquet(path):
             return frozenset(name.lower() for name in pq.read_schema(path).names)
         with path.open("rb") as raw:
             head = raw.read(HEADER_BYTES)
@@ -93,8 +94,3 @@ def _take_omop(columns: dict[Path, frozenset[str]], known: KnownTables) -> Itera
         known.side += [path for path, name in mine.items() if name not in READ]
         taken |= set(mine)
     return [path for path in columns if path not in taken]
-
-
-def _is_parquet(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) == b"PAR1"
