@@ -4,7 +4,7 @@
 
 A real chest CT where it is (CLINIC_MM_DATA names the folder of real files, else ../shared/data), else a SIMULATED one
 in temporary files. One process; the ways take turns; medians of the repeats. Ours includes every check of
-`sources.ct.load`. The tensors are compared: see `agreement`.
+`sources.ct.volume.load`. The tensors are compared: see `agreement`.
 """
 
 import argparse
@@ -36,8 +36,8 @@ from scipy import ndimage
 
 from benchmarks.section import machine, write_section
 from clinic_mm.prep.ct import CtPrep, plain_summary
-from clinic_mm.sources.ct import load
-from clinic_mm.sources.dicom import find_dicom
+from clinic_mm.sources.ct.volume import load
+from clinic_mm.sources.dicom.find import find_dicom
 from clinic_mm.task import ModalityTask
 
 DATA = Path(os.environ.get("CLINIC_MM_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
@@ -171,7 +171,7 @@ def _text(
     return "\n".join(
         [
             f"41 slices of 512², {what}; medians of {repeats} repeats on {machine()}; the files were in",
-            "memory already. Ours: `sources.ct.load` with all its checks, then windowed and resized to 96³. MONAI:",
+            "memory already. Ours: `sources.ct.volume.load` with all its checks, then windowed, resized to 96³. MONAI:",
             f"LoadImage with PydicomReader, Orientation, Spacing ({pixdim} mm), ScaleIntensityRange, Resize to 96³; it",
             "checks neither gaps nor tilt.",
             "",

@@ -24,7 +24,7 @@ from clinic_mm.deid.keyring import Keyring
 from clinic_mm.deid.known import PEOPLE, Known
 from clinic_mm.deid.note import Cleaner
 from clinic_mm.deid.policy import Policy, read_policy
-from clinic_mm.sources.fhir_files import FhirFile, read_resources
+from clinic_mm.sources.fhir.files import FhirFile, read_resources
 
 DATA = Path(os.environ.get("CLINIC_MM_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 MEASURE = re.compile(r"\b\d+(?:[./]\d+)*\s?(?:mg|mcg|ml|cm|mm|kg|g/dL|mmHg|units?|percent|%|pounds|degrees)(?!\w)")

@@ -23,7 +23,7 @@ from scipy import signal as dsp
 from benchmarks.section import machine, write_section
 from clinic_mm.prep.eeg import CHANNELS, SFREQ_HZ
 from clinic_mm.prep.eeg_windows import BLOCK_S, PASS_HZ, resampled, stream
-from clinic_mm.sources import eeg
+from clinic_mm.sources.eeg import recording as eeg
 
 FILE_HZ, BAND_HZ, EDGE_S = 256, (1.0, 45.0), 10
 

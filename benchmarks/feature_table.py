@@ -25,7 +25,7 @@ from benchmarks.section import machine, write_section
 from clinic_mm.prep.feature_table import TREND, TREND_H
 from clinic_mm.prep.record import RecordPrep
 from clinic_mm.signals import PatientRecord
-from clinic_mm.sources.meds import read_meds
+from clinic_mm.sources.tables.meds import read_meds
 from clinic_mm.task import ModalityTask
 
 SHARED = Path(os.environ.get("CLINIC_MM_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))

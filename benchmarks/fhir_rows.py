@@ -31,8 +31,8 @@ import pandas as pd
 from benchmarks.section import machine, write_section
 from clinic_mm.prep.record import RecordPrep
 from clinic_mm.signals import PatientRecord
-from clinic_mm.sources import record
-from clinic_mm.sources.fhir import READERS
+from clinic_mm.sources.fhir.facts import READERS
+from clinic_mm.sources.record import patient as record
 from clinic_mm.task import ModalityTask
 
 DATA = Path(os.environ.get("CLINIC_MM_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "fhir"

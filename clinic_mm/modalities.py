@@ -37,13 +37,12 @@ class Modality:
     cost: float
 
 
-def _built_in(name: str, label: str, unit: str, cost: float) -> Modality:
-    source = "notes" if name == "note" else name
+def _built_in(name: str, label: str, reader: str, unit: str, cost: float) -> Modality:
     kind = name.capitalize()
     return Modality(
         name=name,
         label=label,
-        load=f"clinic_mm.sources.{source}:load",
+        load=f"clinic_mm.sources.{reader}:load",
         prep=f"clinic_mm.prep.{name}:{kind}Prep",
         encoder=f"clinic_mm.encoders.{name}:{kind}Encoder",
         unit=unit,
@@ -52,11 +51,11 @@ def _built_in(name: str, label: str, unit: str, cost: float) -> Modality:
 
 
 BUILT_IN: Final = (
-    _built_in("ct", "CT", "HU", 8.0),
-    _built_in("xray", "Chest X-ray", "grey", 1.0),
-    _built_in("eeg", "EEG", "V", 5.0),
-    _built_in("record", "Patient record", "", 0.5),
-    _built_in("note", "Clinical note", "", 0.2),
+    _built_in("ct", "CT", "ct.volume", "HU", 8.0),
+    _built_in("xray", "Chest X-ray", "xray.image", "grey", 1.0),
+    _built_in("eeg", "EEG", "eeg.recording", "V", 5.0),
+    _built_in("record", "Patient record", "record.patient", "", 0.5),
+    _built_in("note", "Clinical note", "record.notes", "", 0.2),
 )
 
 

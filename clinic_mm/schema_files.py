@@ -21,7 +21,7 @@ from clinic_mm.deid.record import DeidRecord
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.run import RunInfo
 from clinic_mm.simulate.limit import Limit
-from clinic_mm.sources.mapping import Mapping
+from clinic_mm.sources.tables.mapping import Mapping
 from clinic_mm.task import Task
 from clinic_mm.types import CaseRecord
 

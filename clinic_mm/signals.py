@@ -27,7 +27,7 @@ code        `loinc:718-7`, `snomed:38341003`, `rxnorm:314076`, `birth_date`, `se
 display     the source's words for the code
 value       float64, NaN where the fact has no number
 text        categorical or free value, "" where none (sex: female | male | other | unknown)
-unit        UCUM where it is known, the code's own where clinic_mm.sources.units knows the code; "" where none
+unit        UCUM where it is known, the code's own where clinic_mm.sources.record.units knows the code; "" where none
 time        UTC timestamp, NaT where undated
 source_id   resource id or row, to find the fact again
 ref_low     float64, lower end of the reference range that the source gives, in `unit`; NaN where none

@@ -12,7 +12,7 @@ from clinic_mm.prep.base import make_prep
 from clinic_mm.prep.batch import Outcome, PreparedCases, Recipe, stack
 from clinic_mm.prep.eeg import CHANNELS
 from clinic_mm.signals import RECORD_COLUMNS, CtVolume, EegRecording, NoteText, PatientRecord, Signal, XrayImage
-from clinic_mm.sources.rows import completed
+from clinic_mm.sources.record.rows import completed
 from clinic_mm.task import Task, parse_task
 from clinic_mm.types import Absent, CaseRecord
 

@@ -7,7 +7,7 @@ import pytest
 
 from clinic_mm.cohort.spec import parse_spec
 from clinic_mm.errors import TaskError
-from clinic_mm.sources.mapping import parse_mapping
+from clinic_mm.sources.tables.mapping import parse_mapping
 from clinic_mm.task import parse_task, read_task
 
 TASK = {"target": "ill", "modalities": ["record"]}

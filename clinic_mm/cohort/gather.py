@@ -23,11 +23,11 @@ from clinic_mm.sources.walk import FileKind, sniff, walk
 from clinic_mm.types import Rejected
 
 FINDERS: Final[Mapping[FileKind, str]] = {
-    FileKind.DICOM: "clinic_mm.sources.dicom:find_dicom",
-    FileKind.NIFTI: "clinic_mm.sources.nifti:find_nifti",
-    FileKind.PICTURE: "clinic_mm.sources.pictures:find_pictures",
-    FileKind.EEG: "clinic_mm.sources.eeg:find_eeg",
-    FileKind.TEXT: "clinic_mm.sources.notes:find_texts",
+    FileKind.DICOM: "clinic_mm.sources.dicom.find:find_dicom",
+    FileKind.NIFTI: "clinic_mm.sources.ct.nifti:find_nifti",
+    FileKind.PICTURE: "clinic_mm.sources.xray.pictures:find_pictures",
+    FileKind.EEG: "clinic_mm.sources.eeg.recording:find_eeg",
+    FileKind.TEXT: "clinic_mm.sources.record.notes:find_texts",
 }
 """By dotted path, so that an ingest of tables imports neither MNE nor pydicom."""
 
@@ -158,11 +158,11 @@ def find(place: Place, kind: FileKind, files: list[Path]) -> list[Owned]:
 
 
 def _read_fhir(place: Place, kind: FileKind, files: list[Path], into: Gathered) -> None:
-    frames, refused = read_rows("record", resolve("clinic_mm.sources.record:read_rows"), place, files)
+    frames, refused = read_rows("record", resolve("clinic_mm.sources.record.patient:read_rows"), place, files)
     into.record += frames
     into.found += refused
     said = {(owned.path, getattr(owned.finding, "code", "")) for owned in refused}
-    frames, refused = read_rows("note", resolve("clinic_mm.sources.notes:read_notes"), place, files)
+    frames, refused = read_rows("note", resolve("clinic_mm.sources.record.notes:read_notes"), place, files)
     into.note += frames  # what is wrong with a file as a whole, both readers say; once is enough
     into.found += [o for o in refused if (o.path, getattr(o.finding, "code", "")) not in said]
 

@@ -14,7 +14,7 @@ import pandas as pd
 from clinic_mm.cohort.cases import DECISION
 from clinic_mm.cohort.spec import LabelsSpec
 from clinic_mm.errors import TaskError
-from clinic_mm.sources.table_times import utc_times
+from clinic_mm.sources.tables.table_times import utc_times
 from clinic_mm.times import to_utc
 from clinic_mm.types import Rejected
 

@@ -19,11 +19,11 @@ from clinic_mm.cohort.guard import guarded
 from clinic_mm.cohort.owned import Gathered, Owned, Place
 from clinic_mm.cohort.read_rows import read_rows
 from clinic_mm.errors import TaskError
-from clinic_mm.sources.known_tables import KnownTables, told_apart
-from clinic_mm.sources.mapping import Mapping, parse_mapping, read_mapping
-from clinic_mm.sources.meds import read_meds
-from clinic_mm.sources.omop import read_omop
-from clinic_mm.sources.tables import FILE_COLUMNS, read_files_table, read_table
+from clinic_mm.sources.tables.known import KnownTables, told_apart
+from clinic_mm.sources.tables.mapped import FILE_COLUMNS, read_files_table, read_table
+from clinic_mm.sources.tables.mapping import Mapping, parse_mapping, read_mapping
+from clinic_mm.sources.tables.meds import read_meds
+from clinic_mm.sources.tables.omop import read_omop
 from clinic_mm.sources.walk import walk
 from clinic_mm.types import Evidence, Rejected
 

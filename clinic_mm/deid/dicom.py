@@ -29,8 +29,8 @@ from clinic_mm.deid.known import Known
 from clinic_mm.deid.made import Made
 from clinic_mm.deid.policy import Policy
 from clinic_mm.errors import EvidenceError
-from clinic_mm.sources.dicom_stream import Opened, guarded, open_dicom
-from clinic_mm.sources.header import header_of
+from clinic_mm.sources.dicom.header import header_of
+from clinic_mm.sources.dicom.stream import Opened, guarded, open_dicom
 
 IMPLEMENTATION_UID: Final = "2.25.221898917853604813371013373105404373207"
 METHOD: Final = "clinic_mm, PS3.15 Basic Profile with modified dates"

@@ -20,8 +20,8 @@ from clinic_mm.deid.made import Made
 from clinic_mm.deid.policy import Policy, Row
 from clinic_mm.deid.words import clean_words
 from clinic_mm.errors import EvidenceError
-from clinic_mm.sources.channels import channel_table
-from clinic_mm.sources.edf_header import ANNOTATIONS, FIXED_BYTES, MONTHS, SIGNAL_BYTES, EdfHeader, read_edf_header
+from clinic_mm.sources.eeg.channels import channel_table
+from clinic_mm.sources.eeg.edf_header import ANNOTATIONS, FIXED_BYTES, MONTHS, SIGNAL_BYTES, EdfHeader, read_edf_header
 
 SIGNAL_FIELDS: Final = (
     ("label", 16),

@@ -26,8 +26,8 @@ from clinic_mm.deid.note import Cleaner
 from clinic_mm.deid.policy import Policy, Row
 from clinic_mm.deid.words import clean_words
 from clinic_mm.errors import EvidenceError
-from clinic_mm.sources.fhir_files import FhirFile, read_resources
-from clinic_mm.sources.fhir_policy import Resource
+from clinic_mm.sources.fhir.files import FhirFile, read_resources
+from clinic_mm.sources.fhir.policy import Resource
 
 BASE: Final = "https://deidentified.invalid/"
 """In front of the ids of a bundle; `.invalid` names no host (RFC 2606), and relative references resolve against it."""

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from clinic_mm.deid.words import clinical_words
 from clinic_mm.errors import EvidenceError
-from clinic_mm.sources.fhir_files import IDENTIFIED, FhirFile, read_resources
-from clinic_mm.sources.fhir_policy import Resource
+from clinic_mm.sources.fhir.files import IDENTIFIED, FhirFile, read_resources
+from clinic_mm.sources.fhir.policy import Resource
 
 PEOPLE: Final = frozenset({"Patient", "Practitioner", "RelatedPerson", "Person"})
 PLACES: Final = frozenset({"Organization", "Location"})

@@ -14,7 +14,7 @@ from clinic_mm.deid.known import Known
 from clinic_mm.deid.made import Made
 from clinic_mm.deid.note import Cleaner
 from clinic_mm.deid.policy import Policy
-from clinic_mm.sources.notes import load
+from clinic_mm.sources.record.notes import load
 
 LAST_LINE: Final = re.compile(
     rb"\n\[De-identified; names, dates and places are invented\. Patient ([0-9a-f]{16}), ([^\]\n]+)\]\n$"

@@ -22,7 +22,7 @@ from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import InputError, TaskError, UsageError
 from clinic_mm.prep.base import make_prep
 from clinic_mm.prep.batch import PreparedCases, Progress, Recipe, fit_preps, plan_recipe, prepare_cases
-from clinic_mm.sources.rows import TIME_TYPE
+from clinic_mm.sources.record.rows import TIME_TYPE
 from clinic_mm.task import Task, parse_task
 from clinic_mm.types import SCHEMA_VERSION, CaseRecord, Frozen
 

@@ -28,7 +28,7 @@ CODE: Final = (
     "types.py",
     "cohort/load.py",
     "prep/*.py",
-    "sources/*.py",
+    "sources/**/*.py",
 )
 """All that `sources` and `prep` stand on; a test follows their imports and finds what is left out."""
 POLICIES: Final = "*.toml"

@@ -23,7 +23,7 @@ from clinic_mm.prep.eeg_summary import BANDS_HZ, MEASURES, REGIONS, SHARP_LEVELS
 from clinic_mm.prep.eeg_windows import resampled, stream
 from clinic_mm.prep.montage import check_montage, derivations, montage, montage_table
 from clinic_mm.signals import EegRecording
-from clinic_mm.sources.channels import channel_table
+from clinic_mm.sources.eeg.channels import channel_table
 from clinic_mm.task import ModalityTask
 from clinic_mm.types import Flag
 

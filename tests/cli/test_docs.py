@@ -9,7 +9,7 @@ import pytest
 
 from clinic_mm import errors
 from clinic_mm.cohort.spec import parse_spec
-from clinic_mm.sources.mapping import Mapping, parse_mapping
+from clinic_mm.sources.tables.mapping import Mapping, parse_mapping
 from clinic_mm.task import Task, parse_task
 from tests.cli.test_help import COMMANDS
 from tests.conftest import Trained

@@ -17,7 +17,7 @@ from clinic_mm.prep.record import RecordPrep
 from clinic_mm.signals import PatientRecord
 from clinic_mm.task import ModalityTask
 from clinic_mm.types import Rejected
-from tests.sources.omop_made import write_cdm
+from tests.sources.tables.omop_made import write_cdm
 
 SPEC = """
 site_timezone = "Europe/Berlin"

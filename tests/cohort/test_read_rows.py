@@ -4,9 +4,9 @@ from zoneinfo import ZoneInfo
 from clinic_mm.cohort.owned import Place
 from clinic_mm.cohort.read_rows import read_rows
 from clinic_mm.cohort.spec import SourceSpec
-from clinic_mm.sources import record
+from clinic_mm.sources.record import patient as record
 from clinic_mm.types import Rejected
-from tests.sources.fhir_made import bundle, observation
+from tests.sources.fhir.fhir_made import bundle, observation
 
 
 def test_a_folder_of_one_patient_whose_files_name_two_is_refused(tmp_path: Path) -> None:

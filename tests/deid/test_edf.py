@@ -10,8 +10,8 @@ import pytest
 from clinic_mm.deid.edf import clean_tals, deidentify_edf
 from clinic_mm.deid.keyring import Keyring
 from clinic_mm.deid.policy import Policy
-from clinic_mm.sources.edf_header import read_edf_header
-from tests.sources.edf_files import patch, write_edf
+from clinic_mm.sources.eeg.edf_header import read_edf_header
+from tests.sources.eeg.edf_files import patch, write_edf
 
 
 def test_samples_onsets_and_channels_stay_and_the_name_goes(tmp_path: Path, policy: Policy, ring: Keyring) -> None:

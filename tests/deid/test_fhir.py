@@ -122,7 +122,7 @@ def test_synthea_bundles_keep_their_facts(
 ) -> None:
     from zoneinfo import ZoneInfo
 
-    from clinic_mm.sources.record import read_rows
+    from clinic_mm.sources.record.patient import read_rows
 
     path = min((data / "fhir/synthea_r4").glob("*.json.gz"), key=lambda one: one.stat().st_size)
     made = deidentify_fhir(path, policy, ring, known)

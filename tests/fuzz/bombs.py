@@ -21,7 +21,7 @@ from pydicom import uid
 from tests.fuzz.dicom_lies import take
 from tests.fuzz.frames import frame_of
 from tests.fuzz.seeds import radiograph
-from tests.sources.edf_files import write_edf
+from tests.sources.eeg.edf_files import write_edf
 from tests.sources.made import write_radiograph
 
 DEPTH: Final = 100_000

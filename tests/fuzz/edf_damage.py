@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from tests.fuzz.mutate import mutate
-from tests.sources.edf_files import SIGNAL_FIELDS, parts_of
+from tests.sources.eeg.edf_files import SIGNAL_FIELDS, parts_of
 
 FIXED: Final = {
     "version": (0, 8),

@@ -13,7 +13,7 @@ from tests.fuzz.bombs import BOMBS, PATIENT
 from tests.fuzz.frames import frame_of
 from tests.fuzz.gate import Gate, Verdict, apart, check
 from tests.fuzz.ingested import outcomes
-from tests.sources.edf_files import write_edf
+from tests.sources.eeg.edf_files import write_edf
 
 SLOWEST_S: Final = 1.0
 TRIES: Final = 3

@@ -20,9 +20,10 @@ import numpy as np
 import pytest
 
 from clinic_mm.errors import EvidenceError
-from clinic_mm.sources import ct, xray
-from clinic_mm.sources.alike import LONGEST_SERIES
-from clinic_mm.sources.dicom import find_dicom
+from clinic_mm.sources.ct import volume as ct
+from clinic_mm.sources.ct.alike import LONGEST_SERIES
+from clinic_mm.sources.dicom.find import find_dicom
+from clinic_mm.sources.xray import image as xray
 from clinic_mm.types import Evidence, Rejected
 from tests.fuzz import seeds
 from tests.fuzz.dicom_lies import Taken, lie, take

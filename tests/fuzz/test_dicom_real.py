@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from clinic_mm.errors import EvidenceError
-from clinic_mm.sources import pixels, xray
-from clinic_mm.sources.dicom import find_dicom
-from clinic_mm.sources.dicom_stream import open_dicom
-from clinic_mm.sources.header import header_of
+from clinic_mm.sources.dicom import pixels
+from clinic_mm.sources.dicom.find import find_dicom
+from clinic_mm.sources.dicom.header import header_of
+from clinic_mm.sources.dicom.stream import open_dicom
+from clinic_mm.sources.xray import image as xray
 from clinic_mm.types import Evidence, Rejected
 from tests.conftest import DATA
 from tests.fuzz.dicom_lies import lie, take

@@ -25,11 +25,11 @@ import pytest
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.prep.base import make_prep
-from clinic_mm.sources import eeg
+from clinic_mm.sources.eeg import recording as eeg
 from clinic_mm.types import Evidence, Rejected
 from tests.fuzz.edf_damage import damage
 from tests.fuzz.gate import Gate, Verdict, apart, check
-from tests.sources.edf_files import TEN_TWENTY, Parts, move_records, parts_of, without_annotations, write_edf
+from tests.sources.eeg.edf_files import TEN_TWENTY, Parts, move_records, parts_of, without_annotations, write_edf
 
 UTC: Final = ZoneInfo("UTC")
 SECONDS: Final = 8

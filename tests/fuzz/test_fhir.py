@@ -27,7 +27,8 @@ import pandas as pd
 import pytest
 
 from clinic_mm.errors import EvidenceError
-from clinic_mm.sources import notes, record
+from clinic_mm.sources.record import notes
+from clinic_mm.sources.record import patient as record
 from tests.fuzz.fhir_lies import LIES, anywhere
 from tests.fuzz.fhir_seeds import TOKEN, small_bundle
 from tests.fuzz.gate import Gate, Verdict, apart, check

@@ -13,10 +13,10 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from clinic_mm.sources import pixels
-from clinic_mm.sources.decoder_process import DECODER
-from clinic_mm.sources.dicom_stream import open_dicom
-from clinic_mm.sources.header import header_of
+from clinic_mm.sources.dicom import pixels
+from clinic_mm.sources.dicom.decoder_process import DECODER
+from clinic_mm.sources.dicom.header import header_of
+from clinic_mm.sources.dicom.stream import open_dicom
 from tests.fuzz.frames import ENCODERS, EXTRA, damage, frame_of
 from tests.fuzz.gate import Gate, Verdict, apart, check
 

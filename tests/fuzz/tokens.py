@@ -18,7 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from tests.fuzz.dicom_lies import lie, take
 from tests.fuzz.mutate import mutate
 from tests.fuzz.seeds import radiograph, series
-from tests.sources.edf_files import write_edf
+from tests.sources.eeg.edf_files import write_edf
 
 DICOM_TEXTS = (
     "AccessionNumber",

@@ -75,7 +75,7 @@ def test_a_changed_reader_policy_or_library_is_another_version(
     if changed == "library":
         monkeypatch.setattr(code, "version", lambda _: "0")
     else:
-        file = {"reader": package / "sources" / "series.py", "policy": schemas / "eeg_channels.toml"}[changed]
+        file = {"reader": package / "sources" / "ct" / "series.py", "policy": schemas / "eeg_channels.toml"}[changed]
         file.write_text(file.read_text() + "\n# changed\n")
     assert fresh() != before
     code._ours.cache_clear()

@@ -15,10 +15,10 @@ from clinic_mm.prep import eeg_windows
 from clinic_mm.prep.eeg import CHANNELS, EegPrep
 from clinic_mm.prep.eeg_windows import resampled, stream
 from clinic_mm.signals import EegRecording
-from clinic_mm.sources import eeg
-from clinic_mm.sources.channels import channel_table
+from clinic_mm.sources.eeg import recording as eeg
+from clinic_mm.sources.eeg.channels import channel_table
 from clinic_mm.task import ModalityTask
-from tests.sources.edf_files import move_records, parts_of, without_annotations, write_edf
+from tests.sources.eeg.edf_files import move_records, parts_of, without_annotations, write_edf
 
 PREP = EegPrep.plan("tiny", ModalityTask(kind="eeg"))
 
@@ -154,7 +154,7 @@ READ_AND_PREPARE = """
 import sys
 from pathlib import Path
 from clinic_mm.prep.base import plan_prep
-from clinic_mm.sources import eeg
+from clinic_mm.sources.eeg import recording as eeg
 from clinic_mm.task import ModalityTask
 def peak():
     return next(int(line.split()[1]) // 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))

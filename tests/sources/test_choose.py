@@ -9,7 +9,7 @@ from clinic_mm.cohort.one_case import case_from_paths
 from clinic_mm.prep.base import plan_prep
 from clinic_mm.prep.batch import Recipe, prepare_case
 from clinic_mm.sources.choose import in_order, why_taken
-from clinic_mm.sources.ct import load
+from clinic_mm.sources.ct.volume import load
 from clinic_mm.task import ModalityTask
 from clinic_mm.types import Evidence
 from tests.sources.made import body, write_series

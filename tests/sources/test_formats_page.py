@@ -40,5 +40,5 @@ def test_every_code_of_a_reader_is_on_the_page() -> None:
 def _is_made(code: str) -> bool:
     """`meds.` and `omop.` share checks, whose codes are put together of the source and what is wrong."""
     kind, _, what = code.partition(".")
-    text = (ROOT / "clinic_mm" / "sources" / "checked.py").read_text(encoding="utf-8")
+    text = (ROOT / "clinic_mm" / "sources" / "record" / "checked.py").read_text(encoding="utf-8")
     return kind in {"meds", "omop"} and f'"{what}"' in text

@@ -1,0 +1,159 @@
+"""Read EEG recordings: EDF, EDF+, BDF, BrainVision, EEGLAB, FIF and Nihon Kohden.
+
+In:  the files of one recording, or the files of a folder.
+Out: an `EegRecording` in volts with 10-20 names and annotations, or for a folder one `Found` per recording.
+
+Nothing here filters, re-references or repairs, and no unit is guessed: amplitudes that cannot be volts are refused.
+A long recording stays in its file and is decoded page by page.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from clinic_mm.errors import EvidenceError
+from clinic_mm.signals import EegRecording
+from clinic_mm.sources.eeg.annotations import Annotation, told
+from clinic_mm.sources.eeg.channels import channel_table
+from clinic_mm.sources.eeg.edf_samples import EdfPages
+from clinic_mm.sources.eeg.opening import MEND, companions, format_of, open_recording, utc_start
+from clinic_mm.sources.eeg.quality import judge
+from clinic_mm.sources.found import Found
+from clinic_mm.types import Evidence, Rejected
+
+ONSET_TEXT: Final = re.compile(r"\+(\d+\.\d+)")
+"""Nihon Kohden's EDF+ export writes the true onset as a text in front of the annotation."""
+
+
+def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = None) -> EegRecording:
+    """Decode one recording.
+
+    Args:
+        files: The recording and its companions, in any order.
+        locator: Not used: a file holds one recording.
+        until: Not used: a recording is dated as a whole.
+
+    Returns:
+        Volts [channel, sample] as float32, EEG channels only.
+
+    Raises:
+        EvidenceError: Code and reason why it cannot be used.
+    """
+    del locator, until
+    opened = open_recording(_leader(files))
+    pages = opened.pages
+    if pages.shape[0] * pages.shape[1] > channel_table().values:
+        raise EvidenceError("eeg.too_long", "The recording is too long to be read", "", "Cut it into parts")
+    small = pages.shape[0] * pages.shape[1] <= channel_table().values_held
+    interruptions = [(onset_s, length_s, "gap") for onset_s, length_s in opened.gaps if length_s]
+    annotations, events = told([*_moved(opened.annotations), *interruptions])
+    recording = EegRecording(
+        volts=np.asarray(pages) if small else pages,
+        channels=opened.names,
+        sfreq_hz=opened.sfreq_hz,
+        annotations=annotations,
+        gaps=opened.gaps,
+        events=events,
+        others=opened.others,
+    )
+    rails = pages.rails if isinstance(pages, EdfPages) else None
+    quality = judge(recording.volts, opened.names, opened.sfreq_hz, recording.segments, rails)
+    return replace(recording, bad=quality.bad, flags=(*opened.flags, *quality.flags))
+
+
+def find_eeg(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) -> Iterator[Found]:
+    """One `Found` for each recording, from its header only.
+
+    Args:
+        root: The folder looked through.
+        root_name: Its name in the cohort.
+        files: Files below `root`; companions may be among them and are passed over.
+        zone: Of the site, for starts without a zone.
+    """
+    sides: set[Path] = set()
+    leaders = []
+    for path in files:
+        if format_of(path) is not None:
+            leaders.append(path)
+            try:
+                sides.update(companions(path)[1:])
+            except (EvidenceError, OSError):
+                continue  # said once, when the recording itself is looked at
+    for path in leaders:
+        if path not in sides:
+            yield _look_at(path, root, root_name, zone)
+    for path in files:
+        if path not in sides and path not in leaders:
+            error = EvidenceError("eeg.format", "This is no EEG format that can be read, or has no header", "", MEND)
+            yield Found("", _rejected(error, root, root_name, (path,)))
+
+
+def _look_at(path: Path, root: Path, root_name: str, zone: tzinfo) -> Found:
+    paths: tuple[Path, ...] = (path,)
+    try:
+        paths = companions(path)
+        opened = open_recording(path)
+        acquired_at = utc_start(opened.start, zone)
+        evidence = Evidence(
+            modality="eeg",
+            root=root_name,
+            paths=_relative(paths, root),
+            acquired_at=acquired_at,
+            content_hash=_hash(paths),
+            flags=opened.flags,
+            meta={
+                "sfreq_hz": opened.sfreq_hz,
+                "n_channels": len(opened.names),
+                "duration_s": round(opened.pages.shape[1] / opened.sfreq_hz, 3),
+            },
+        )
+    except EvidenceError as error:
+        return Found("", _rejected(error, root, root_name, paths))
+    except OSError:
+        gone = EvidenceError("file.unreadable", "The file cannot be opened", "", "Check that it may be read")
+        return Found("", _rejected(gone, root, root_name, paths))
+    return Found(opened.patient_id, evidence)
+
+
+def _leader(files: Sequence[Path]) -> Path:
+    known = [path for path in files if format_of(path) is not None]
+    if len(known) != 1:
+        what = "Among these files is no EEG recording" if not known else "These files are several recordings"
+        raise EvidenceError("eeg.format", what, "", "Give one recording with its companions")
+    return known[0]
+
+
+def _moved(annotations: Iterable[Annotation]) -> Iterator[Annotation]:
+    """Annotations at their true onsets."""
+    said: dict[float, float] = {}
+    for onset_s, length_s, text in annotations:
+        if moved := ONSET_TEXT.fullmatch(text):
+            said[onset_s] = float(moved[1])
+        else:
+            yield said.get(onset_s, onset_s), length_s, text
+
+
+def _rejected(error: EvidenceError, root: Path, root_name: str, paths: Sequence[Path]) -> Rejected:
+    why = f"{error.what} ({error.where})" if error.where else error.what
+    named = _relative(paths, root)
+    return Rejected(modality="eeg", code=error.code, why=why, mend=error.mend, root=root_name, paths=named)
+
+
+def _relative(paths: Sequence[Path], root: Path) -> tuple[str, ...]:
+    return tuple(path.relative_to(root).as_posix() for path in paths)
+
+
+def _hash(paths: Sequence[Path]) -> str:
+    """SHA-256 of the files one after the other, the leading file first."""
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                total.update(block)
+    return total.hexdigest()

@@ -1,0 +1,1 @@
+"""Read tables: CSV and Parquet by a mapping, MEDS and OMOP without one."""
