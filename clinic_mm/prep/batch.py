@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray as Array
 
 from clinic_mm.cohort.load import load_evidence
-from clinic_mm.errors import EvidenceError
+from clinic_mm.errors import ClinicError, EvidenceError
 from clinic_mm.prep.base import NothingKnownError, Prep, Prepared, plan_prep
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.signals import Signal
@@ -183,8 +183,8 @@ def _signals(
                 continue
 
 
-class _NotKeptError(Exception):
-    """The cache does not have it."""
+class _NotKeptError(ClinicError):
+    """The cache does not have it; caught where it is asked, never told to a person."""
 
 
 def _one(
@@ -227,7 +227,7 @@ def _prepared(evidence: Evidence, prep: Prep[Signal], roots: Mapping[str, Path],
 def _served(evidence: Evidence, prep: Prep[Signal], roots: Mapping[str, Path], cache: PrepCache) -> Prepared:
     if hit := cache.known(evidence, prep, roots):
         return hit
-    raise _NotKeptError
+    raise _NotKeptError("The cache does not have it")
 
 
 def _standing_no(case: CaseRecord, kind: str) -> Absent | Rejected | Failed:

@@ -88,7 +88,7 @@ def test_who_was_trained_on_is_said_and_can_be_left_out(trained: Trained, run: R
     assert not any("trained on" in line for line in heard)
     assert 0 < info.counts.done + info.counts.skipped < run.info.counts.done + run.info.counts.skipped
     screen_cohort(trained.model, trained.cohort, tmp_path / "b", options=options)
-    assert "trained on" in heard[0]
+    assert any("trained on" in line for line in heard)
 
 
 def test_files_that_changed_since_ingest_are_counted_at_the_end(trained: Trained, tmp_path: Path) -> None:

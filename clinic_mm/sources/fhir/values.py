@@ -9,6 +9,7 @@ import math
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from clinic_mm.errors import ClinicError
 from clinic_mm.sources.fhir.policy import Resource, systems
 from clinic_mm.sources.record.units import Conversion, conversion
 
@@ -21,8 +22,8 @@ INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\ufeff"), "")
 COMPARATORS: Final = frozenset({"<", "<=", ">=", ">"})
 
 
-class UnitMismatchError(ValueError):
-    """A unit that measures something else than the code does."""
+class UnitMismatchError(ClinicError):
+    """A unit that measures something else than the code does; counted by the reader of the resource."""
 
 
 class Value(NamedTuple):
@@ -102,7 +103,7 @@ def _quantity(quantity: Resource, code: str) -> tuple[Value | None, Conversion |
     given = number(quantity["value"])
     change = conversion(code, _unit(quantity))
     if change is None:
-        raise UnitMismatchError
+        raise UnitMismatchError("The unit measures something else than the code")
     value = change.of(given)
     if sign := quantity.get("comparator"):
         if sign not in COMPARATORS:
