@@ -127,7 +127,7 @@ def main() -> None:
 **{took["plain"] / took["ours"]:.1f} × faster.** Difference within {BAND_HZ[0]:g} to {BAND_HZ[1]:g} Hz: {difference:.2%}
 (root mean square), band power of any channel within {power:.2%}; the first and last {EDGE_S} s apart.
 The result itself is {result / 1e6:.0f} MB. Medians of {given.repeats} alternating repeats; memory by tracemalloc.
-Command: `python -m benchmarks.eeg_windows --hours {given.hours:g}`"""
+Command: `python -m benchmarks.eeg_windows --repeats {given.repeats} --page docs/performance.md`"""
     print(body)
     if given.page:
         write_section(given.page, "EEG to windows", body)

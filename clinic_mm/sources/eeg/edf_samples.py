@@ -39,7 +39,7 @@ class EdfPages(Pages):
     ) -> None:
         """Args: volts per unit of each signal in `scale`."""
         self.path, self.header, self.signals = path, header, tuple(signals)
-        self.per_record = signals[0].samples
+        self.per_record, self.record_bytes = signals[0].samples, header.record_bytes
         self.sfreq_hz = self.per_record / header.record_s
         self.gain = np.array([s.gain * v for s, v in zip(signals, scale, strict=True)])
         self.offset = np.array([s.offset * v for s, v in zip(signals, scale, strict=True)])
@@ -75,8 +75,8 @@ class EdfPages(Pages):
 
     def _fill(self, file: int, out: Array, rows: Sequence[int], at: int) -> None:
         """Decode into `out` from sample `at` on, counted without gaps."""
-        wide = self.header.record_bytes > WIDE_BYTES
-        batch = 1 if wide else max(1, BATCH_BYTES // self.header.record_bytes)
+        wide = self.record_bytes > WIDE_BYTES
+        batch = 1 if wide else max(1, BATCH_BYTES // self.record_bytes)
         done, n = 0, out.shape[1]
         while done < n:
             record, inside = divmod(at + done, self.per_record)
@@ -90,7 +90,7 @@ class EdfPages(Pages):
             done += count
 
     def _fill_batch(self, file: int, out: Array, rows: Sequence[int], record: int, records: int, inside: int) -> None:
-        width, size = self.header.sample_bytes, self.header.record_bytes
+        width, size = self.header.sample_bytes, self.record_bytes
         block = np.frombuffer(self._bytes(file, record * size, records * size), np.uint8).reshape(records, size)
         for row, channel in enumerate(rows):
             at = self.signals[channel].place * width
@@ -100,7 +100,7 @@ class EdfPages(Pages):
     def _fill_wide(self, file: int, out: Array, rows: Sequence[int], record: int, inside: int) -> None:
         width = self.header.sample_bytes
         for row, channel in enumerate(rows):
-            at = record * self.header.record_bytes + (self.signals[channel].place + inside) * width
+            at = record * self.record_bytes + (self.signals[channel].place + inside) * width
             block = np.frombuffer(self._bytes(file, at, out.shape[1] * width), np.uint8)
             self._scale(_stored(block[None], width)[0], out[row], channel)
 

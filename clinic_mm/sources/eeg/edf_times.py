@@ -101,10 +101,11 @@ def _read(path: Path, header: EdfHeader) -> tuple[list[float], tuple[Annotation,
     onsets: list[float] = []
     annotations: list[Annotation] = []
     damaged = 0
+    first, record_bytes = header.header_bytes, header.record_bytes
     file = os.open(path, os.O_RDONLY)
     try:
         for record in range(header.n_records):
-            at = header.header_bytes + record * header.record_bytes
+            at = first + record * record_bytes
             for number, signal in enumerate(header.annotations):
                 size = signal.samples * header.sample_bytes
                 cells = os.pread(file, size, at + signal.place * header.sample_bytes).split(b"\0")

@@ -152,7 +152,9 @@ def _spread_uv(cut: Array) -> Array:
     out = np.empty(cut.shape[:2], np.float16)
     with np.errstate(over="ignore", invalid="ignore"):
         for row, seconds in enumerate(cut):  # a row at a time: what is centred is a copy
-            out[row] = (seconds - seconds[:, :1]).std(axis=1) * 1e6
+            moved, n = seconds - seconds[:, :1], seconds.shape[1]
+            mean = np.einsum("ij->i", moved) / n
+            out[row] = np.sqrt(np.maximum(np.einsum("ij,ij->i", moved, moved) / n - mean**2, 0.0)) * 1e6
     return out
 
 
