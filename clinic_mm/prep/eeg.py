@@ -143,7 +143,7 @@ class EegPrep(Prep[EegRecording]):
             raise EvidenceError("eeg.too_few_channels", what, "eeg", "Check the electrodes, or leave the EEG out")
         there = {name for name, one in zip(names, share, strict=True) if one}
         missing = [name for name in CHANNELS if name not in there]
-        why = f"Without signal: {', '.join(missing)}"
+        why = f"No signal from: {', '.join(missing)}"
         return (Flag(code="eeg.channels_missing", why=why),) if missing else ()
 
 

@@ -14,7 +14,7 @@ from clinic_mm.predict.prediction import MissingEvidence, Prediction, Prediction
 
 NOT_A_DEVICE: Final = "Research software. Not a medical device. Not for diagnosis or treatment."
 SIMULATED: Final = "SIMULATED COHORT — not patients"
-STATUS_WORDS: Final = {"absent": "not acquired", "rejected": "acquired, not usable", "failed": "software failure"}
+STATUS_WORDS: Final = {"absent": "none given", "rejected": "acquired, not usable", "failed": "software failure"}
 SMALL_SHARE: Final = 0.005
 """Shares below this print as 0.00 and are said to have no direction."""
 

@@ -9,7 +9,7 @@ def test_the_card_answers_first_and_says_what_it_rests_on_and_what_is_missing() 
         "Probability of positive (disease): 0.66. 90 % set {positive}, approximate, n = 120"
     )
     order = [
-        text.index(word) for word in ("Probability", "Rests on", "CT", "Missing", "blank", "not acquired", "thick")
+        text.index(word) for word in ("Probability", "Rests on", "CT", "Missing", "blank", "none given", "thick")
     ]
     assert order == sorted(order)
     assert made_up().model_hash in text
