@@ -94,7 +94,7 @@ def _timed(started: float) -> Callable[[str], None]:
 
 def _verdict(facts: object) -> str:
     assert isinstance(facts, dict)
-    return str(facts["verdict"]["words"])
+    return f"Out of fold, on the cases trained on: {facts['verdict']['words']}"
 
 
 def _command() -> str:

@@ -4,17 +4,18 @@ In:  a path, or a mapping. Out: a frozen `Task`. Every mistake gets an error tha
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from clinic_mm.errors import TaskError
 from clinic_mm.modalities import modality
-from clinic_mm.types import SCHEMA_VERSION, Frozen, first_mistake
+from clinic_mm.toml_file import fitted, read_toml
+from clinic_mm.types import SCHEMA_VERSION, Frozen
 
+SEE_DOCS: Final = "See docs/task_file.md"
 RESERVED_KINDS = ("multilabel", "regression", "survival")
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 """A modality's name: patterns join names with +, and artifacts put them before a /."""
@@ -110,11 +111,7 @@ def parse_task(given: Mapping[str, object], where: str = "task") -> Task:
         raise TaskError(
             f"Kind {given['kind']!r} is reserved, not built yet", f"{where} / kind", "Use binary or multiclass"
         )
-    try:
-        return Task.model_validate(given)
-    except ValidationError as error:
-        what, field = first_mistake(error, Task)
-        raise TaskError(what, f"{where} / {field}", "See docs/task_file.md") from None
+    return fitted(Task, given, where, SEE_DOCS)
 
 
 def read_task(path: Path) -> Task:
@@ -123,10 +120,4 @@ def read_task(path: Path) -> Task:
     Raises:
         TaskError: If the file is absent, not TOML, or not a task.
     """
-    try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise TaskError("There is no such task file", str(path), "Give the path of a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TaskError(f"The task file is not TOML: {error}", str(path), "See docs/task_file.md") from None
-    return parse_task(given, str(path))
+    return parse_task(read_toml(path, "task file", SEE_DOCS), str(path))

@@ -4,16 +4,16 @@ In:  a TOML file, or a folder without one (then: everything below it, patients b
 Out: a frozen `CohortSpec`. Every mistake gets an error that names the mend. Nothing here opens the evidence.
 """
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from clinic_mm.errors import TaskError
 from clinic_mm.times import site_zone
-from clinic_mm.types import SCHEMA_VERSION, Frozen, first_mistake
+from clinic_mm.toml_file import fitted, read_toml
+from clinic_mm.types import SCHEMA_VERSION, Frozen
 
 SPEC_NAME: Final = "cohort.toml"
 RESERVED_ROOT: Final = "cohort"
@@ -118,11 +118,7 @@ def parse_spec(given: Mapping[str, object], where: str = SPEC_NAME) -> CohortSpe
     Raises:
         TaskError: What is wrong, the field, and the mend.
     """
-    try:
-        return CohortSpec.model_validate(given)
-    except ValidationError as error:
-        what, field = first_mistake(error, CohortSpec)
-        raise TaskError(what, f"{where} / {field}", SEE_DOCS) from None
+    return fitted(CohortSpec, given, where, SEE_DOCS)
 
 
 def read_spec(path: Path) -> tuple[CohortSpec, Path]:
@@ -139,18 +135,4 @@ def read_spec(path: Path) -> tuple[CohortSpec, Path]:
         if not (path / SPEC_NAME).is_file():
             return CohortSpec(), path
         path = path / SPEC_NAME
-    return parse_spec(read_toml(path), str(path)), path.parent
-
-
-def read_toml(path: Path) -> dict[str, object]:
-    """A TOML file as a mapping.
-
-    Raises:
-        TaskError: If there is no such file, or it is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError):
-        raise TaskError("There is no such file", str(path), f"Give a folder, or the path of a {SPEC_NAME}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TaskError(f"The file is not TOML: {error}", str(path), SEE_DOCS) from None
+    return parse_spec(read_toml(path, "ingest file", SEE_DOCS), str(path)), path.parent

@@ -4,11 +4,10 @@ In:  a text. Out: its words that stand on the list of schemas/deid_note.toml, an
 """
 
 import re
-import tomllib
 from functools import cache
 from typing import Final
 
-from clinic_mm.bundle import folder
+from clinic_mm.bundle import policy
 
 WORD: Final = re.compile(r"[^\W\d_]+(?:'[a-z]+)?|\d+(?:[.,]\d+)?[^\W\d_%]*%?|[^\w\s]", re.UNICODE)
 NUMBER: Final = re.compile(r"\d{1,2}(?:[.,]\d{1,2})?(?:mm|cm|m|hz|s|sec|min|ms|uv|µv|%|kv|ma|mg|ml)?")
@@ -18,7 +17,7 @@ SIGNS: Final = frozenset("+-/().,:&")
 @cache
 def clinical_words() -> frozenset[str]:
     """The list, in lower case."""
-    listed = tomllib.loads((folder("schemas") / "deid_note.toml").read_text(encoding="utf-8"))
+    listed = policy("deid_note")
     return frozenset(word.lower() for word in listed["clinical_words"])
 
 

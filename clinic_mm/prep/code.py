@@ -25,6 +25,7 @@ CODE: Final = (
     "signals.py",
     "task.py",
     "times.py",
+    "toml_file.py",
     "types.py",
     "cohort/load.py",
     "prep/*.py",

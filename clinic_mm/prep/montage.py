@@ -7,7 +7,6 @@ Out: names of its derivations, and a matrix [derivation, channel]; the row of a 
 Pure arithmetic: for prep and for viewers alike. The table is data: `schemas/eeg_montages.toml`.
 """
 
-import tomllib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -61,7 +60,7 @@ class Montage:
 @cache
 def montage_table() -> MontageTable:
     """Read `schemas/eeg_montages.toml` once."""
-    given = tomllib.loads((bundle.folder("schemas") / "eeg_montages.toml").read_text(encoding="utf-8"))
+    given = bundle.policy("eeg_montages")
     return MontageTable(
         electrodes=tuple(given["electrodes"]),
         labels=dict(given["labels"]),

@@ -8,9 +8,7 @@ def test_the_card_answers_first_and_says_what_it_rests_on_and_what_is_missing() 
     assert text.splitlines()[1].startswith(
         "Probability of positive (disease): 0.66. 90 % set {positive}, approximate, n = 120"
     )
-    order = [
-        text.index(word) for word in ("Probability", "Rests on", "CT", "Missing", "blank", "none given", "thick")
-    ]
+    order = [text.index(word) for word in ("Probability", "Rests on", "CT", "Missing", "blank", "none given", "thick")]
     assert order == sorted(order)
     assert made_up().model_hash in text
     assert "Not a medical device" in text

@@ -7,7 +7,6 @@ Nothing here chooses: `choose` does, between the series of one study.
 """
 
 import hashlib
-import tomllib
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Final
@@ -86,4 +85,4 @@ def _kernel_kind(kernel: str) -> str:
 
 @cache
 def _table() -> dict[str, Any]:
-    return tomllib.loads((bundle.folder("schemas") / "ct_choice.toml").read_text(encoding="utf-8"))
+    return bundle.policy("ct_choice")

@@ -9,7 +9,6 @@ The table is data: `schemas/eeg_annotations.toml`.
 
 import math
 import re
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -40,7 +39,7 @@ class AnnotationTable:
 @cache
 def annotation_table() -> AnnotationTable:
     """Read `schemas/eeg_annotations.toml` once."""
-    given = tomllib.loads((bundle.folder("schemas") / "eeg_annotations.toml").read_text(encoding="utf-8"))
+    given = bundle.policy("eeg_annotations")
     codes = tuple((code, re.compile("|".join(forms), re.IGNORECASE)) for code, forms in given["codes"].items())
     return AnnotationTable(codes, frozenset(given["words"]["kept"].split()), given["words"]["mask"])
 

@@ -7,7 +7,6 @@ Nothing here guesses a position: a label that is not in the table stays as it is
 """
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,7 +66,7 @@ class ChannelPlan:
 @cache
 def channel_table() -> ChannelTable:
     """Read `schemas/eeg_channels.toml` once."""
-    given = tomllib.loads((bundle.folder("schemas") / "eeg_channels.toml").read_text(encoding="utf-8"))
+    given = bundle.policy("eeg_channels")
     electrodes = {name.upper(): name for name in given["electrodes"]}
     electrodes |= {old.upper(): new for old, new in given["aliases"].items()}
     return ChannelTable(

@@ -5,7 +5,6 @@ content beyond its element names.
 """
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache, lru_cache
@@ -111,7 +110,7 @@ def passed_over() -> frozenset[bytes]:
 @cache
 def systems() -> dict[str, str]:
     """Address of a code system to the short name that stands before its codes."""
-    return dict(_table("code_systems.toml")["systems"])
+    return dict(bundle.policy("code_systems")["systems"])
 
 
 @lru_cache(maxsize=1 << 12)
@@ -127,8 +126,4 @@ def _kept(version: str) -> frozenset[str]:
 
 @cache
 def _policy() -> dict[str, Any]:
-    return _table("fhir.toml")
-
-
-def _table(name: str) -> dict[str, Any]:
-    return tomllib.loads((bundle.folder("schemas") / name).read_text(encoding="utf-8"))
+    return bundle.policy("fhir")

@@ -6,7 +6,6 @@ What is known of units and codes stands in schemas/units.toml with its sources. 
 so that two units of a code are two features, never mixed; a unit that measures something else than the code is refused.
 """
 
-import tomllib
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -116,4 +115,4 @@ def _kinds() -> dict[str, str]:
 
 @cache
 def _policy() -> dict[str, Any]:
-    return tomllib.loads((bundle.folder("schemas") / "units.toml").read_text(encoding="utf-8"))
+    return bundle.policy("units")

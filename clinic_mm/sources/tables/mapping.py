@@ -10,14 +10,14 @@ Out: a frozen `Mapping`. Every mistake gets a TaskError. Nothing here opens a ta
     columns.crp_val = { code = "loinc:1988-5", unit = "mg/L" }
 """
 
-import tomllib
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from clinic_mm.errors import TaskError
-from clinic_mm.types import Frozen, first_mistake
+from clinic_mm.toml_file import fitted, read_toml
+from clinic_mm.types import Frozen
 
 SEE_DOCS: Final = "See docs/cohort_file.md"
 Category = Literal[
@@ -140,11 +140,7 @@ def parse_mapping(given: dict[str, object], where: str = "mapping") -> Mapping:
     Raises:
         TaskError: What is wrong, the field, and the mend.
     """
-    try:
-        return Mapping.model_validate(given)
-    except ValidationError as error:
-        what, field = first_mistake(error, Mapping)
-        raise TaskError(what, f"{where} / {field}", SEE_DOCS) from None
+    return fitted(Mapping, given, where, SEE_DOCS)
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -153,10 +149,4 @@ def read_mapping(path: Path) -> Mapping:
     Raises:
         TaskError: If the file is absent, not TOML, or not a mapping.
     """
-    try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise TaskError("There is no such mapping file", str(path), "Give the path of a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TaskError(f"The mapping file is not TOML: {error}", str(path), SEE_DOCS) from None
-    return parse_mapping(given, str(path))
+    return parse_mapping(read_toml(path, "mapping file", SEE_DOCS), str(path))

@@ -7,7 +7,6 @@ Nothing here sees an event or its time.
 """
 
 import re
-import tomllib
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -118,4 +117,4 @@ def _pattern(form: str) -> re.Pattern[str]:
 
 @cache
 def _policy() -> dict[str, Any]:
-    return tomllib.loads((bundle.folder("schemas") / "meds_codes.toml").read_text(encoding="utf-8"))
+    return bundle.policy("meds_codes")

@@ -5,7 +5,6 @@ In:  files of one CDM. Out: one frame for each table, columns in lower case; wha
 Nothing here turns a row into a fact.
 """
 
-import tomllib
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import cache
@@ -28,7 +27,7 @@ READS: Final = ("5.3", "5.4")
 @cache
 def policy() -> dict[str, Any]:
     """`schemas/omop.toml`."""
-    return tomllib.loads((bundle.folder("schemas") / "omop.toml").read_text(encoding="utf-8"))
+    return bundle.policy("omop")
 
 
 READ: Final = frozenset({*policy()["tables"], *policy()["other_tables"]["read"]})

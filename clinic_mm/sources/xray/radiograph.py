@@ -6,7 +6,6 @@ Descriptions are free text that may hold a name: only whether they speak of a ch
 """
 
 import re
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -109,7 +108,7 @@ def _codes(read: "Elements", keyword: str) -> set[str]:
 
 @cache
 def _policy() -> dict[str, frozenset[str]]:
-    given = tomllib.loads((bundle.folder("schemas") / "xray.toml").read_text(encoding="utf-8"))
+    given = bundle.policy("xray")
     return {
         f"{kind} {short}": frozenset(given[kind][name])
         for kind in (CHEST, ELSEWHERE)
@@ -119,5 +118,5 @@ def _policy() -> dict[str, frozenset[str]]:
 
 @cache
 def _views() -> dict[str, str]:
-    given = tomllib.loads((bundle.folder("schemas") / "xray.toml").read_text(encoding="utf-8"))
+    given = bundle.policy("xray")
     return dict(given["views"])
