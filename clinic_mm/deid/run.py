@@ -215,7 +215,8 @@ def _by_kind(paths: Iterable[Path]) -> dict[FileKind, list[Path]]:
 def told_text(told: Told) -> str:
     """What came of a run, for a person."""
     record = told.record
-    lines = [f"{sum(record.written.values())} files written for {record.patients} patients ({_listed(record.written)})"]
+    kinds = f" ({_listed(record.written)})" if record.written else ""
+    lines = [f"{sum(record.written.values())} files written for {record.patients} patients{kinds}"]
     if record.passed_on:
         lines.append(f"{record.passed_on} of them were de-identified already, and were passed on as they are")
     if record.flagged:
