@@ -24,6 +24,7 @@ from scipy import fft
 from scipy import signal as dsp
 
 from clinic_mm.signals import Pages
+from clinic_mm.sources.eeg.channels import channel_table
 
 PASS_HZ: Final = (0.5, 45.0)
 EDGES_HZ: Final = (0.5, 4.0)
@@ -37,8 +38,6 @@ DECODED: Final = 8
 """Channels decoded at once."""
 GROUP: Final = 2
 """Channels transformed at once."""
-FLAT_V: Final = 1e-7
-"""A second in which a channel moves by less has no signal (as `limits.flat_v` of schemas/eeg_channels.toml)."""
 MOST_DENOMINATOR: Final = 4096
 
 
@@ -202,7 +201,7 @@ def _dead(raw: Array, sfreq_hz: float, n_out: int, to_hz: int) -> Bool[Array, "r
         return np.ones((len(raw), 1), dtype=bool)
     with np.errstate(invalid="ignore"):
         span = np.array([np.maximum.reduceat(row, edges) - np.minimum.reduceat(row, edges) for row in raw])
-    return np.asarray(~((span >= FLAT_V) & np.isfinite(span)))
+    return np.asarray(~((span >= channel_table().flat_v) & np.isfinite(span)))
 
 
 def _mask(clean: Array, dead: Array, to_hz: int) -> None:

@@ -7,7 +7,6 @@ Nothing here filters, re-references or repairs, and no unit is guessed: amplitud
 A long recording stays in its file and is decoded page by page.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -25,7 +24,8 @@ from clinic_mm.sources.eeg.edf_samples import EdfPages
 from clinic_mm.sources.eeg.opening import MEND, companions, format_of, open_recording, utc_start
 from clinic_mm.sources.eeg.quality import judge
 from clinic_mm.sources.found import Found
-from clinic_mm.types import Evidence, Rejected
+from clinic_mm.sources.place import content_hash, rejected, relative
+from clinic_mm.types import Evidence
 
 ONSET_TEXT: Final = re.compile(r"\+(\d+\.\d+)")
 """Nihon Kohden's EDF+ export writes the true onset as a text in front of the annotation."""
@@ -91,7 +91,7 @@ def find_eeg(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) ->
     for path in files:
         if path not in sides and path not in leaders:
             error = EvidenceError("eeg.format", "This is no EEG format that can be read, or has no header", "", MEND)
-            yield Found("", _rejected(error, root, root_name, (path,)))
+            yield Found("", rejected(error, "eeg", root_name, root, [path]))
 
 
 def _look_at(path: Path, root: Path, root_name: str, zone: tzinfo) -> Found:
@@ -103,9 +103,9 @@ def _look_at(path: Path, root: Path, root_name: str, zone: tzinfo) -> Found:
         evidence = Evidence(
             modality="eeg",
             root=root_name,
-            paths=_relative(paths, root),
+            paths=relative(root, paths),
             acquired_at=acquired_at,
-            content_hash=_hash(paths),
+            content_hash=content_hash(paths),
             flags=opened.flags,
             meta={
                 "sfreq_hz": opened.sfreq_hz,
@@ -114,10 +114,10 @@ def _look_at(path: Path, root: Path, root_name: str, zone: tzinfo) -> Found:
             },
         )
     except EvidenceError as error:
-        return Found("", _rejected(error, root, root_name, paths))
+        return Found("", rejected(error, "eeg", root_name, root, paths))
     except OSError:
         gone = EvidenceError("file.unreadable", "The file cannot be opened", "", "Check that it may be read")
-        return Found("", _rejected(gone, root, root_name, paths))
+        return Found("", rejected(gone, "eeg", root_name, root, paths))
     return Found(opened.patient_id, evidence)
 
 
@@ -137,23 +137,3 @@ def _moved(annotations: Iterable[Annotation]) -> Iterator[Annotation]:
             said[onset_s] = float(moved[1])
         else:
             yield said.get(onset_s, onset_s), length_s, text
-
-
-def _rejected(error: EvidenceError, root: Path, root_name: str, paths: Sequence[Path]) -> Rejected:
-    why = f"{error.what} ({error.where})" if error.where else error.what
-    named = _relative(paths, root)
-    return Rejected(modality="eeg", code=error.code, why=why, mend=error.mend, root=root_name, paths=named)
-
-
-def _relative(paths: Sequence[Path], root: Path) -> tuple[str, ...]:
-    return tuple(path.relative_to(root).as_posix() for path in paths)
-
-
-def _hash(paths: Sequence[Path]) -> str:
-    """SHA-256 of the files one after the other, the leading file first."""
-    total = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                total.update(block)
-    return total.hexdigest()
