@@ -206,3 +206,13 @@ def test_a_fif_whose_tags_run_in_a_circle_ends(data: Path, tmp_path: Path, monke
     patch(path, 52, b"\xff\xff\xff\xff")
     assert code_of_loading(patch(path, 56 + 12, (56).to_bytes(4, "big"))) == "eeg.unreadable"
     eeg_vendor.close()
+
+
+def test_a_recording_whose_name_is_no_text_is_refused_by_a_name_that_can_be_printed(tmp_path: Path) -> None:
+    path = tmp_path / "a.edf"
+    write_edf(path)
+    path = path.rename(tmp_path / b"odd-\xff.edf".decode(errors="surrogateescape"))
+    (found,) = eeg.find_eeg(tmp_path, "site", [path], BERLIN)
+    assert isinstance(found.finding, Rejected)
+    assert found.finding.code == "file.name"
+    assert found.finding.model_dump_json()
