@@ -53,7 +53,7 @@ class Feature:
     @property
     def name(self) -> str:
         """As shown to people."""
-        return f"{self.code} {self.detail}".strip()
+        return f"{self.code} {self.detail}" if self.detail else self.code  # whole: two codes are two columns
 
 
 class FeatureTable:

@@ -107,3 +107,12 @@ def test_the_command_says_how_much_it_wrote(cohort: Cohort, tmp_path: Path, caps
     assert (said.json["cases"], said.json["empty"]) == (12, 0)
     assert run(capsys, "features", str(cohort.path), "--out", str(tmp_path / "f.txt")).code == 2
     assert run(capsys, "features", str(tmp_path), "--out", str(tmp_path / "g.parquet")).code == 3
+
+
+@pytest.mark.realdata
+def test_events_of_real_patients_become_a_table_with_each_column_once(data: Path, tmp_path: Path) -> None:
+    cohort = ingest(data / "tabular" / "mimic_iv_demo", tmp_path / "cohort", key=tmp_path / "key" / "pseudonym.key")
+    told = write_features(cohort, tmp_path / "features.parquet")
+    table = pd.read_parquet(tmp_path / "features.parquet")
+    assert table.columns.is_unique
+    assert (len(table), table.shape[1] - 4) == (75, told.features)
