@@ -1,0 +1,1 @@
+"""What modalities teach each other: shared spaces, translation, distillation, generation. Nothing generated is evidence."""
