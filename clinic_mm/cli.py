@@ -63,6 +63,9 @@ def simulate(
     missing: Annotated[str, typer.Option(help="MCAR | MAR | MNAR")] = "MCAR",
     rate: Annotated[float, typer.Option(min=0.0, max=0.95, help="Share of each modality that is missing.")] = 0.3,
     synergy: Annotated[bool, typer.Option(help="Add a part that only two modalities together tell.")] = False,
+    modalities: Annotated[
+        str, typer.Option(metavar="NAMES", help="Which, with commas; also of those that are not the default.")
+    ] = "ct,xray,eeg,record,note",
     workers: Workers = 2,
     json: Json = False,
 ) -> None:
@@ -75,7 +78,15 @@ def simulate(
 
     with progress("simulate", quiet=json) as advance:
         limit = write_cohort(
-            out, cases=cases, seed=seed, missing=missing, rate=rate, synergy=synergy, workers=workers, progress=advance
+            out,
+            cases=cases,
+            seed=seed,
+            missing=missing,
+            rate=rate,
+            synergy=synergy,
+            modalities=tuple(name.strip() for name in modalities.split(",") if name.strip()),
+            workers=workers,
+            progress=advance,
         )
     if json:
         show_json(limit.model_dump(mode="json"))

@@ -24,6 +24,10 @@ LATE_VALUE: Final = 2.5
 SITES: Final = ("site-a", "site-b", "site-c")
 DAYS_BEFORE: Final = {"ct": 3, "xray": 2, "eeg": 4, "record": 3, "note": 1}
 """Evidence is at most this many days older than the decision, and at least 20 minutes."""
+DAYS_BEFORE_ADDED: Final = {"ecg": 2, "eye": 4}
+"""The same for what came in later: each draws from its own stream, so that all older draws stay what they were."""
+NOT_FILES: Final = frozenset({"record", "note"})
+"""Rows of a patient who has some already; all else may come a first time too late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,9 @@ def make_case(world: World, *, seed: int, number: int) -> Case:
     rng = case_generator(seed, number, "person")
     decision = FIRST_DECISION + timedelta(minutes=int(rng.integers(0, 365 * 24 * 60)))
     age = int(rng.integers(18, 90))
-    acquired = {m: decision - timedelta(minutes=int(rng.integers(20, days * 1440))) for m, days in DAYS_BEFORE.items()}
+    acquired = {m: _acquired(decision, days, rng) for m, days in DAYS_BEFORE.items()}
+    for m, days in DAYS_BEFORE_ADDED.items():
+        acquired[m] = _acquired(decision, days, case_generator(seed, number, m).spawn(2)[1])
     patient_id = f"SIM-{seed}-{number:05d}"
     return Case(
         seed=seed,
@@ -97,8 +103,12 @@ def make_case(world: World, *, seed: int, number: int) -> Case:
     )
 
 
+def _acquired(decision: datetime, days: int, rng: np.random.Generator) -> datetime:
+    return decision - timedelta(minutes=int(rng.integers(20, days * 1440)))
+
+
 def _late(rng: np.random.Generator, modalities: tuple[str, ...], present: tuple[str, ...]) -> str:
     """A modality to acquire again too late; records and notes only of patients who have them already."""
-    candidates = [m for m in modalities if m in present or m in {"ct", "xray", "eeg"}]
+    candidates = [m for m in modalities if m in present or m not in NOT_FILES]
     chance, pick = rng.random(2)
     return candidates[int(pick * len(candidates))] if chance < LATE_SHARE else ""

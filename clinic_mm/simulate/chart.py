@@ -5,6 +5,7 @@ In:  a `Case` and the folder. Out: image and EEG files on disk; FHIR resources a
 Layout: `dicom/<shard>/<opaque>/…` and `eeg/<shard>/<opaque>….edf`; no file name holds a patient id.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,16 @@ PLACES: Final = (
     *("eeg_onsets_s", "eeg_file", "note_level"),
 )
 """Columns of truth.csv that tell the oracle readers where to look; empty where nothing was acquired."""
+PLACES_ADDED: Final = {
+    "ecg": ("ecg_beats_s", "ecg_file"),
+    "eye": ("eye_file",),
+}
+"""The same for kinds that stand in the table only where a cohort has them."""
+
+
+def places(modalities: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns of a cohort's truth.csv that tell where to look."""
+    return (*PLACES, *(column for m in modalities for column in PLACES_ADDED.get(m, ())))
 
 
 @dataclass(slots=True)
@@ -28,12 +39,23 @@ class Chart:
     Attributes:
         fhir: Resources by type.
         truth: Where each finding lies, by column name.
+        listed: Rows of the list of each folder whose files name no patient (see `cohort.LISTED`).
     """
 
     fhir: dict[str, list[dict[str, Any]]] = field(
         default_factory=lambda: {"Patient": [], "Observation": [], "DocumentReference": []}
     )
     truth: dict[str, object] = field(default_factory=dict)
+    listed: dict[str, list[dict[str, object]]] = field(default_factory=lambda: defaultdict(list))
+
+    def list_file(self, case: Case, path: Path, at: datetime) -> None:
+        """Say whose a file is that does not say so itself; the first part of `path` is its folder."""
+        row: dict[str, object] = {
+            "file": path.relative_to(path.parts[0]).as_posix(),
+            "patient_id": case.patient_id,
+            "acquired_at": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        self.listed[path.parts[0]].append(row)
 
 
 def write_case(case: Case, out: Path) -> Chart:

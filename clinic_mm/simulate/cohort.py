@@ -3,6 +3,7 @@
 In:  an empty folder, how many cases, the seed, the missing mechanism. Out on disk:
 
     dicom/ eeg/ fhir/     the evidence, SIMULATED in every header
+    eye/                  gaze tables, whose patient and time stand in recordings.csv, where asked for
     labels.csv            patient, decision time, label, sex, age, site
     truth.csv             latents, places, best possible score; for tests and figures, never ingested
     cohort.toml task.toml what `clinic-mm ingest` and `clinic-mm train` take
@@ -18,14 +19,17 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import orjson
 
 from clinic_mm.errors import UsageError
 from clinic_mm.simulate.case import Case, make_case
-from clinic_mm.simulate.latent import DELTAS, Missing, World
+from clinic_mm.simulate.latent import DEFAULT, Missing, World
 from clinic_mm.simulate.limit import Limit, limit_of
+
+if TYPE_CHECKING:
+    from clinic_mm.simulate.chart import Chart
 
 SHARD_CASES: Final = 250
 """Cases per FHIR file, as bulk exports are cut: a reader never has to parse the whole cohort for one patient."""
@@ -58,10 +62,18 @@ size = "tiny"
 seed = {seed}
 """
 
-FOLDERS: Final = {"dicom": {"ct", "xray"}, "eeg": {"eeg"}, "fhir": {"record", "note"}}
+FOLDERS: Final = {"dicom": {"ct", "xray", "ecg"}, "eeg": {"eeg"}, "fhir": {"record", "note"}, "eye": {"eye"}}
+LISTED: Final = frozenset({"eye"})
+"""Folders whose files name neither patient nor time: `LIST_NAME` in each does."""
+LIST_NAME: Final = "recordings.csv"
+LIST_COLUMNS: Final = ("file", "patient_id", "acquired_at")
+LISTED_SOURCE: Final = """\
+patient = "table"
+mapping = {{ layout = "files", patient = "patient_id", path = "{{file}}", modality = "{name}", time = "acquired_at" }}
+"""
 Row: TypeAlias = dict[str, object]
-Batch: TypeAlias = list[tuple[int, Row, Row, dict[str, list[dict[str, Any]]]]]
-"""Per case: number, row of the labels, row of the truth, FHIR resources."""
+Batch: TypeAlias = list[tuple[int, Row, Row, "Chart"]]
+"""Per case: number, row of the labels, row of the truth, and what else is told of it."""
 
 
 def write_cohort(
@@ -72,7 +84,7 @@ def write_cohort(
     missing: str = "MCAR",
     rate: float = 0.3,
     synergy: bool = False,
-    modalities: tuple[str, ...] = tuple(DELTAS),
+    modalities: tuple[str, ...] = DEFAULT,
     progress: Callable[[int, int], None] | None = None,
     workers: int = 1,
 ) -> Limit:
@@ -100,13 +112,20 @@ def write_cohort(
     for name in used:
         (out / name).mkdir(parents=True)
     _write_tables(out, world, _batches(out, world, cases, seed, workers), progress, cases)
-    sources = "".join(f'\n[[source]]\nname = "{name}"\npath = "{name}"\n' for name in used)
-    (out / "cohort.toml").write_text(COHORT_TOML.format(sources=sources), encoding="utf-8")
+    (out / "cohort.toml").write_text(
+        COHORT_TOML.format(sources="".join(_source(name) for name in used)), encoding="utf-8"
+    )
     named = ", ".join(f'"{m}"' for m in modalities)
     (out / "task.toml").write_text(TASK_TOML.format(modalities=named, seed=seed), encoding="utf-8")
     limit = limit_of(world, seed=seed, cases=cases)
     (out / "limit.json").write_text(limit.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return limit
+
+
+def _source(name: str) -> str:
+    """What cohort.toml says of one folder."""
+    listed = LISTED_SOURCE.format(name=name) if name in LISTED else ""
+    return f'\n[[source]]\nname = "{name}"\npath = "{name}"\n{listed}'
 
 
 def _check(out: Path, cases: int, seed: int, workers: int) -> None:
@@ -139,17 +158,17 @@ def _write_batch(out: Path, world: World, seed: int, span: range) -> Batch:
     for number in span:
         case = make_case(world, seed=seed, number=number)
         chart = write_case(case, out)
-        batch.append((number, _label_row(case), _truth_row(case) | chart.truth, chart.fhir))
+        batch.append((number, _label_row(case), _truth_row(case) | chart.truth, chart))
     return batch
 
 
 def _write_tables(
     out: Path, world: World, batches: Iterator[Batch], progress: Callable[[int, int], None] | None, cases: int
 ) -> None:
-    from clinic_mm.simulate.chart import PLACES
+    from clinic_mm.simulate.chart import places
 
     latents = [f"{kind}_{m}" for kind in ("e", "v", "present") for m in world.modalities]
-    columns = ["patient_id", "case", "label", "log_odds", *latents, *PLACES, "late_modality"]
+    columns = ["patient_id", "case", "label", "log_odds", *latents, *places(world.modalities), "late_modality"]
     with (
         (out / "labels.csv").open("w", newline="", encoding="utf-8") as labels,
         (out / "truth.csv").open("w", newline="", encoding="utf-8") as truth,
@@ -158,10 +177,11 @@ def _write_tables(
         to_labels.writeheader()
         to_truth.writeheader()
         for batch in batches:
-            for number, label_row, truth_row, fhir in batch:
+            for number, label_row, truth_row, chart in batch:
                 to_labels.writerow(label_row)
                 to_truth.writerow(truth_row)
-                _append_fhir(out / "fhir", number, fhir)
+                _append_fhir(out / "fhir", number, chart.fhir)
+                _append_lists(out, chart.listed)
             if progress:
                 progress(batch[-1][0] + 1, cases)
 
@@ -172,6 +192,18 @@ def _append_fhir(folder: Path, number: int, fhir: dict[str, list[dict[str, Any]]
         if resources:
             with (folder / f"{kind}.{number // SHARD_CASES:03d}.ndjson").open("ab") as file:
                 file.writelines(orjson.dumps(r, option=orjson.OPT_APPEND_NEWLINE) for r in resources)
+
+
+def _append_lists(out: Path, listed: dict[str, list[Row]]) -> None:
+    """Append to the list of each folder whose files name no patient."""
+    for folder, rows in listed.items():
+        path = out / folder / LIST_NAME
+        new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, LIST_COLUMNS)
+            if new:
+                table.writeheader()
+            table.writerows(rows)
 
 
 def _label_row(case: Case) -> Row:

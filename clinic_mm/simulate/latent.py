@@ -22,8 +22,11 @@ from scipy.special import expit, ndtr
 
 from clinic_mm.errors import UsageError
 
-DELTAS: Final = {"ct": 1.0, "xray": 0.9, "eeg": 0.9, "record": 0.9, "note": 0.6}
-"""Default separations δ of the two classes, in standard deviations of e (METHODS §4)."""
+DELTAS: Final = {"ct": 1.0, "xray": 0.9, "eeg": 0.9, "record": 0.9, "note": 0.6, "ecg": 0.9, "eye": 0.8}
+"""Separations δ of the two classes, in standard deviations of e (METHODS §4)."""
+
+DEFAULT: Final = ("ct", "xray", "eeg", "record", "note")
+"""What a cohort has unless others are asked for."""
 
 PREVALENCE: Final = 0.3
 SYNERGY_SHIFT: Final = 1.0
@@ -43,8 +46,8 @@ HERMITE_NODES: Final = 41
 Missing: TypeAlias = Literal["MCAR", "MAR", "MNAR"]
 MECHANISMS: Final = ("MCAR", "MAR", "MNAR")
 
-STREAMS: Final = ("latent", "person", "ct", "xray", "eeg", "record", "note")
-"""Every case has one stream of random numbers per purpose, so that no part can disturb another."""
+STREAMS: Final = ("latent", "person", "ct", "xray", "eeg", "record", "note", "ecg", "eye")
+"""Every case has one stream of random numbers per purpose, so that no part can disturb another. A new one goes last."""
 
 
 def case_generator(seed: int, number: int, stream: str) -> np.random.Generator:
@@ -80,7 +83,7 @@ class World:
         synergy: Whether the XOR part is on.
     """
 
-    modalities: tuple[str, ...] = tuple(DELTAS)
+    modalities: tuple[str, ...] = DEFAULT
     missing: Missing = "MCAR"
     rate: float = 0.3
     synergy: bool = False
