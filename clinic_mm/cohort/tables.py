@@ -19,6 +19,7 @@ from clinic_mm.cohort.guard import guarded
 from clinic_mm.cohort.owned import Gathered, Owned, Place
 from clinic_mm.cohort.read_rows import read_rows
 from clinic_mm.errors import TaskError
+from clinic_mm.sources.record.drafts import CODE, MEND, without_drafts
 from clinic_mm.sources.tables.known import KnownTables, told_apart
 from clinic_mm.sources.tables.mapped import FILE_COLUMNS, read_files_table, read_table
 from clinic_mm.sources.tables.mapping import Mapping, parse_mapping, read_mapping
@@ -70,8 +71,10 @@ def read_fact_tables(place: Place, mapping: Mapping | None, files: list[Path], i
     for path in files:
         frame, bad = guarded(lambda some: read_table(some[0], mapping, place.zone), [path], name)
         into.found += [place.owned(finding, path) for _, finding in bad]
-        if frame is not None:
-            (into.note if name == "note" else into.record).append(place.rows(frame))
+        if frame is not None and name == "note":
+            _take_notes(place, path, frame, into)
+        elif frame is not None:
+            into.record.append(place.rows(frame))
 
 
 def _read_known(place: Place, files: list[Path], into: Gathered) -> None:
@@ -101,8 +104,20 @@ def _read_omop(place: Place, tables: list[Path], into: Gathered) -> None:
     if result is not None:
         record, note, refused = result
         into.record.append(place.rows(record))
-        into.note.append(place.rows(note))
+        _take_notes(place, tables[0], note, into)
         into.found += [place.owned(place.named(one)) for one in refused]
+
+
+def _take_notes(place: Place, path: Path, notes: pd.DataFrame, into: Gathered) -> None:
+    """Notes that people wrote; what software drafted is refused, and counted."""
+    kept, drafted = without_drafts(notes)
+    into.note.append(place.rows(kept))
+    if drafted:
+        into.found.append(
+            place.owned(
+                place.refused(path, "note", CODE, f"{drafted} of its notes are drafts that software wrote", MEND)
+            )
+        )
 
 
 def _others(kind: str, known: KnownTables) -> list[Path]:

@@ -56,6 +56,7 @@ WHY: Final = {
     "fhir.undated": "facts have no time that could be read",
     "fhir.unit_mismatch": "values have a unit that measures something else",
     "fhir.version": "resources are of another version of FHIR",
+    "note.draft": "texts are drafts that software wrote, and no evidence",
     "note.damaged": "attachments are not as long, or not the same, as their document says",
     "note.not_inline": "attachments are not in the file; nothing is fetched",
     "note.not_text": "attachments are not plain text or HTML",

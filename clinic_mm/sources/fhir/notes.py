@@ -15,6 +15,7 @@ from clinic_mm.sources.fhir.html_text import html_text
 from clinic_mm.sources.fhir.policy import Resource
 from clinic_mm.sources.fhir.reading import Reading, entered_in_error, has_happened, known_at, owner_of, resource_id
 from clinic_mm.sources.fhir.values import code_of
+from clinic_mm.sources.record.drafts import CODE, is_draft, is_draft_resource
 from clinic_mm.sources.record.rows import NO_TIME, Note
 
 MAX_NOTE_BYTES: Final = 4 << 20
@@ -37,6 +38,9 @@ def notes_of(resource: Resource, reading: Reading) -> list[Note]:
         if not attachments or not has_happened(resource, reading):
             return []
         text = _text(attachments, reading.file)
+        if is_draft_resource(resource) or is_draft(text):
+            reading.trouble(CODE)
+            return []
         if not text or not (who := owner_of(resource, reading)):
             return []
         code, display = code_of(resource.get("type") or resource.get("code"))

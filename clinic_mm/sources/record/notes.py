@@ -3,7 +3,7 @@
 In:  `.txt` files, FHIR R4 files, or the cohort's own Parquet of notes.
 Out: rows in NOTE_COLUMNS; `NoteText` with the notes of one patient, oldest first, cut to what was written by then.
 
-Nothing here removes names from a text or judges what it says.
+Nothing here removes names from a text or judges what it says. What software drafted is refused (see `drafts`).
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from clinic_mm.sources.fhir.notes import MAX_NOTE_BYTES, NOTE_TYPES, notes_of
 from clinic_mm.sources.fhir.policy import Resource
 from clinic_mm.sources.fhir.reading import Reading
 from clinic_mm.sources.found import Found, rejection
+from clinic_mm.sources.record.drafts import refuse_draft
 from clinic_mm.sources.record.patient import extracted, known_by, of_one_patient, seen_in
 from clinic_mm.sources.record.rows import NO_TIME, Note, in_order, note_frame, typed
 from clinic_mm.types import Evidence, Flag, Rejected
@@ -107,8 +108,8 @@ def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = N
         until: Notes after this moment are left out; None keeps all.
 
     Raises:
-        EvidenceError: `note.empty`, `note.too_large`, `note.not_text`, `note.several_patients`, `record.unreadable`,
-            and those of FHIR files.
+        EvidenceError: `note.empty`, `note.draft`, `note.too_large`, `note.not_text`, `note.several_patients`,
+            `record.unreadable`, and those of FHIR files.
     """
     heads = [_head(path) for path in files]
     seen: tuple[Flag, ...] = ()
@@ -150,13 +151,15 @@ def _content(path: Path) -> bytes:
 def _text(content: bytes) -> tuple[str, tuple[Flag, ...]]:
     if b"\0" in content:
         raise EvidenceError("note.not_text", "The file holds binary data", "", "Give plain text, UTF-8")
+    flags: tuple[Flag, ...] = ()
     try:
-        text, flags = content.decode("utf-8-sig"), ()
+        text = content.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
-        return content.decode("latin-1").strip(), (LATIN,)
-    if not text.strip():
+        text, flags = content.decode("latin-1").strip(), (LATIN,)
+    if not text:
         raise EvidenceError("note.empty", "The file is empty", "", "Leave the note out, or give its text")
-    return text.strip(), flags
+    refuse_draft(text)
+    return text, flags
 
 
 def _head(path: Path) -> bytes:
