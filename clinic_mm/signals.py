@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 from numpy import ndarray as Array
 
 from clinic_mm.types import Flag
@@ -140,6 +140,54 @@ class EegRecording:
 
 
 @dataclass(frozen=True, slots=True)
+class EcgRecording:
+    """A resting ECG, its leads in the standard order.
+
+    Attributes:
+        millivolts: One row per lead; NaN where nothing was recorded.
+        leads: Names (`I`, `aVR`, `V1`) of `schemas/ecg_leads.toml`, each once.
+        sfreq_hz: Sampling rate.
+        flags: What was seen or repaired on reading.
+        bad: Leads without a usable signal: they are kept to be looked at, and count as missing.
+    """
+
+    millivolts: Float32[Array, "lead sample"]
+    leads: tuple[str, ...]
+    sfreq_hz: float
+    flags: tuple[Flag, ...] = ()
+    bad: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GazeRecording:
+    """Where somebody looked, and how wide the pupil was: samples at their own times.
+
+    Attributes:
+        time_s: Ascending, the first is 0.
+        x: Of the point of gaze, grows to the right; NaN where the tracker did not see the eye.
+        y: The same, grows downward.
+        pupil: Diameter; NaN where it was not seen.
+        unit: Of x and y: `deg` of visual angle, `px` of the screen, or `norm` (0 to 1 across the screen).
+        pupil_unit: `mm`, `au` (the tracker's own), or "" where none was recorded.
+        sfreq_hz: From the usual step between samples.
+        deg_per_unit: Degrees of visual angle per unit of x and of y in the middle of the screen; None where unknown.
+        screen: Width and height in the unit of x and y, None where unknown; its corner is (0, 0).
+        flags: What was seen or repaired on reading.
+    """
+
+    time_s: Float64[Array, " sample"]
+    x: Float32[Array, " sample"]
+    y: Float32[Array, " sample"]
+    pupil: Float32[Array, " sample"]
+    unit: str
+    pupil_unit: str
+    sfreq_hz: float
+    deg_per_unit: tuple[float, float] | None = None
+    screen: tuple[float, float] | None = None
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PatientRecord:
     """All facts of one patient known at a time: rows in long form (RECORD_COLUMNS), time ascending."""
 
@@ -156,4 +204,4 @@ class NoteText:
     flags: tuple[Flag, ...] = ()
 
 
-Signal: TypeAlias = CtVolume | XrayImage | EegRecording | PatientRecord | NoteText
+Signal: TypeAlias = CtVolume | XrayImage | EegRecording | PatientRecord | NoteText | EcgRecording | GazeRecording
