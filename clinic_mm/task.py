@@ -45,6 +45,22 @@ class ModalityTask(Frozen):
     summaries: tuple[Literal["trend", "range"], ...] = ()
 
 
+class FusionTask(Frozen):
+    """How modalities are joined.
+
+    `method`: a name of `schemas/methods.toml`; "default" is experts, pool and residual (METHODS §2).
+    `learning`: what a fusion network reads: plain summaries (feature), what separately fitted models say (model), or
+    the tensors themselves, with encoders that learn together (joint).
+    `colearning`: bridges and loss terms beside the method's own.
+    `dropout`: of modalities, over all subsets, while a network is trained.
+    """
+
+    method: str = "default"
+    learning: Literal["feature", "model", "joint"] = "feature"
+    colearning: tuple[str, ...] = ()
+    dropout: bool = True
+
+
 class Budget(Frozen):
     """How long the networks may train. `None` means the default of the size."""
 
@@ -69,6 +85,7 @@ class Task(Frozen):
     seed: int = 0
     folds: int = Field(default=3, ge=2)
     level: float = Field(default=0.9, gt=0.5, lt=1.0)
+    fusion: FusionTask = FusionTask()
     train: Budget = Budget()
 
     @model_validator(mode="after")

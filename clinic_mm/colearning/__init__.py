@@ -1,1 +1,1 @@
-"""What modalities teach each other: shared spaces, translation, distillation, generation. Nothing generated is evidence."""
+"""What modalities teach each other: shared spaces, translation, distillation. Nothing generated is ever evidence."""

@@ -1,6 +1,6 @@
 """A fitted way of joining: what an artifact keeps and what answers any subset of a case.
 
-In:  `Heard`, and rows of (case, subset). Out: logits. Here is the contract alone; each kind stands in a file of its own.
+In:  `Heard`, and rows of (case, subset). Out: logits. Here is the contract alone; each kind has a file of its own.
 """
 
 from abc import ABC, abstractmethod
@@ -21,7 +21,7 @@ State = tuple[dict[str, JsonValue], dict[str, Array]]
 """Settings as JSON, and arrays; together all that a fitted way of joining is."""
 
 KINDS: Final[dict[str, str]] = {
-    "network": "clinic_mm.fusion.network:JoinedNetwork",
+    "network": "clinic_mm.predict.network:JoinedNetwork",
 }
 """Where each kind stands, so that an artifact can be read without any registration."""
 
@@ -84,5 +84,7 @@ def with_prior(
     answer: Float[Array, "r C"], present: Bool[Array, "r M"], log_prior: Float[Array, " C"]
 ) -> Float[Array, "r C"]:
     """Logits with the log prior wherever nobody speaks."""
-    out: Array = np.where(present.any(axis=1)[:, None], answer, log_prior)
-    return out
+    nobody = ~present.any(axis=1)
+    answer = answer.copy()
+    answer[nobody] = log_prior
+    return answer

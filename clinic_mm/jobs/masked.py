@@ -15,8 +15,9 @@ from numpy import ndarray as Array
 
 from clinic_mm.evaluate.bootstrap import interval
 from clinic_mm.evaluate.metrics import auroc
+from clinic_mm.fusion.heard import Heard
 from clinic_mm.fusion.pool import subsets
-from clinic_mm.predict.model import Heard, Model, subset_probabilities
+from clinic_mm.predict.model import Model, subset_probabilities
 from clinic_mm.prep.batch import PreparedCases
 
 DRAWS: Final = 500

@@ -28,10 +28,10 @@ from clinic_mm.evaluate import figures
 from clinic_mm.evaluate.metrics import auroc, nll
 from clinic_mm.evaluate.missingness import RATES, counter_intuitive_rate, curve, drop_modalities
 from clinic_mm.evaluate.table import by_pattern, fusion_gain
+from clinic_mm.fusion.heard import Heard
 from clinic_mm.jobs.masked import by_subset
 from clinic_mm.predict.answers import OURS, tidy
 from clinic_mm.predict.model import (
-    Heard,
     Model,
     baselines,
     late_average,

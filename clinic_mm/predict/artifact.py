@@ -4,6 +4,7 @@
     calibration.json      temperatures and thresholds
     heads.safetensors     plain heads and the concat baseline
     networks.safetensors  encoders and residual; absent where no network is used
+    joined.safetensors    the way of joining that the task names; absent for the default
     card.md               for people
     manifest.json         schema version, sha256 of each file above; its own hash names the model
 
@@ -19,6 +20,7 @@ import numpy as np
 import orjson
 import torch
 from numpy import ndarray as Array
+from pydantic import JsonValue
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
@@ -29,6 +31,7 @@ from torch import nn
 from clinic_mm.encoders.base import WIDTH, Encoder, make_encoder
 from clinic_mm.errors import ArtifactError
 from clinic_mm.fusion.bottleneck import Bottleneck
+from clinic_mm.fusion.joined import Joined, restored
 from clinic_mm.fusion.pool import LogPool, Pattern
 from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.card import model_card
@@ -44,6 +47,7 @@ from clinic_mm.types import SCHEMA_VERSION
 MANIFEST: Final = "manifest.json"
 CONCAT: Final = "concat"
 RESIDUAL: Final = "residual"
+JOINED: Final = "joined.safetensors"
 MEND: Final = "Copy the folder again, or train the model again"
 JSON_STYLE: Final = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2
 
@@ -60,7 +64,8 @@ def save_model(model: Model, folder: Path) -> str:
     check_model_free(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
-    (folder / "networks.safetensors").unlink(missing_ok=True)
+    for optional in ("networks.safetensors", JOINED):
+        (folder / optional).unlink(missing_ok=True)
     files = _files(model)
     for name, content in files.items():
         (folder / name).write_bytes(content)
@@ -109,6 +114,9 @@ def _files(model: Model) -> dict[str, bytes]:
     }
     if every:
         files["networks.safetensors"] = save_tensors(_tensors(every))
+    if model.joined is not None:
+        _, arrays = model.joined.to_state()
+        files[JOINED] = save_arrays({key: np.ascontiguousarray(arrays[key]) for key in sorted(arrays)})
     return files
 
 
@@ -141,8 +149,13 @@ def _described(model: Model) -> dict[str, Any]:
             "own": {"+".join(p): w.tolist() for p, w in model.pool.own.items()},
             "shift": {"+".join(p): b.tolist() for p, b in model.pool.shift.items()},
         },
+        "joined": _joined_told(model.joined),
         "facts": dict(model.facts),
     }
+
+
+def _joined_told(joined: Joined | None) -> JsonValue:
+    return None if joined is None else {"kind": joined.kind, "settings": joined.to_state()[0]}
 
 
 def _calibration(model: Model) -> dict[str, Any]:
@@ -228,7 +241,12 @@ def _model(files: Mapping[str, bytes]) -> Model:
         concat=_must(_head(told["concat"], CONCAT, arrays)),
         facts=told["facts"],
         share=told.get("concat_share", 0.0),
+        joined=_joined(told.get("joined"), files),
     )
+
+
+def _joined(told: Mapping[str, Any] | None, files: Mapping[str, bytes]) -> Joined | None:
+    return None if told is None else restored(told["kind"], told["settings"], load_arrays(files[JOINED]))
 
 
 def _pattern(key: str) -> Pattern:

@@ -4,6 +4,7 @@ In:  plain summaries of all modalities of some cases. Out: the features of any s
 what does not speak are NaN, and one flag per modality says who speaks. Nothing here fits; see `training.joint`.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,9 +12,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 
+from clinic_mm.fusion.heard import Heard
 from clinic_mm.fusion.pool import FLOOR
 from clinic_mm.predict.heads import Head
-from clinic_mm.prep.batch import PreparedCases
 
 ROWS_AT_ONCE: Final = 4096
 """Bounds the memory of masked features."""
@@ -50,12 +51,12 @@ def mixed(pool: Float[Array, "r C"], joint: Float[Array, "r C"], share: float) -
     return (1 - share) * pool + share * joint
 
 
-def side_by_side(prepared: PreparedCases) -> SideBySide:
-    """The summaries of prepared cases."""
-    tables = [prepared.plain[name] for name in prepared.names]
+def side_by_side(plain: Mapping[str, Float[Array, "n p"]], names: Sequence[str]) -> SideBySide:
+    """The plain summaries of some cases, in the order of the columns."""
+    tables = [plain[name] for name in names]
     return SideBySide(np.hstack(tables), np.repeat(np.arange(len(tables)), [t.shape[1] for t in tables]))
 
 
-def concatenated(prepared: PreparedCases) -> Float[Array, "n q"]:
+def concatenated(heard: Heard) -> Float[Array, "n q"]:
     """Each case with all that it has."""
-    return side_by_side(prepared).of(np.arange(len(prepared)), prepared.present)
+    return side_by_side(heard.plain, heard.names).of(np.arange(len(heard)), heard.present)

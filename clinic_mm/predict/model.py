@@ -4,7 +4,7 @@ In:  prepared cases. Out: calibrated probabilities of any subsets of what each c
 Nothing here fits; `training.fit` makes a Model, `predict.artifact` keeps it, `predict.predictor` makes Predictions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,14 @@ from pydantic import JsonValue
 
 from clinic_mm.encoders.run import Spoken
 from clinic_mm.fusion.bottleneck import Bottleneck
+from clinic_mm.fusion.heard import Heard
+from clinic_mm.fusion.joined import Joined
 from clinic_mm.fusion.pool import LogPool
 from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.conformal import Thresholds
 from clinic_mm.predict.experts import Expert, spread
 from clinic_mm.predict.heads import Head
-from clinic_mm.predict.joint import SideBySide, concatenated, mixed, side_by_side
+from clinic_mm.predict.joint import concatenated, mixed, side_by_side
 from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.task import Task
 
@@ -43,6 +45,7 @@ class Model:
             where `share` is above 0.
         facts: What is worth knowing: n, verdicts, out-of-fold figures, versions (JSON).
         share: How much of the answer `concat` has beside the pool, 0 to 1; chosen out of fold.
+        joined: The way of joining that the task names, in the place of pool, share and residual; None for the default.
     """
 
     task: Task
@@ -55,6 +58,7 @@ class Model:
     concat: Head
     facts: Mapping[str, JsonValue]
     share: float = 0.0
+    joined: Joined | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,33 +66,39 @@ class Model:
         return self.task.modalities
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """One encoding of some cases: opinions of all experts, and what networks said, if they were asked.
-
-    `opinions` holds the prior where a modality is absent: it is never looked at there. `beside` is None where the head
-    on everything side by side has no part in the answer.
-    """
-
-    opinions: Float[Array, "n M C"]
-    present: Bool[Array, "n M"]
-    spoken: Mapping[str, Spoken]
-    row: Mapping[str, Int[Array, " n"]]
-    time_h: Float[Array, "n M"]
-    beside: SideBySide | None = None
-
-
 def listen(model: Model, prepared: PreparedCases) -> Heard:
     """Ask every expert once."""
     assert prepared.names == model.names, "columns must stand in the order of the task"
+    return listen_to(model.experts, model.pool.prior, prepared, live=model.task.fusion.learning == "joint")
+
+
+def listen_to(
+    experts: Sequence[Expert], prior: Float[Array, " C"], prepared: PreparedCases, *, live: bool = False
+) -> Heard:
+    """What experts say of prepared cases; `live` keeps the tensors, for encoders inside the fusion."""
     spoken, opinions = {}, []
-    for expert in model.experts:
+    for expert in experts:
         said = expert.speak(prepared)
         if said is not None:
             spoken[expert.name] = said
-        opinions.append(spread(expert.opinions(prepared, said), prepared.row[expert.name], model.pool.prior))
-    beside = side_by_side(prepared) if model.share > 0 else None
-    return Heard(np.stack(opinions, axis=1), prepared.present, spoken, prepared.row, prepared.time_h, beside)
+        opinions.append(spread(expert.opinions(prepared, said), prepared.row[expert.name], prior))
+    return heard_of(prepared, np.stack(opinions, axis=1), spoken, live=live)
+
+
+def heard_of(
+    prepared: PreparedCases, opinions: Float[Array, "n M C"], spoken: Mapping[str, Spoken], *, live: bool = False
+) -> Heard:
+    """Prepared cases with what experts and networks said of them."""
+    return Heard(
+        names=prepared.names,
+        plain=prepared.plain,
+        opinions=opinions,
+        present=prepared.present,
+        time_h=prepared.time_h,
+        row=prepared.row,
+        spoken=spoken,
+        x=prepared.x if live else {},
+    )
 
 
 def subset_logits(
@@ -96,10 +106,13 @@ def subset_logits(
 ) -> Float[Array, "r C"]:
     """Uncalibrated logits of subsets: row r is case `case[r]` with only `present[r]` speaking."""
     assert not (present & ~heard.present[case]).any(), "a subset must be of what is present"
+    if model.joined is not None:
+        return model.joined.logits(heard, case, present)
     logits = model.pool.logits(heard.opinions[case], present)
-    if heard.beside is not None:
+    if model.share > 0:
         some = present.any(axis=1)  # without evidence the prior stands
-        logits[some] = mixed(logits[some], heard.beside.logits(model.concat, case[some], present[some]), model.share)
+        beside = side_by_side(heard.plain, heard.names)
+        logits[some] = mixed(logits[some], beside.logits(model.concat, case[some], present[some]), model.share)
     if model.residual is not None:
         logits = logits + corrections(model.residual, heard, case, present)
     return logits
@@ -148,7 +161,7 @@ def baselines(model: Model, prepared: PreparedCases, heard: Heard) -> dict[str, 
         "prior": np.tile(prior, (len(prepared), 1)),
         **single,
         "late_average": late_average(heard.opinions, heard.present, prior),
-        "concat": model.concat.predict(concatenated(prepared)),
+        "concat": model.concat.predict(concatenated(heard)),
     }
 
 

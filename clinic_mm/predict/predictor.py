@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray as Array
 
+from clinic_mm.fusion.heard import Heard
 from clinic_mm.fusion.pool import subsets
 from clinic_mm.predict.attribute import shapley, worth
-from clinic_mm.predict.model import Heard, Model, listen, subset_probabilities
+from clinic_mm.predict.model import Model, listen, subset_probabilities
 from clinic_mm.predict.prediction import MissingEvidence, Prediction, PredictionSet, SeenFlag, canonical_hash
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.types import Absent, CaseRecord, Failed, Rejected

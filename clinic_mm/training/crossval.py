@@ -164,9 +164,8 @@ def _key(prepared: PreparedCases, recipe: Recipe, task: Task, held: Array, names
 def _program() -> str:
     """Hash of the source of every room that takes part in an answer."""
     package = Path(__file__).resolve().parents[1]
-    files = sorted(
-        f for room in ("prep", "encoders", "fusion", "predict", "training") for f in (package / room).glob("*.py")
-    )
+    rooms = ("prep", "encoders", "fusion", "colearning", "predict", "training")
+    files = sorted(f for room in rooms for f in (package / room).rglob("*.py"))
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
 
 

@@ -1,32 +1,32 @@
-"""Fit the default model: cross-fitted experts, pool, residual, calibration, and one refit chain to deploy (METHODS §2).
+"""Fit a model: cross-fitted experts, a way of joining, calibration, and one refit chain to deploy (METHODS §2).
 
 In:  prepared training cases with labels, the recipe they were prepared by, the task. Out: predict.model.Model.
 What is deployed is fitted on all cases; what is reported of it here comes from chains that did not see the case.
+The default way of joining is pool, share and residual; any other is fitted by the same folds (`training.learnt`).
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray as Array
 from pydantic import JsonValue
 
 from clinic_mm import __version__
-from clinic_mm.cohort.split import folds
-from clinic_mm.encoders.run import Spoken, run_encoder
-from clinic_mm.errors import TaskError
+from clinic_mm.encoders.run import Spoken
 from clinic_mm.fusion.bottleneck import Bottleneck
-from clinic_mm.predict.experts import Expert, present_plain, spread
+from clinic_mm.fusion.joined import Joined
+from clinic_mm.fusion.pool import LogPool, unfitted
 from clinic_mm.predict.joint import mixed
 from clinic_mm.predict.model import Model
 from clinic_mm.predict.seen import patient_hash
 from clinic_mm.prep.batch import PreparedCases, Recipe
-from clinic_mm.prep.gaps import parameters
 from clinic_mm.task import Task
-from clinic_mm.training.crossfit import CrossFitted, cross_fit, fit_encoder, fit_how
-from clinic_mm.training.joint import best_share, cross_joint
+from clinic_mm.training.joint import best_share
+from clinic_mm.training.learnt import Learnt, Say, learn, silent
+from clinic_mm.training.methods.base import DEFAULT, Method, method
 from clinic_mm.training.residual import PoolLogits, train_residual
 from clinic_mm.training.secondlevel import (
     JointRows,
@@ -36,17 +36,14 @@ from clinic_mm.training.secondlevel import (
     crossfit_residual,
     crossfit_temperatures,
     fit_thresholds,
-    make_table,
 )
 from clinic_mm.training.verdict import fusion_verdict
 
-FEWEST_CASES: Final = 20
 FEWEST_FOR_RESIDUAL: Final = 100
-Say = Callable[[str], None]
 
 
-def fit_model(prepared: PreparedCases, recipe: Recipe, task: Task, say: Say = lambda _: None) -> Model:
-    """Fit everything.
+def fit_model(prepared: PreparedCases, recipe: Recipe, task: Task, say: Say = silent) -> Model:
+    """Fit everything that the task asks for.
 
     Args:
         prepared: Training cases, each labelled.
@@ -56,93 +53,95 @@ def fit_model(prepared: PreparedCases, recipe: Recipe, task: Task, say: Say = la
 
     Raises:
         TaskError: Too few cases, a case without a label, a modality that no or hardly any training case has, a fold
-            without a class.
+            without a class, an unknown way of joining.
     """
-    _check(prepared, task)
-    torch.set_num_threads(task.train.threads)
-    labels = prepared.labels
-    fold = folds(prepared.patients.tolist(), labels.tolist(), task.folds, task.seed)
-    _check_folds(prepared, fold)
-    prior = (np.bincount(labels, minlength=len(task.classes)) + 0.5) / (len(labels) + 0.5 * len(task.classes))
-    fitted = {name: cross_fit(prepared, recipe, name, fold, task, say) for name in prepared.names}
-    opinions = np.stack([spread(f.opinions[f.best], prepared.row[n], prior) for n, f in fitted.items()], axis=1)
-    table = make_table(opinions, prepared, prior, fold)
+    name = task.fusion.method
+    asked = None if name == DEFAULT else method(name)
+    learnt = learn(prepared, recipe, task, say)
+    return fit_default(learnt, say) if asked is None else fit_method(learnt, asked, say)
 
+
+def fit_default(learnt: Learnt, say: Say = silent) -> Model:
+    """Experts, pool, share of the joint head, gated residual."""
+    table, task = learnt.table, learnt.task
     say("pool")
     pooled, verdict = crossfit_pool(table), None
     pool = table.pool_without(None, pooled.freedom)
-    say("everything side by side")
-    beside = cross_joint(prepared, recipe, table, task)
+    beside = learnt.beside(say)
     share, beside_verdict = best_share(table, pooled.logits, beside.logits)
     joint = JointRows(beside.logits, share) if share > 0 else None
     logits = mixed(pooled.logits, beside.logits, share) if joint else pooled.logits
 
     say("residual and calibration")
-    if _residual_possible(fitted, prepared):
-        spoken = [{name: f.spoken[k] for name, f in fitted.items()} for k in range(task.folds)]
-        with_residual, verdict = crossfit_residual(table, prepared, spoken, pooled, task.seed, joint)
+    if _residual_possible(learnt):
+        spoken = [learnt.spoken(k) for k in range(task.folds)]
+        with_residual, verdict = crossfit_residual(table, learnt.prepared, spoken, pooled, task.seed, joint)
         logits = with_residual if verdict.kept else logits
-    temperatures, probabilities = crossfit_temperatures(table, logits)
-    thresholds = fit_thresholds(table, probabilities, task.level)
-
     kept = verdict is not None and verdict.kept
-    experts, said = _refit(prepared, recipe, fitted, task, kept, say)
-    residual = _refit_residual(table, prepared, said, table.asked(pool, joint), task) if kept else None
+    refit = learnt.refit(networks=kept, say=say)
+    residual = _refit_residual(table, learnt.prepared, refit.spoken, table.asked(pool, joint), task) if kept else None
     facts: dict[str, JsonValue] = {
-        **_facts(prepared, task, fitted, verdict),
+        "residual": None if verdict is None else _told(verdict),
         "pool_freedom": pooled.freedom,
         "joint": {"share": share, "gain_nll": beside_verdict.gain, "standard_error": beside_verdict.standard_error},
-        "verdict": fusion_verdict(prepared, opinions, prior, _by_case(table, probabilities), beside.oof),
     }
-    return Model(task, recipe, experts, pool, residual, temperatures, thresholds, beside.head, facts, share)
+    return _finished(learnt, logits, facts, pool=pool, residual=residual, share=share, networks=kept, say=say)
 
 
-def _check(prepared: PreparedCases, task: Task) -> None:
-    if len(prepared) < FEWEST_CASES:
-        mend = f"Train on at least {FEWEST_CASES} labelled cases"
-        raise TaskError(f"{len(prepared)} training cases are too few", "cohort", mend)
-    if (prepared.labels < 0).any():
-        raise TaskError("A training case has no label", task.target, "Leave unlabelled cases out of training")
-    for name, column in zip(prepared.names, prepared.present.T, strict=True):
-        if not column.any():
-            raise TaskError(f"No training case has {name}", "modalities", "Take it out of the task's modalities")
+def fit_method(learnt: Learnt, asked: Method, say: Say = silent) -> Model:
+    """Any other way of joining: fitted without each fold in turn for calibration and verdict, then on all cases."""
+    table, task = learnt.table, learnt.task
+    logits = np.zeros((len(table.rows.case), len(table.prior)))
+    for k in range(task.folds):
+        say(f"{asked.name}: fold {k + 1} of {task.folds}")
+        held = table.fold[table.rows.case] == k
+        joined = asked.learn(learnt.lesson(k))
+        logits[held] = joined.logits(learnt.heard(k), table.rows.case[held], table.rows.present[held])
+    say(f"{asked.name}: refit")
+    lesson = learnt.lesson(None, say)
+    joined = asked.learn(lesson)
+    cost = joined.cost()
+    facts: dict[str, JsonValue] = {
+        "method": asked.name,
+        "cost": {"parameters": cost.parameters, "multiply_adds": cost.multiply_adds},
+        "log": dict(lesson.log),
+    }
+    pool = unfitted(table.names, table.prior)
+    return _finished(learnt, logits, facts, pool=pool, joined=joined, networks=learnt.reads_networks, say=say)
 
 
-def _check_folds(prepared: PreparedCases, fold: Int[Array, " n"]) -> None:
-    for name, column in zip(prepared.names, prepared.present.T, strict=True):
-        if len(np.unique(fold[column])) < 2:
-            mend = "Take it out of the task's modalities, or add cases"
-            raise TaskError(f"Too few training cases have {name}: a fold would learn from none", "modalities", mend)
+def _finished(
+    learnt: Learnt,
+    logits: Float[Array, "r C"],
+    facts: dict[str, JsonValue],
+    *,
+    pool: LogPool,
+    residual: Bottleneck | None = None,
+    joined: Joined | None = None,
+    share: float = 0.0,
+    networks: bool,
+    say: Say,
+) -> Model:
+    """Calibration and verdict from the out-of-fold logits of all second-level rows, and the model."""
+    table, task, beside = learnt.table, learnt.task, learnt.beside(say)
+    temperatures, probabilities = crossfit_temperatures(table, logits)
+    thresholds = fit_thresholds(table, probabilities, task.level)
+    experts = learnt.refit(networks=networks, say=say).experts
+    ours = _by_case(table, probabilities)
+    verdict = fusion_verdict(learnt.prepared, table.opinions, table.prior, ours, beside.oof)
+    every = {**_facts(learnt), **facts, "verdict": verdict}
+    return Model(
+        task, learnt.recipe, experts, pool, residual, temperatures, thresholds, beside.head, every, share, joined
+    )
 
 
-def _residual_possible(fitted: dict[str, CrossFitted], prepared: PreparedCases) -> bool:
-    networks = all(f.spoken for f in fitted.values())
-    return networks and len(fitted) > 1 and len(prepared) >= FEWEST_FOR_RESIDUAL
-
-
-def _refit(
-    prepared: PreparedCases, recipe: Recipe, fitted: dict[str, CrossFitted], task: Task, residual: bool, say: Say
-) -> tuple[tuple[Expert, ...], dict[str, Spoken]]:
-    """The deployed experts, fitted on all cases; a network is fitted only where it will be used."""
-    experts, said = [], {}
-    for name, cross in fitted.items():
-        say(f"{name}: refit ({cross.best})")
-        present = prepared.present[:, prepared.names.index(name)]
-        y, groups = prepared.labels[present], prepared.patients[present]
-        encoder = None
-        if residual or not cross.best.startswith("plain"):
-            encoder = fit_encoder(prepared.x[name], y, name, task, seed=task.seed + task.folds)
-        spoken = None if encoder is None else run_encoder(encoder, prepared.x[name])
-        codes = parameters(recipe.preps[name])
-        head = fit_how(cross.best, present_plain(prepared, name), spoken, y, groups, task, codes)
-        experts.append(Expert(name, task.kind_of(name), cross.best, head, encoder))
-        if spoken is not None:
-            said[name] = spoken
-    return tuple(experts), said
+def _residual_possible(learnt: Learnt) -> bool:
+    networks = all(f.spoken for f in learnt.fitted.values())
+    return networks and len(learnt.fitted) > 1 and len(learnt.prepared) >= FEWEST_FOR_RESIDUAL
 
 
 def _refit_residual(
-    table: Table, prepared: PreparedCases, said: dict[str, Spoken], asked: PoolLogits, task: Task
+    table: Table, prepared: PreparedCases, said: Mapping[str, Spoken], asked: PoolLogits, task: Task
 ) -> Bottleneck:
     """The deployed residual: all cases, tokens of the deployed networks, opinions still out of fold."""
     return train_residual(
@@ -163,10 +162,9 @@ def _by_case(table: Table, probabilities: Float[Array, "r C"]) -> Float[Array, "
     return out
 
 
-def _facts(
-    prepared: PreparedCases, task: Task, fitted: dict[str, CrossFitted], verdict: Verdict | None
-) -> dict[str, JsonValue]:
+def _facts(learnt: Learnt) -> dict[str, JsonValue]:
     """What an artifact says of its own making. Patients are kept as hashes of their pseudonyms, to find overlaps."""
+    prepared, task = learnt.prepared, learnt.task
     patterns, counts = np.unique(["+".join(p) for p in prepared.patterns()], return_counts=True)
     patients = sorted(set(prepared.patients.tolist()))
     return {
@@ -178,10 +176,12 @@ def _facts(
         "classes": {c: int((prepared.labels == k).sum()) for k, c in enumerate(task.classes)},
         "patterns": {str(p): int(n) for p, n in zip(patterns, counts, strict=True)},
         "experts": {
-            n: {"how": f.best, "nll": {str(how): round(v, 5) for how, v in f.nll.items()}} for n, f in fitted.items()
+            n: {"how": f.best, "nll": {str(how): round(v, 5) for how, v in f.nll.items()}}
+            for n, f in learnt.fitted.items()
         },
-        "residual": None
-        if verdict is None
-        else {"kept": verdict.kept, "gain_nll": verdict.gain, "standard_error": verdict.standard_error},
         "patients_sha256": [patient_hash(p) for p in patients],
     }
+
+
+def _told(verdict: Verdict) -> JsonValue:
+    return {"kept": verdict.kept, "gain_nll": verdict.gain, "standard_error": verdict.standard_error}

@@ -51,7 +51,7 @@ Fit = Callable[[Int[Array, " k"]], Head]
 
 def cross_joint(prepared: PreparedCases, recipe: Recipe, table: Table, task: Task) -> CrossJoint:
     """Ridge or trees, by the out-of-fold NLL of the cases as they are."""
-    beside = side_by_side(prepared)
+    beside = side_by_side(prepared.plain, prepared.names)
     trees = len(prepared) >= TREES_FROM and beside.summaries.shape[1] + len(prepared.names) <= TREES_UP_TO
     fits = (_ridge(beside, table, task), *([_trees(beside, recipe, table, task)] if trees else []))
     tried = [_crossed(fit, beside, table) for fit in fits]

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from clinic_mm.fusion.bottleneck import Bottleneck
-from clinic_mm.predict.model import Heard
+from clinic_mm.fusion.heard import Heard
 from clinic_mm.training.encode import step
 
 BATCH: Final = 64

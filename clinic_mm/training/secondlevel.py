@@ -13,11 +13,12 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 
 from clinic_mm.encoders.run import Spoken
+from clinic_mm.fusion.heard import Heard
 from clinic_mm.fusion.pool import LogPool
 from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.conformal import Threshold, Thresholds, threshold
 from clinic_mm.predict.joint import mixed
-from clinic_mm.predict.model import Heard, corrections
+from clinic_mm.predict.model import corrections, heard_of
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.training.pool import SubsetRows, fit_pool, fit_temperatures, subset_rows
 from clinic_mm.training.residual import PoolLogits, train_residual
@@ -42,7 +43,7 @@ class Table:
 
     def heard(self, prepared: PreparedCases, spoken: Mapping[str, Spoken]) -> Heard:
         """The out-of-fold opinions together with what one chain's networks said."""
-        return Heard(self.opinions, self.present, spoken, prepared.row, prepared.time_h)
+        return heard_of(prepared, self.opinions, spoken)
 
     def asked(self, pool: LogPool, joint: "JointRows | None" = None) -> PoolLogits:
         """Logits of any cases and subsets: the pool's, with the joint head's out-of-fold opinion mixed in."""

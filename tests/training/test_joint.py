@@ -6,6 +6,7 @@ import pytest
 from clinic_mm.cohort.split import folds
 from clinic_mm.fusion.pool import unfitted
 from clinic_mm.predict.joint import concatenated, mixed, side_by_side
+from clinic_mm.predict.model import heard_of
 from clinic_mm.training.joint import best_share
 from clinic_mm.training.secondlevel import JointRows, Table, make_table
 from tests import made
@@ -22,8 +23,8 @@ def table() -> Table:
 
 def test_absent_summaries_reach_no_subset() -> None:
     cases = made.prepared(("record", "note"), 40, missing=0.3)
-    beside, every = side_by_side(cases), np.arange(40)
-    np.testing.assert_array_equal(beside.of(every, cases.present), concatenated(cases))
+    beside, every = side_by_side(cases.plain, cases.names), np.arange(40)
+    np.testing.assert_array_equal(beside.of(every, cases.present), concatenated(heard_of(cases, np.zeros((len(cases), len(cases.names), 2)), {})))
     alone = beside.of(every, cases.present & np.array([True, False]))
     assert np.isnan(alone[:, np.flatnonzero(beside.owner == 1)]).all()
     assert (alone[:, -1] == 0).all()

@@ -1,0 +1,194 @@
+"""Fit a fusion network on what was heard, with modality dropout over all subsets (METHODS §1.3, §3).
+
+In:  a lesson; settings: `fusion` (a name of fusion.base), `colearning` (bridges and terms), `dropout` (default true).
+Out: JoinedNetwork, the same bytes for the same seed and threads.
+
+Loss: cross-entropy on a random subset of what is present and on a smaller one inside it, a ranking loss (more evidence
+must not hurt), the fusion's own penalty, and the terms of co-learning. A share of the patients is kept aside, and the
+weights that served them best are taken: small cohorts are overfitted within a few passes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from numpy import ndarray as Array
+from pydantic import JsonValue
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from clinic_mm.colearning.moment import Moment
+from clinic_mm.colearning.registry import BRIDGES, check_colearning, make_term
+from clinic_mm.encoders.base import WIDTH, ModalityOutput
+from clinic_mm.fusion.adapters import Features, LiveAdapter, PlainAdapter, fit_features
+from clinic_mm.fusion.joined import Joined
+from clinic_mm.predict.network import JoinedNetwork, Network, given_of
+from clinic_mm.training.encode import step
+from clinic_mm.training.methods.base import Lesson
+from clinic_mm.training.residual import drawn_subset
+
+BATCH: Final = 128
+STEPS_PER_ROW: Final = 0.15
+FEWEST_STEPS, MOST_STEPS = 80, 400
+LEARNING_RATE: Final = 2e-3
+WEIGHT_DECAY: Final = 0.05
+RANKING: Final = 0.1
+HELD_SHARE: Final = 0.15
+FEWEST_TO_HOLD: Final = 60
+"""Patients below which none is kept aside."""
+LOOKS: Final = 10
+"""How often the held patients are asked during a fit."""
+
+
+def fit(lesson: Lesson, settings: Mapping[str, JsonValue]) -> Joined:
+    """Fit one network."""
+    wanted = (*cast(Sequence[str], settings.get("colearning", ())), *lesson.task.fusion.colearning)
+    check_colearning(wanted)
+    features = _features(lesson)
+    told = _told(lesson, features, str(settings["fusion"]), [name for name in wanted if name in BRIDGES])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(lesson.seed)
+        network = Network(told, torch.from_numpy(lesson.prior.astype(np.float32)))
+        _fit_inputs(network, lesson, features)
+        width = WIDTH[lesson.task.size]
+        terms = nn.ModuleList(make_term(name, network.names, width) for name in wanted if name not in BRIDGES)
+        _train(network, terms, lesson, dropout=bool(settings.get("dropout", True)) and lesson.task.fusion.dropout)
+    return JoinedNetwork(told, network)
+
+
+def _features(lesson: Lesson) -> dict[str, Features]:
+    """How the plain summaries of each modality are scaled, from the rows that may be learnt from."""
+    heard, level = lesson.heard, lesson.task.fusion.learning
+    if level == "joint":
+        return {}
+    made = {}
+    for column, name in enumerate(heard.names):
+        if level == "feature" or name not in heard.spoken:
+            rows = lesson.rows[heard.present[lesson.rows, column]]
+            made[name] = fit_features(torch.from_numpy(heard.plain[name][rows].astype(np.float32)))
+    return made
+
+
+def _told(lesson: Lesson, features: Mapping[str, Features], fusion: str, bridges: list[str]) -> dict[str, JsonValue]:
+    """Everything that makes the network's shape, as JSON."""
+    return {
+        "fusion": fusion,
+        "bridges": list[JsonValue](bridges),
+        "width": WIDTH[lesson.task.size],
+        "n_classes": len(lesson.prior),
+        "names": list[JsonValue](lesson.heard.names),
+        "adapters": {name: _adapter_told(lesson, name, features.get(name)) for name in lesson.heard.names},
+    }
+
+
+def _adapter_told(lesson: Lesson, name: str, features: Features | None) -> dict[str, JsonValue]:
+    heard, task = lesson.heard, lesson.task
+    if task.fusion.learning == "joint":
+        shape = list[JsonValue](heard.x[name].shape[1:])
+        return {"level": "joint", "kind": task.kind_of(name), "shape": shape, "size": task.size}
+    if features is None:
+        said = heard.spoken[name]
+        return {"level": "spoken", "encoder_width": said.summary.shape[1], "n_tokens": said.tokens.shape[1]}
+    opinion = task.fusion.learning == "model"
+    return {"level": "plain", "features": list[JsonValue](features.shape), "opinion": opinion}
+
+
+def _fit_inputs(network: Network, lesson: Lesson, features: Mapping[str, Features]) -> None:
+    for column, (name, adapter) in enumerate(zip(network.names, network.adapters, strict=True)):
+        if isinstance(adapter, PlainAdapter):
+            adapter.features.load_state_dict(features[name].state_dict())
+        elif isinstance(adapter, LiveAdapter):
+            rows = lesson.rows[lesson.heard.present[lesson.rows, column]]
+            x = lesson.heard.x[name][lesson.heard.row[name][rows]]
+            adapter.encoder.fit_input(torch.from_numpy(x.astype(np.float32)))
+
+
+def _train(network: Network, terms: nn.ModuleList, lesson: Lesson, *, dropout: bool) -> None:
+    generator = np.random.default_rng(lesson.seed)
+    fit_rows, held = _parted(lesson, generator)
+    batch = min(BATCH, len(fit_rows))
+    n_steps = int(np.clip(STEPS_PER_ROW * len(fit_rows), FEWEST_STEPS, MOST_STEPS))
+    parameters = [*network.parameters(), *terms.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2 * LEARNING_RATE, total_steps=n_steps)
+    look = _Look(network, lesson, held, generator)
+    for done in range(1, n_steps + 1):
+        network.train()
+        cases = generator.choice(fit_rows, batch, replace=False)
+        step(network, optimiser, _loss(network, terms, lesson, cases, generator if dropout else None))
+        schedule.step()
+        if done % max(1, n_steps // LOOKS) == 0:
+            look(done)
+    look.take_best()
+
+
+def _parted(lesson: Lesson, generator: np.random.Generator) -> tuple[Int[Array, " k"], Int[Array, " h"]]:
+    """Rows to fit on and rows of other patients to look at; none of the latter where there are few."""
+    patients = np.unique(lesson.patients[lesson.rows])
+    n_held = int(HELD_SHARE * len(patients)) if len(patients) >= FEWEST_TO_HOLD else 0
+    away = np.isin(lesson.patients[lesson.rows], generator.permutation(patients)[:n_held])
+    return lesson.rows[~away], lesson.rows[away]
+
+
+def _loss(
+    network: Network,
+    terms: nn.ModuleList,
+    lesson: Lesson,
+    cases: Int[Array, " b"],
+    generator: np.random.Generator | None,
+) -> Tensor:
+    """Loss of one batch; without a generator of subsets, of the cases as they are."""
+    present, target = lesson.heard.present[cases], torch.from_numpy(lesson.labels[cases])
+    outputs = network.hear(given_of(lesson.heard, cases))
+    larger = present if generator is None else drawn_subset(present, generator)
+    logits = network.answer(outputs, torch.from_numpy(larger))
+    loss = more = cross_entropy(logits, target, reduction="none")
+    if generator is not None:
+        smaller = torch.from_numpy(drawn_subset(larger, generator))
+        less = cross_entropy(network.answer(outputs, smaller), target, reduction="none")
+        loss = more + less + RANKING * (more - less).relu()
+    moment = Moment(outputs, torch.from_numpy(present), torch.from_numpy(larger), logits, target, network.answer)
+    extra = [term(moment) for term in terms]
+    own = [_opinions(outputs[name], moment.present[:, column], target) for column, name in _live(network)]
+    return torch.stack([loss.mean(), *extra, *own]).sum()
+
+
+def _live(network: Network) -> list[tuple[int, str]]:
+    return [(c, n) for c, n in enumerate(network.names) if isinstance(network.adapters[c], LiveAdapter)]
+
+
+def _opinions(output: ModalityOutput, here: Tensor, target: Tensor) -> Tensor:
+    """Loss of the own opinion of an encoder that learns, so that none leans on the others."""
+    return cross_entropy(output.logits[here], target[here], reduction="sum") / max(len(target), 1)
+
+
+class _Look:
+    """Asks the held patients now and then, and remembers the weights that served them best."""
+
+    def __init__(
+        self, network: Network, lesson: Lesson, held: Int[Array, " h"], generator: np.random.Generator
+    ) -> None:
+        self.network, self.lesson, self.held = network, lesson, held
+        self.subset: Bool[Array, "h M"] = drawn_subset(lesson.heard.present[held], generator)
+        self.best = np.inf
+        self.weights: dict[str, Tensor] = {}
+
+    def __call__(self, done: int) -> None:
+        """NLL of the held cases, as they are and with less."""
+        if not len(self.held):
+            return
+        asked = JoinedNetwork({}, self.network)
+        cases = np.concatenate([self.held, self.held])
+        present = np.concatenate([self.lesson.heard.present[self.held], self.subset])
+        logits = torch.from_numpy(asked.logits(self.lesson.heard, cases, present))
+        loss = float(cross_entropy(logits, torch.from_numpy(self.lesson.labels[cases])))
+        if loss < self.best:
+            self.best = loss
+            self.weights = {key: t.clone() for key, t in self.network.state_dict().items()}
+
+    def take_best(self) -> None:
+        """Go back to the best weights, the last ones where nobody was held."""
+        if self.weights:
+            self.network.load_state_dict(self.weights)
