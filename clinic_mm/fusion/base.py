@@ -22,6 +22,16 @@ from clinic_mm.shapes import Logits, Presence
 
 BUILT_IN: Final = {
     "average": "clinic_mm.fusion.late:Average",
+    "concat": "clinic_mm.fusion.concat:Concat",
+    "additive": "clinic_mm.fusion.additive:Additive",
+    "weighted_sum": "clinic_mm.fusion.weighted_sum:WeightedSum",
+    "multiplicative": "clinic_mm.fusion.multiplicative:Multiplicative",
+    "gated": "clinic_mm.fusion.gated:Gated",
+    "bilinear": "clinic_mm.fusion.bilinear:Bilinear",
+    "low_rank_bilinear": "clinic_mm.fusion.low_rank_bilinear:LowRankBilinear",
+    "tensor": "clinic_mm.fusion.tensor:TensorFusion",
+    "low_rank_tensor": "clinic_mm.fusion.low_rank_tensor:LowRankTensor",
+    "channel_exchange": "clinic_mm.fusion.channel_exchange:ChannelExchange",
     "bottleneck": "clinic_mm.fusion.bottleneck:Bottleneck",
 }
 
@@ -39,6 +49,10 @@ class Fusion(nn.Module, ABC):
     @abstractmethod
     def evidence(self, outputs: Mapping[str, ModalityOutput], present: Presence) -> Logits:
         """What the present modalities add to the log prior. Rows here have at least one modality."""
+
+    def penalty(self) -> Tensor:
+        """What training adds to the loss for the sake of the weights alone; by default nothing."""
+        return self.prior.new_zeros(())
 
     def forward(self, outputs: Mapping[str, ModalityOutput], present: Presence) -> Logits:
         """Case logits for whatever subset is present in each row."""

@@ -12,15 +12,18 @@ from clinic_mm.errors import TaskError
 from clinic_mm.fusion.base import Fusion, make_fusion, registry
 from tests.laws.said import CLASSES, JUNK, WIDTH, filled, outputs_of, patterns
 
-NAMES = ("ct", "eeg", "note")
 PRIOR = torch.tensor([0.5, 0.3, 0.2])
-PRESENT = torch.tensor([[True, True, False], [False, True, True], [True, False, False], [True, True, True]])
 each_fusion = pytest.mark.parametrize("name", sorted(registry()))
+each_number = pytest.mark.parametrize("n", [2, 3, 4, 5, 6])
 
 
-def _fusion(name: str, names: tuple[str, ...] = NAMES, seed: int = 0) -> Fusion:
+def _names(n: int) -> tuple[str, ...]:
+    return tuple(f"m{k}" for k in range(n))
+
+
+def _fusion(name: str, n: int, seed: int = 0) -> Fusion:
     torch.manual_seed(seed)
-    return make_fusion(name, names, WIDTH, PRIOR).eval()
+    return make_fusion(name, _names(n), WIDTH, PRIOR).eval()
 
 
 def _rows(outputs: dict[str, ModalityOutput], rows: Tensor) -> dict[str, ModalityOutput]:
@@ -30,33 +33,39 @@ def _rows(outputs: dict[str, ModalityOutput], rows: Tensor) -> dict[str, Modalit
     }
 
 
+def _said(output: ModalityOutput) -> tuple[Tensor, ...]:
+    return output.tokens, output.time_h, output.summary, output.logits
+
+
 @each_fusion
-def test_what_stands_in_an_absent_row_reaches_no_output_and_no_gradient(name: str) -> None:
-    seen = []
+@each_number
+def test_what_stands_in_an_absent_row_reaches_no_output_and_no_gradient(name: str, n: int) -> None:
+    seen, present = [], patterns(n)
     for junk in JUNK:
-        fusion = _fusion(name).train()
-        outputs = {n: filled(o, ~PRESENT[:, k], junk) for k, (n, o) in enumerate(outputs_of(NAMES, 4).items())}
-        for output in outputs.values():
-            output.tokens.requires_grad_()
-            output.logits.requires_grad_()
-        logits = fusion(outputs, PRESENT)
-        logits.square().sum().backward()
-        into = [part.grad for o in outputs.values() for part in (o.tokens, o.logits) if part.grad is not None]
+        fusion = _fusion(name, n).train()
+        given = outputs_of(_names(n), len(present))
+        outputs = {m: filled(o, ~present[:, k], junk) for k, (m, o) in enumerate(given.items())}
+        heard = [part.requires_grad_() for o in outputs.values() for part in _said(o)]
+        torch.manual_seed(1)
+        logits = fusion(outputs, present)
+        (logits.square().sum() + fusion.penalty()).backward()
+        into = [part.grad for part in heard if part.grad is not None]
         seen.append((logits, *into, *(p.grad for p in fusion.parameters() if p.grad is not None)))
-        assert torch.isfinite(logits).all()
+        assert all(torch.isfinite(part).all() for part in seen[-1])
     for other in seen[1:]:
         torch.testing.assert_close(other, seen[0], rtol=0, atol=0)
 
 
 @each_fusion
-def test_a_token_that_is_not_real_reaches_no_output_and_no_gradient(name: str) -> None:
-    seen = []
+@each_number
+def test_a_token_that_is_not_real_reaches_no_output_and_no_gradient(name: str, n: int) -> None:
+    seen, present = [], patterns(n)
     for junk in JUNK:
-        fusion, outputs = _fusion(name), outputs_of(NAMES, 4)
+        fusion, outputs = _fusion(name, n), outputs_of(_names(n), len(present))
         for output in outputs.values():
             output.tokens[:, -1] = junk
             output.time_h[:, -1] = junk
-        logits = fusion(outputs, PRESENT)
+        logits = fusion(outputs, present)
         if logits.requires_grad:
             logits.square().sum().backward()
         seen.append((logits, *(p.grad for p in fusion.parameters() if p.grad is not None)))
@@ -65,42 +74,62 @@ def test_a_token_that_is_not_real_reaches_no_output_and_no_gradient(name: str) -
 
 
 @each_fusion
-def test_permuting_cases_permutes_outputs(name: str) -> None:
-    fusion, outputs, order = _fusion(name), outputs_of(NAMES, 4), torch.tensor([2, 0, 3, 1])
-    after = fusion(_rows(outputs, order), PRESENT[order])
-    torch.testing.assert_close(after, fusion(outputs, PRESENT)[order], rtol=1e-5, atol=1e-6)
+@each_number
+def test_permuting_cases_permutes_outputs(name: str, n: int) -> None:
+    fusion, present = _fusion(name, n), patterns(n)
+    outputs, order = outputs_of(_names(n), len(present)), torch.randperm(len(present))
+    after = fusion(_rows(outputs, order), present[order])
+    torch.testing.assert_close(after, fusion(outputs, present)[order], rtol=1e-5, atol=1e-6)
 
 
 @each_fusion
-def test_a_batch_of_one_equals_its_row_in_a_batch_of_many(name: str) -> None:
-    fusion, outputs = _fusion(name), outputs_of(NAMES, 4)
-    many = fusion(outputs, PRESENT)
-    for k in range(4):
-        one = fusion(_rows(outputs, torch.tensor([k])), PRESENT[k : k + 1])
+@each_number
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+def test_a_batch_of_one_equals_its_row_in_a_batch_of_many(name: str, n: int, training: bool) -> None:
+    fusion, present = _fusion(name, n).train(training), patterns(n)
+    outputs = outputs_of(_names(n), len(present))
+    many = fusion(outputs, present)
+    for k in (0, 1, 2, len(present) // 2, len(present) - 1):
+        one = fusion(_rows(outputs, torch.tensor([k])), present[k : k + 1])
         torch.testing.assert_close(one[0], many[k], rtol=1e-5, atol=1e-6)
 
 
 @each_fusion
-@pytest.mark.parametrize("n_modalities", [1, 2, 3, 4, 5])
-def test_every_pattern_is_answered_and_the_empty_one_with_the_prior(name: str, n_modalities: int) -> None:
-    names = tuple(f"m{k}" for k in range(n_modalities))
-    present = patterns(n_modalities)
-    logits = _fusion(name, names)(outputs_of(names, len(present)), present)
-    assert logits.shape == (2**n_modalities, CLASSES)
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6])
+def test_every_pattern_is_answered_and_the_empty_one_with_the_prior(name: str, n: int) -> None:
+    fusion, present = _fusion(name, n), patterns(n)
+    logits = fusion(outputs_of(_names(n), len(present)), present)
+    assert logits.shape == (2**n, CLASSES)
     assert torch.isfinite(logits).all()
     torch.testing.assert_close(logits[0].softmax(0), PRIOR)
-    alone = _fusion(name, names)(outputs_of(names, 1), present[:1])
-    torch.testing.assert_close(alone[0], PRIOR.log())
+    torch.testing.assert_close(fusion(outputs_of(_names(n), 1), present[:1])[0], PRIOR.log())
+    assert fusion(outputs_of(_names(n), 0), present[:0]).shape == (0, CLASSES)
 
 
 @each_fusion
-def test_every_parameter_learns_within_three_steps_and_is_saved(name: str) -> None:
-    fusion = _fusion(name).train()
+@each_number
+def test_every_present_modality_is_heard(name: str, n: int) -> None:
+    fusion, outputs, everyone = _fusion(name, n), outputs_of(_names(n), 1), torch.ones(1, n, dtype=torch.bool)
+    before = fusion(outputs, everyone)
+    for k, m in enumerate(_names(n)):
+        other = outputs_of([m], 1, seed=99)
+        assert not torch.allclose(fusion(outputs | other, everyone), before, atol=1e-6), m
+        fewer = everyone.clone()
+        fewer[0, k] = False
+        assert not torch.allclose(fusion(outputs, fewer), before, atol=1e-6), m
+
+
+@each_fusion
+@each_number
+def test_every_parameter_learns_within_three_steps_and_is_saved(name: str, n: int) -> None:
+    fusion, present = _fusion(name, n).train(), patterns(n)
     moved = dict.fromkeys(dict(fusion.named_parameters()), False)
     optimiser = torch.optim.SGD(fusion.parameters(), lr=0.1) if moved else None
+    target = torch.arange(len(present)) % CLASSES
     for _ in range(3 * bool(moved)):
         fusion.zero_grad()
-        torch.nn.functional.cross_entropy(fusion(outputs_of(NAMES, 4), PRESENT), torch.tensor([0, 1, 2, 0])).backward()
+        logits = fusion(outputs_of(_names(n), len(present)), present)
+        torch.nn.functional.cross_entropy(logits, target).backward()
         for key, parameter in fusion.named_parameters():
             moved[key] |= parameter.grad is not None and bool(parameter.grad.any())
         assert optimiser is not None
@@ -110,14 +139,15 @@ def test_every_parameter_learns_within_three_steps_and_is_saved(name: str) -> No
 
 
 @each_fusion
-def test_save_and_load_give_the_same_bits(name: str, tmp_path: Path) -> None:
-    fusion, other = _fusion(name), _fusion(name, seed=9)
+@each_number
+def test_save_and_load_give_the_same_bits(name: str, n: int, tmp_path: Path) -> None:
+    fusion, other, present = _fusion(name, n), _fusion(name, n, seed=9), patterns(n)
     save_file(fusion.state_dict(), tmp_path / "fusion.safetensors")
     other.load_state_dict(load_file(tmp_path / "fusion.safetensors"))
-    outputs = outputs_of(NAMES, 4)
-    assert torch.equal(fusion(outputs, PRESENT), other(outputs, PRESENT))
+    outputs = outputs_of(_names(n), len(present))
+    assert torch.equal(fusion(outputs, present), other(outputs, present))
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_the_list() -> None:
-    with pytest.raises(TaskError, match=r"Did you mean 'bottleneck'.*average, bottleneck"):
-        _fusion("botleneck")
+    with pytest.raises(TaskError, match=r"Did you mean 'bottleneck'.*Known: additive, average, "):
+        _fusion("botleneck", 2)
