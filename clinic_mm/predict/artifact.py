@@ -11,7 +11,6 @@
 No pickle is read or written. An unknown major version and a changed byte are refused.
 """
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -39,12 +38,13 @@ from clinic_mm.predict.conformal import Threshold, Thresholds
 from clinic_mm.predict.experts import Expert
 from clinic_mm.predict.heads import Head, from_arrays
 from clinic_mm.predict.model import Model
+from clinic_mm.predict.sealed import read_sealed, write_sealed
 from clinic_mm.prep.base import make_prep
 from clinic_mm.prep.batch import Recipe
 from clinic_mm.task import Task, parse_task
 from clinic_mm.types import SCHEMA_VERSION
 
-MANIFEST: Final = "manifest.json"
+MADE_BY: Final = "clinic-mm train"
 CONCAT: Final = "concat"
 RESIDUAL: Final = "residual"
 JOINED: Final = "joined.safetensors"
@@ -61,30 +61,7 @@ def save_model(model: Model, folder: Path) -> str:
     Raises:
         ArtifactError: If the folder holds something that is not an artifact.
     """
-    check_model_free(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MANIFEST).unlink(missing_ok=True)
-    for optional in ("networks.safetensors", JOINED):
-        (folder / optional).unlink(missing_ok=True)
-    files = _files(model)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    manifest = orjson.dumps({"schema_version": SCHEMA_VERSION, "files": hashes}, option=JSON_STYLE)
-    (folder / MANIFEST).write_bytes(manifest)
-    return hashlib.sha256(manifest).hexdigest()
-
-
-def check_model_free(folder: Path) -> None:
-    """A model may be written to a new or empty folder, or over an earlier model.
-
-    Raises:
-        ArtifactError: If the folder holds anything else, or is a file.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ArtifactError("This is a file, not a folder", str(folder), "Name a new or empty folder")
-    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        raise ArtifactError("The folder holds something else", str(folder), "Name a new or empty folder")
+    return write_sealed(folder, _files(model))
 
 
 def load_model(folder: Path) -> tuple[Model, str]:
@@ -96,7 +73,7 @@ def load_model(folder: Path) -> tuple[Model, str]:
     Raises:
         ArtifactError: If it is no artifact, of an unknown version, or a file is not what was written.
     """
-    files, model_hash = _checked_files(folder)
+    files, model_hash = read_sealed(folder, "model.json", MADE_BY)
     try:
         return _model(files), model_hash
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError, SafetensorError) as error:
@@ -180,27 +157,6 @@ def _head_arrays(model: Model) -> dict[str, Array]:
 def _tensors(networks: Mapping[str, nn.Module]) -> dict[str, torch.Tensor]:
     every = {f"{name}/{key}": t.contiguous() for name, net in networks.items() for key, t in net.state_dict().items()}
     return dict(sorted(every.items()))
-
-
-def _checked_files(folder: Path) -> tuple[dict[str, bytes], str]:
-    try:
-        raw = (folder / MANIFEST).read_bytes()
-        manifest = orjson.loads(raw)
-        version, hashes = str(manifest["schema_version"]), dict(manifest["files"])
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-        mend = "Name the folder that clinic-mm train wrote"
-        raise ArtifactError("This is not a model folder", str(folder), mend) from None
-    if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
-        mend = f"This clinic_mm reads version {SCHEMA_VERSION}; train the model again"
-        raise ArtifactError(f"The model is of the unknown version {version}", str(folder), mend)
-    files = {}
-    for name, expected in hashes.items():
-        path = folder / Path(name).name
-        content = path.read_bytes() if path.is_file() else b""
-        if hashlib.sha256(content).hexdigest() != expected:
-            raise ArtifactError(f"{name} is not what was written", str(folder), MEND)
-        files[name] = content
-    return files, hashlib.sha256(raw).hexdigest()
 
 
 def _model(files: Mapping[str, bytes]) -> Model:

@@ -15,8 +15,9 @@ from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.cohort.split import split_patients
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import TaskError
-from clinic_mm.predict.artifact import check_model_free, save_model
+from clinic_mm.predict.artifact import save_model
 from clinic_mm.predict.model import Model
+from clinic_mm.predict.sealed import check_free
 from clinic_mm.prep.batch import Progress, fit_preps, plan_recipe, prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.task import Task
@@ -56,7 +57,7 @@ def train(
         TaskError: If the labels, classes or folds do not fit.
         ArtifactError: If the folder holds something that is not an artifact; known before anything is learnt.
     """
-    check_model_free(out)
+    check_free(out)
     cases = training_cases(cohort, task, test_share)
     planned = plan_recipe(task)
     use.say(f"{len(cases)} training cases")

@@ -1,0 +1,99 @@
+"""A folder that is whole or none: its files, and a manifest with the sha256 of each, whose own hash names the whole.
+
+In:  the content of each file by name. Out: the folder; and back, every byte checked. An unknown major version is
+refused.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from clinic_mm.errors import ArtifactError
+from clinic_mm.types import SCHEMA_VERSION
+
+MANIFEST: Final = "manifest.json"
+STYLE: Final = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2
+
+
+def write_sealed(folder: Path, files: Mapping[str, bytes], *, patient_derived: Collection[str] = ()) -> str:
+    """Write the files, the manifest last, so that half a folder is none; what an earlier one had beside goes.
+
+    Args:
+        folder: New, empty, or sealed earlier.
+        files: Content by name.
+        patient_derived: Names of files that hold what training patients had; the rest works without them.
+
+    Returns:
+        The hash of the whole.
+
+    Raises:
+        ArtifactError: If the folder holds something else.
+    """
+    check_free(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for old in folder.glob("*.safetensors"):
+        old.unlink()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    derived = {"patient_derived": sorted(patient_derived)} if patient_derived else {}
+    told = {"schema_version": SCHEMA_VERSION, "files": hashes, **derived}
+    manifest = orjson.dumps(told, option=STYLE)
+    (folder / MANIFEST).write_bytes(manifest)
+    return hashlib.sha256(manifest).hexdigest()
+
+
+def check_free(folder: Path) -> None:
+    """A sealed folder may be written to a new or empty folder, or over an earlier one.
+
+    Raises:
+        ArtifactError: If the folder holds anything else, or is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError("This is a file, not a folder", str(folder), "Name a new or empty folder")
+    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+        raise ArtifactError("The folder holds something else", str(folder), "Name a new or empty folder")
+
+
+def read_sealed(folder: Path, leading: str, made_by: str) -> tuple[dict[str, bytes], str]:
+    """Read and check every file.
+
+    Args:
+        folder: What `write_sealed` wrote.
+        leading: The file that says what kind of folder it is, such as `model.json`.
+        made_by: The command that writes such folders, for the mend.
+
+    Returns:
+        Content by name, without patient-derived files that were taken out on purpose (all of them are gone), and
+        the hash of the whole.
+
+    Raises:
+        ArtifactError: If it is no such folder, of an unknown version, or a file is not what was written.
+    """
+    kind = leading.removesuffix(".json")
+    try:
+        raw = (folder / MANIFEST).read_bytes()
+        manifest = orjson.loads(raw)
+        version, hashes = str(manifest["schema_version"]), dict(manifest["files"])
+        derived = {str(name) for name in manifest.get("patient_derived", ())}
+        hashes[leading]
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
+        mend = f"Name the folder that {made_by} wrote"
+        raise ArtifactError(f"This is not a {kind} folder", str(folder), mend) from None
+    if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+        mend = f"This clinic_mm reads version {SCHEMA_VERSION}; run {made_by} again"
+        raise ArtifactError(f"The {kind} is of the unknown version {version}", str(folder), mend)
+    taken_out = derived if not any((folder / Path(name).name).exists() for name in derived) else set()
+    files = {}
+    for name in hashes.keys() - taken_out:
+        path = folder / Path(name).name
+        content = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(content).hexdigest() != hashes[name]:
+            mend = f"Copy the folder again, or run {made_by} again"
+            raise ArtifactError(f"{name} is not what was written", str(folder), mend)
+        files[name] = content
+    return files, hashlib.sha256(raw).hexdigest()
