@@ -26,6 +26,10 @@ class Modality:
         encoder: `module:Class`, tensors to tokens (see `encoders.base.Encoder`).
         unit: What the numbers of its signal are in.
         cost: Relative burden of acquiring it (money, time, dose), chest X-ray = 1.
+        find: `module:function(root, root_name, files, zone, **options) -> Iterable[Found]`, what ingest makes of its
+            files; "" where they are of a kind that several modalities share (DICOM, FHIR).
+        suffixes: Endings of its files, lower case: `(".wav",)`. Only with `find`.
+        viewer: `module:function(signal, key)`, its tile in the dashboard (Streamlit); "" for none.
     """
 
     name: str
@@ -35,6 +39,9 @@ class Modality:
     encoder: str
     unit: str
     cost: float
+    find: str = ""
+    suffixes: tuple[str, ...] = ()
+    viewer: str = ""
 
 
 def _built_in(name: str, label: str, reader: str, unit: str, cost: float) -> Modality:
@@ -78,6 +85,12 @@ def modality(name: str) -> Modality:
     near = get_close_matches(name, rows, n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     raise TaskError(f"Unknown modality {name!r}", "modalities", f"{hint}Known: {', '.join(rows)}")
+
+
+def finder_of(name: str) -> str:
+    """What finds the files of a row, by dotted path; "" where no row has that name, or it shares a kind of file."""
+    row = table().get(name)
+    return row.find if row else ""
 
 
 def resolve(dotted: str) -> Any:  # noqa: ANN401  - a part of a row may be any class or function

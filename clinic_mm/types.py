@@ -67,13 +67,16 @@ class Flag(Frozen):
 class Evidence(Frozen):
     """One usable piece of evidence: where it lies, when it was acquired, what was seen on reading.
 
-    `paths` are relative to the named `root` (POSIX). `locator` names the part inside those files that is meant:
-    a source patient id for a record, a row for a note. `until` cuts a record to what was known by then.
+    `named`: the modality of a task that it is meant for, where a kind has several (gene expression and methylation);
+    "" serves every modality of its kind. `paths` are relative to the named `root` (POSIX). `locator` names the part
+    inside those files that is meant: a source patient id for a record, a row for a note. `until` cuts a record to
+    what was known by then.
     `meta` holds small facts without identity: `spacing_mm`, `sfreq_hz`, `view_position`.
     """
 
     status: Literal["present"] = "present"
     modality: str
+    named: str = ""
     root: str
     paths: tuple[str, ...]
     locator: str = ""
@@ -96,6 +99,7 @@ class Rejected(Frozen):
 
     status: Literal["rejected"] = "rejected"
     modality: str
+    named: str = ""
     code: str
     why: str
     mend: str = ""
@@ -117,6 +121,11 @@ Finding = Annotated[Evidence | Absent | Rejected | Failed, Field(discriminator="
 """What stands in a case for one modality: something usable, or one of the three noes."""
 
 
+def serves(finding: Evidence | Rejected, name: str) -> bool:
+    """Whether a finding is meant for the modality of that name; one that names none serves all of its kind."""
+    return not (name and finding.named) or finding.named == name
+
+
 class CaseRecord(Frozen):
     """One patient at one decision time, with all evidence known by then, oldest first in each modality."""
 
@@ -127,9 +136,9 @@ class CaseRecord(Frozen):
     evidence: dict[str, tuple[Finding, ...]] = Field(default_factory=dict)
     covariates: dict[str, JsonValue] = Field(default_factory=dict)
 
-    def usable(self, modality: str) -> tuple[Evidence, ...]:
-        """The usable evidence of one modality, oldest first."""
-        return tuple(e for e in self.evidence.get(modality, ()) if isinstance(e, Evidence))
+    def usable(self, kind: str, name: str = "") -> tuple[Evidence, ...]:
+        """The usable evidence of one kind, oldest first; with a name, what serves the modality of that name."""
+        return tuple(e for e in self.evidence.get(kind, ()) if isinstance(e, Evidence) and serves(e, name))
 
     @property
     def pattern(self) -> tuple[str, ...]:

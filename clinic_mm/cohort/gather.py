@@ -7,6 +7,7 @@ Nothing here keys or writes anything, and no bad file stops it (see `guard`).
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
@@ -17,9 +18,9 @@ from clinic_mm.cohort.read_rows import read_rows
 from clinic_mm.cohort.spec import KNOWN_TABLES, SourceSpec
 from clinic_mm.cohort.tables import Listed, by_table, check_layout, list_files, mapping_of, read_fact_tables
 from clinic_mm.errors import TaskError
-from clinic_mm.modalities import resolve
+from clinic_mm.modalities import finder_of, resolve, table
 from clinic_mm.sources.found import Found
-from clinic_mm.sources.walk import FileKind, sniff, walk
+from clinic_mm.sources.walk import FileKind, row_of, sniff, suffix_of, walk
 from clinic_mm.types import Rejected
 
 FINDERS: Final[Mapping[FileKind, str]] = {
@@ -29,7 +30,8 @@ FINDERS: Final[Mapping[FileKind, str]] = {
     FileKind.EEG: "clinic_mm.sources.eeg.recording:find_eeg",
     FileKind.TEXT: "clinic_mm.sources.record.notes:find_texts",
 }
-"""By dotted path, so that an ingest of tables imports neither MNE nor pydicom."""
+"""By dotted path, so that an ingest of tables imports neither MNE nor pydicom. Rows of the table of modalities that
+have files of their own name their finder themselves."""
 
 MODALITY_OF: Final = {
     FileKind.DICOM: "dicom",
@@ -58,8 +60,16 @@ Progress = Callable[[str, int, int], None]
 class Finder(Protocol):
     """A reader's look at files of one kind."""
 
-    def __call__(self, root: Path, root_name: str, files: Sequence[Path], zone: ZoneInfo) -> Iterable[Found]:
-        """One `Found` for each study, recording or picture; `files` lie below `root`."""
+    def __call__(
+        self, root: Path, root_name: str, files: Sequence[Path], zone: ZoneInfo, **options: object
+    ) -> Iterable[Found]:
+        """One `Found` for each study, recording or picture; `files` lie below `root`.
+
+        `options` are those of the source; a finder that has none takes none.
+
+        Raises:
+            TaskError: If an option is wrong.
+        """
 
 
 def gather(
@@ -98,7 +108,14 @@ def gather(
             read_fact_tables(place, mapping, mine, result)
         else:
             _READ.get(kind, _find)(place, kind, mine, result)
+    _check_named(source, result)
     return root, result
+
+
+def _check_named(source: SourceSpec, result: Gathered) -> None:
+    if source.named and any(len(frame) for frame in (*result.record, *result.note)):
+        what = "Facts and notes of all sources are one record, so this source cannot be meant for one modality"
+        raise TaskError(what, f"source {source.name} / named", "Leave it out, and name codes in the task")
 
 
 def files_of(
@@ -121,13 +138,24 @@ def files_of(
 def by_kind(source: SourceSpec, files: Iterable[Path]) -> dict[FileKind, list[Path]]:
     """Files by kind, in a fixed order; where the source names its kind, other known kinds are refused."""
     groups: dict[FileKind, list[Path]] = defaultdict(list)
+    meant = _meant(source)
+    suffixes = table()[source.kind].suffixes if meant is FileKind.MODALITY else ()
     for path in files:
         kind = sniff(path)
-        if source.kind != "auto" and kind is not FileKind.SIDE:
-            meant = FileKind.TABLE if source.kind in KNOWN_TABLES else FileKind(source.kind)
-            kind = meant if kind in {meant, FileKind.UNKNOWN} else FileKind.UNKNOWN
+        if meant is not None and kind is not FileKind.SIDE:
+            asked = kind in {meant, FileKind.UNKNOWN} if meant is not FileKind.MODALITY else suffix_of(path) in suffixes
+            kind = meant if asked else FileKind.UNKNOWN
         groups[kind].append(path)
     return {kind: groups[kind] for kind in FileKind if groups[kind]}
+
+
+def _meant(source: SourceSpec) -> FileKind | None:
+    """What a source says that its files are; None where each is to be told."""
+    if source.kind == "auto":
+        return None
+    if finder_of(source.kind):
+        return FileKind.MODALITY
+    return FileKind.TABLE if source.kind in KNOWN_TABLES else FileKind(source.kind)
 
 
 def _by_list(place: Place, listed: dict[Path, Listed], kinds: dict[FileKind, list[Path]], into: Gathered) -> None:
@@ -135,8 +163,11 @@ def _by_list(place: Place, listed: dict[Path, Listed], kinds: dict[FileKind, lis
     for kind, files in kinds.items():
         kinds[kind] = [path for path in files if path not in listed]
     rows = {place.relative(path): row for path, row in listed.items()}
+    modality = next((row.modality for row in listed.values()), "")
+    if finder_of(modality):  # the list says what its files are as plainly as a source does
+        place = replace(place, source=place.source.model_copy(update={"kind": modality}))
     for kind, files in by_kind(place.source, listed).items():
-        if kind in FINDERS:
+        if kind in FINDERS or kind is FileKind.MODALITY:
             into.found += [by_table(owned, rows) for owned in find(place, kind, files)]
         elif kind is not FileKind.SIDE:
             _refuse_unknown(place, kind, files, into)
@@ -148,12 +179,21 @@ def _find(place: Place, kind: FileKind, files: list[Path], into: Gathered) -> No
 
 def find(place: Place, kind: FileKind, files: list[Path]) -> list[Owned]:
     """What the reader of a kind finds in files, by the source's policy."""
-    finder: Finder = resolve(FINDERS[kind])
+    if kind is not FileKind.MODALITY:
+        return _found(place, FINDERS[kind], MODALITY_OF[kind], files)
+    rows: dict[str, list[Path]] = defaultdict(list)
+    for path in files:
+        rows[place.source.kind if finder_of(place.source.kind) else row_of(path)].append(path)
+    return [one for row, mine in rows.items() for one in _found(place, finder_of(row), row, mine)]
+
+
+def _found(place: Place, dotted: str, modality: str, files: list[Path]) -> list[Owned]:
+    finder: Finder = resolve(dotted)
 
     def look(some: Sequence[Path]) -> list[Found]:
-        return list(finder(place.root, place.source.name, some, place.zone))
+        return list(finder(place.root, place.source.name, some, place.zone, **place.source.options))
 
-    good, bad = guarded(look, files, MODALITY_OF[kind])
+    good, bad = guarded(look, files, modality)
     return [place.owned(found) for found in good or []] + [place.owned(finding, path) for path, finding in bad]
 
 

@@ -24,11 +24,11 @@ from clinic_mm.cohort.join import AFTER
 from clinic_mm.cohort.link import KEY_DIGITS
 from clinic_mm.cohort.spec import SourceSpec
 from clinic_mm.errors import EvidenceError, InputError
-from clinic_mm.modalities import modality
+from clinic_mm.modalities import finder_of, modality
 from clinic_mm.sources.place import content_hash, relative
 from clinic_mm.sources.walk import FileKind, sniff
 from clinic_mm.times import to_utc
-from clinic_mm.types import Absent, CaseRecord, Evidence, Failed, Flag, Rejected
+from clinic_mm.types import Absent, CaseRecord, Evidence, Failed, Finding, Flag, Rejected
 
 MIXED: Final = Flag(code="patient.mixed", why="The files name different patients: composite, not one patient")
 ROWS: Final = frozenset({"record", "note"})
@@ -37,6 +37,8 @@ ROWS: Final = frozenset({"record", "note"})
 NOTHING: Final = "case.nothing_found"
 OTHER_KIND: Final = "case.other_kind"
 SEVERAL: Final = "case.several_patients"
+OPTIONS: Final = ("ct", "xray", "eeg", "record", "note")
+"""Modalities that `clinic-mm predict` has an option of their own for."""
 INGEST_FILE: Final = "[[source]]"
 """What mends an ingest says nothing to somebody who typed a path."""
 REASONS: Final = 3
@@ -68,7 +70,8 @@ def case_from_paths(
         kinds: Row of the modality table for each modality that is not named after its row.
 
     Returns:
-        The case, oldest evidence first in each modality, and the roots that its paths are relative to.
+        The case, oldest evidence first in each kind, named after the modality that it was given for, and the roots
+        that its paths are relative to.
 
     Raises:
         InputError: If a path is not there.
@@ -77,18 +80,20 @@ def case_from_paths(
     due = to_utc(decision_time, zone) if decision_time else None
     seen = _Seen()
     judged: dict[str, list[Verdict]] = {}
+    kind_of = {name: modality((kinds or {}).get(name, name)).name for name in paths}
     for name, given in paths.items():
-        kind = modality((kinds or {}).get(name, name)).name
+        kind = kind_of[name]
         seen.asked = set()
         found = [
             one for index, path in enumerate(given) for one in _look(path, f"{name}-{index}", kind, zone, due, seen)
         ]
-        mine = [_judged(one, name, due) for one in sorted(found, key=lambda one: (_says(one, kind), _age(one)))]
-        judged[name] = _counted(mine) if len(seen.asked) < 2 else _of_several(mine, name)
+        mine = [_judged(one, kind, name, due) for one in sorted(found, key=lambda one: (_says(one, kind), _age(one)))]
+        judged[name] = _counted(mine) if len(seen.asked) < 2 else _of_several(mine, kind, name)
     mixed = (MIXED,) if len(seen.patients) > 1 else ()
-    evidence = {
-        name: tuple(_flagged(one, mixed) for one in some) or (Absent(modality=name),) for name, some in judged.items()
-    }
+    evidence: dict[str, tuple[Finding, ...]] = {}
+    for name, some in judged.items():
+        told = tuple(_flagged(one, mixed) for one in some) or (Absent(modality=kind_of[name]),)
+        evidence[kind_of[name]] = (*evidence.get(kind_of[name], ()), *told)
     key = _named(judged, due)
     return CaseRecord(case_key=key, patient_key=key, decision_time=due, evidence=evidence), seen.roots
 
@@ -98,7 +103,8 @@ def _look(path: Path, root_name: str, kind: str, zone: ZoneInfo, due: datetime |
     if not (path.is_file() or path.is_dir()):
         raise InputError("There is no such file or folder", str(path), "Correct the path")
     # A link that a person types is what they mean; links inside of a folder are not followed out of it.
-    source = SourceSpec(name=root_name, path=str(path.resolve()), timeless=True)
+    told = kind if finder_of(kind) else "auto"
+    source = SourceSpec(name=root_name, path=str(path.resolve()), kind=told, timeless=True)
     seen.roots[root_name], gathered = gather(source, Path.cwd(), zone, frozenset())
     owners = [(owned.patient_id, owned.finding.modality) for owned in gathered.found if owned.patient_id]
     seen.patients.update(patient for patient, _ in owners)
@@ -119,8 +125,15 @@ def _nothing(kind: str, files: Sequence[Path]) -> Rejected:
     return Rejected(modality=kind, code=NOTHING, why=f"Nothing there is {kind} evidence", mend=_see_help(kind))
 
 
+def option(name: str) -> str:
+    """How evidence of a modality is given to `clinic-mm predict`."""
+    return f"--{name}" if name in OPTIONS else f"--evidence {name}=PATH"
+
+
 def _see_help(kind: str) -> str:
-    return f"See clinic-mm predict --help for the files that --{kind} takes"
+    if finder_of(kind):
+        return f"It takes files that end in {', '.join(modality(kind).suffixes)}; see docs/formats.md"
+    return f"See clinic-mm predict --help for the files that {option(kind)} takes"
 
 
 def _of_kind(one: Verdict, kind: str) -> Verdict:
@@ -139,10 +152,10 @@ def _says(one: Verdict, kind: str) -> int:
     return 1 if getattr(one, "code", "") == OTHER_KIND else 2
 
 
-def _of_several(found: list[Verdict], name: str) -> list[Verdict]:
+def _of_several(found: list[Verdict], kind: str, name: str) -> list[Verdict]:
     """Usable evidence is refused where its modality is of several patients; that reason stands last, to be told."""
     why, mend = "The files are of several patients", "Give the files of one, or ingest them as a cohort"
-    refused = Rejected(modality=name, code=SEVERAL, why=why, mend=mend)
+    refused = Rejected(modality=kind, named=name, code=SEVERAL, why=why, mend=mend)
     return [*(one for one in found if not isinstance(one, Evidence)), refused]
 
 
@@ -159,7 +172,7 @@ def _counted(found: list[Verdict]) -> list[Verdict]:
 
 def _other_kind(one: Evidence, kind: str) -> Rejected:
     why = f"This is {one.modality} evidence, not {kind}"
-    mend = f"Give it with --{one.modality}"
+    mend = f"Give it with {option(one.modality)}"
     return Rejected(modality=kind, code=OTHER_KIND, why=why, mend=mend, root=one.root, paths=one.paths)
 
 
@@ -195,16 +208,25 @@ def _last_known(rows: pd.DataFrame, kind: str, due: datetime | None) -> datetime
     return None if pd.isna(last) else last.to_pydatetime()
 
 
-def _judged(one: Verdict, name: str, due: datetime | None) -> Verdict:
-    """A finding under the asked name, as it stands at the decision time."""
-    named = one.model_copy(update={"modality": name})
+def _judged(one: Verdict, kind: str, name: str, due: datetime | None) -> Verdict:
+    """A finding of the asked kind and under the asked name, as it stands at the decision time."""
+    if isinstance(one, Failed):
+        return one.model_copy(update={"modality": kind})
+    named = one.model_copy(update={"modality": kind, "named": name})
     if not isinstance(named, Evidence):
         return named
     if due is not None and named.acquired_at is not None and named.acquired_at > due:
         why, mend = WHY[AFTER]
         at = named.acquired_at
         return Rejected(
-            modality=name, code=AFTER, why=why, mend=mend, root=named.root, paths=named.paths, acquired_at=at
+            modality=kind,
+            named=name,
+            code=AFTER,
+            why=why,
+            mend=mend,
+            root=named.root,
+            paths=named.paths,
+            acquired_at=at,
         )
     return _flagged(named, (*(() if named.acquired_at else (ACCEPTED,)), *(() if due else (NO_DECISION,))))
 

@@ -75,6 +75,8 @@ class Place:
         finding, stated = (found.finding, found.patient_id) if isinstance(found, Found) else (found, "")
         listed = finding.paths if isinstance(finding, Evidence | Rejected) else ()
         paths = listed or ((self.relative(path),) if path else ())
+        if self.source.named and isinstance(finding, Evidence | Rejected):
+            finding = finding.model_copy(update={"named": self.source.named})
         return Owned(owner(self.source.patient, stated, paths), finding, paths[0] if paths else "")
 
 

@@ -5,12 +5,14 @@ Out: a frozen `CohortSpec`. Every mistake gets an error that names the mend. Not
 """
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
 from clinic_mm.errors import TaskError
+from clinic_mm.modalities import finder_of, table
 from clinic_mm.times import site_zone
 from clinic_mm.toml_file import fitted, read_toml
 from clinic_mm.types import SCHEMA_VERSION, Frozen
@@ -21,6 +23,9 @@ RESERVED_ROOT: Final = "cohort"
 
 KNOWN_TABLES: Final = frozenset({"meds", "omop"})
 """Kinds of source whose files are tables that need no mapping."""
+
+FILE_KINDS: Final = ("auto", "dicom", "nifti", "picture", "eeg", "fhir", "table", "meds", "omop", "text")
+"""Kinds of source that several modalities share."""
 
 SEE_DOCS: Final = "See docs/cohort_file.md"
 UndatedPolicy = Literal["refuse", "accept"]
@@ -33,23 +38,39 @@ class SourceSpec(Frozen):
         name: Name of the root; paths in the manifest are relative to it.
         path: Where it lies, relative to the ingest file.
         kind: What its files are; `auto` tells each by its first bytes. `meds` and `omop`: tables that need no mapping.
+            Rows of the table of modalities that have files of their own: all its files with such a suffix.
         patient: Where the patient id stands: in the file's own header or rows (`header`), in the first folder below
             the source (`folder`), in the file name up to the first "_" (`stem`), or in a table of files (`table`).
         mapping: How a CSV or Parquet table is read: an inline table, or the path of a TOML file.
+        named: The modality of tasks that its evidence is meant for, where a kind has several: `gene` and `methylation`
+            of kind `omics`. Evidence of a source without it serves every modality of its kind.
+        options: What its kind lets a source say, such as the layout of a matrix of omics; its reader checks it.
         timeless: Its evidence carries no times and never will; accept it undated, flagged, whatever the policy.
     """
 
     name: str = Field(default="files", pattern=r"^[A-Za-z0-9_.-]+$")
     path: str = "."
-    kind: Literal["auto", "dicom", "nifti", "picture", "eeg", "fhir", "table", "meds", "omop", "text"] = "auto"
+    kind: str = "auto"
     patient: Literal["header", "folder", "stem", "table"] = "header"
     mapping: str | dict[str, object] | None = None
+    named: str = Field(default="", pattern=r"^([A-Za-z][A-Za-z0-9_.-]*)?$")
+    options: dict[str, object] = Field(default_factory=dict)
     timeless: bool = False
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.name == RESERVED_ROOT:
             raise TaskError(f"The name {RESERVED_ROOT!r} is reserved for the cohort folder", "source / name", "Rename")
+        known = (*FILE_KINDS, *(name for name in table() if finder_of(name) and name not in FILE_KINDS))
+        if self.kind not in known:
+            near = get_close_matches(self.kind, known, n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            raise TaskError(
+                f"Unknown kind {self.kind!r}", f"source {self.name} / kind", f"{hint}Known: {', '.join(known)}"
+            )
+        if self.options and not finder_of(self.kind):
+            what, mend = f"A source of the kind {self.kind} has no options", "Leave them out, or name another kind"
+            raise TaskError(what, f"source {self.name} / options", mend)
         if self.patient == "table" and self.mapping is None:
             mend = 'Add mapping = {files = "path", patient = "patient_id"} or the path of a mapping file'
             raise TaskError("Patients from a table need a mapping", f"source {self.name}", mend)

@@ -37,6 +37,7 @@ MENDS: Final = {
     FileKind.NIFTI: ("deid.nifti", "NIfTI files are not de-identified", "Give the DICOM series that it was made from"),
     FileKind.PICTURE: ("deid.picture", "Pictures are not de-identified", "Give the DICOM image"),
     FileKind.TABLE: ("deid.table", "Tables are not de-identified", "Give the FHIR resources"),
+    FileKind.MODALITY: ("deid.modality", "Files of this kind of evidence are not de-identified", "Leave it out"),
     FileKind.SIDE: ("deid.side_file", "Side files are not passed on", "Convert the recording to EDF"),
     FileKind.UNKNOWN: ("deid.unknown_kind", "Nobody can say what this file is", "Leave it out"),
 }

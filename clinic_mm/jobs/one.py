@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from clinic_mm.cohort.one_case import case_from_paths
+from clinic_mm.cohort.one_case import case_from_paths, option
 from clinic_mm.errors import InputError, TaskError, UsageError
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.prediction import Prediction
@@ -92,5 +92,4 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _options(names: Sequence[str]) -> str:
-    known = ("ct", "xray", "eeg", "record", "note")
-    return ", ".join(f"--{name}" if name in known else f"--evidence {name}=PATH" for name in names)
+    return ", ".join(option(name) for name in names)

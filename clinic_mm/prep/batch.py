@@ -27,7 +27,7 @@ from clinic_mm.prep.cache import PrepCache
 from clinic_mm.signals import Signal
 from clinic_mm.sources.choose import in_order, why_taken
 from clinic_mm.task import Task
-from clinic_mm.types import Absent, CaseRecord, Evidence, Failed, Flag, Rejected
+from clinic_mm.types import Absent, CaseRecord, Evidence, Failed, Flag, Rejected, serves
 
 Progress = Callable[[int, int], None]
 POOL_FROM: Final = 48
@@ -126,7 +126,7 @@ def prepare_case(
 ) -> dict[str, Outcome]:
     """What becomes of each modality of one case."""
     one = partial(_prepared, roots=roots, cache=cache)
-    return {name: _one(case, prep, recipe.select, one) for name, prep in recipe.preps.items()}
+    return {name: _one(case, name, prep, recipe.select, one) for name, prep in recipe.preps.items()}
 
 
 def known_case(
@@ -135,7 +135,7 @@ def known_case(
     """The same from the cache alone; None where any of it is to be prepared."""
     one = partial(_served, roots=roots, cache=cache)
     try:
-        return {name: _one(case, prep, recipe.select, one) for name, prep in recipe.preps.items()}
+        return {name: _one(case, name, prep, recipe.select, one) for name, prep in recipe.preps.items()}
     except _NotKeptError:
         return None
 
@@ -149,7 +149,7 @@ def plan_recipe(task: Task) -> Recipe:
 def fit_preps(cases: Sequence[CaseRecord], roots: Mapping[str, Path], recipe: Recipe) -> Recipe:
     """Let each prep that learns from the cohort learn from these (training) cases."""
     fitted = {
-        name: prep.fit(_signals(cases, prep.kind, roots, recipe.select)) if prep.learns else prep
+        name: prep.fit(_signals(cases, prep.kind, name, roots, recipe.select)) if prep.learns else prep
         for name, prep in recipe.preps.items()
     }
     return Recipe(fitted, recipe.select)
@@ -173,10 +173,10 @@ def _deaf() -> None:
 
 
 def _signals(
-    cases: Sequence[CaseRecord], kind: str, roots: Mapping[str, Path], select: str
+    cases: Sequence[CaseRecord], kind: str, name: str, roots: Mapping[str, Path], select: str
 ) -> Iterator[tuple[Signal, datetime | None]]:
     for case in cases:
-        for evidence in in_order(case.usable(kind), select)[:1]:
+        for evidence in in_order(case.usable(kind, name), select)[:1]:
             try:
                 yield load_evidence(evidence, roots, kind), evidence.until
             except EvidenceError:
@@ -188,9 +188,13 @@ class _NotKeptError(ClinicError):
 
 
 def _one(
-    case: CaseRecord, prep: Prep[Signal], select: str, prepared_of: Callable[[Evidence, Prep[Signal]], Prepared]
+    case: CaseRecord,
+    name: str,
+    prep: Prep[Signal],
+    select: str,
+    prepared_of: Callable[[Evidence, Prep[Signal]], Prepared],
 ) -> Outcome:
-    no, usable = _standing_no(case, prep.kind), case.usable(prep.kind)
+    no, usable = _standing_no(case, prep.kind, name), case.usable(prep.kind, name)
     noes: list[Rejected | Failed] = []
     for evidence in in_order(usable, select):
         try:
@@ -230,9 +234,10 @@ def _served(evidence: Evidence, prep: Prep[Signal], roots: Mapping[str, Path], c
     raise _NotKeptError("The cache does not have it")
 
 
-def _standing_no(case: CaseRecord, kind: str) -> Absent | Rejected | Failed:
+def _standing_no(case: CaseRecord, kind: str, name: str) -> Absent | Rejected | Failed:
     """What the cohort already says of a modality that has nothing usable: the last rejection, else absent."""
-    noes = [f for f in case.evidence.get(kind, ()) if isinstance(f, Rejected | Failed)]
+    found = case.evidence.get(kind, ())
+    noes = [f for f in found if isinstance(f, Failed) or (isinstance(f, Rejected) and serves(f, name))]
     return noes[-1] if noes else Absent(modality=kind)
 
 

@@ -16,12 +16,17 @@ from pathlib import Path
 from typing import Final
 
 from clinic_mm.errors import InputError
+from clinic_mm.modalities import table
 
 LOG: Final = logging.getLogger(__name__)
 
 
 class FileKind(StrEnum):
-    """What a file is. `SIDE` belongs to another file (BrainVision markers, EEGLAB samples) and is read with it."""
+    """What a file is.
+
+    `SIDE` belongs to another file (BrainVision markers, EEGLAB samples) and is read with it. `MODALITY` is of one row
+    of the table of modalities alone, see `row_of`.
+    """
 
     DICOM = "dicom"
     NIFTI = "nifti"
@@ -30,6 +35,7 @@ class FileKind(StrEnum):
     FHIR = "fhir"
     TABLE = "table"
     TEXT = "text"
+    MODALITY = "modality"
     SIDE = "side"
     UNKNOWN = "unknown"
 
@@ -134,7 +140,13 @@ def sniff(path: Path) -> FileKind:
         return FileKind.SIDE if b'"meds_version"' in head else FileKind.UNKNOWN  # dataset.json of MEDS
     if suffix in {".eeg", ".dat", ".log"}:
         return _companion(path, suffix)
-    return SUFFIXES.get(suffix, FileKind.UNKNOWN)
+    return SUFFIXES.get(suffix) or (FileKind.MODALITY if row_of(path) else FileKind.UNKNOWN)
+
+
+def row_of(path: Path) -> str:
+    """The row of the table of modalities that a file is of by its suffix, "" for none; the first row that claims it."""
+    suffix = suffix_of(path)
+    return next((row.name for row in table().values() if row.find and suffix in row.suffixes), "")
 
 
 def suffix_of(path: Path) -> str:

@@ -134,8 +134,9 @@ def test_what_does_not_fit_is_refused_by_name(files: Path, name: str, file: str,
 
 def test_a_modality_of_a_task_may_have_its_own_name(files: Path) -> None:
     case, _ = case_from_paths({"labs": [files / "a.ndjson"]}, zone=UTC, kinds={"labs": "record"})
-    assert case.pattern == ("labs",)
-    assert case.usable("labs")[0].modality == "labs"
+    assert case.pattern == ("record",)
+    assert [one.named for one in case.usable("record", "labs")] == ["labs"]
+    assert case.usable("record", "vitals") == (), "what is given for one modality is not taken for another"
 
 
 def test_a_path_that_is_not_there_is_named(files: Path) -> None:
