@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray as Array
 
+from clinic_mm.colearning.dropout import drawn_subset
 from clinic_mm.evaluate.missingness import drop_columns
 from clinic_mm.predict.joint import SideBySide
-from clinic_mm.training.residual import drawn_subset
 
 RATES: Final = (0.3, 0.6, 0.85)
 """Shares of the parameters that are gone in the first, second and third copy."""

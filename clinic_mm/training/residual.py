@@ -15,6 +15,7 @@ from numpy import ndarray as Array
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from clinic_mm.colearning.dropout import drawn_subset
 from clinic_mm.fusion.bottleneck import Bottleneck
 from clinic_mm.fusion.heard import Heard
 from clinic_mm.training.encode import step
@@ -68,11 +69,3 @@ def _logits(
     }
     base = torch.from_numpy(pool_logits(batch, mask).astype(np.float32))
     return base + residual.correction(outputs, torch.from_numpy(mask))
-
-
-def drawn_subset(present: Bool[Array, "b M"], generator: np.random.Generator) -> Bool[Array, "b M"]:
-    """A random non-empty subset of each row, its size uniform over what is possible."""
-    order = np.where(present, generator.random(present.shape), np.inf).argsort(axis=1).argsort(axis=1)
-    size = np.ceil(generator.random(len(present)) * present.sum(axis=1)).astype(int)
-    subset: Array = present & (order < np.maximum(size, 1)[:, None])
-    return subset

@@ -19,15 +19,17 @@ from pydantic import JsonValue
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from clinic_mm.cohort.split import UNLABELLED
+from clinic_mm.colearning.bridge import Bridge
+from clinic_mm.colearning.dropout import drawn_subset
 from clinic_mm.colearning.moment import Moment
 from clinic_mm.colearning.registry import BRIDGES, check_colearning, make_term
 from clinic_mm.encoders.base import WIDTH, ModalityOutput
 from clinic_mm.fusion.adapters import Features, LiveAdapter, PlainAdapter, fit_features
 from clinic_mm.fusion.joined import Joined
-from clinic_mm.predict.network import JoinedNetwork, Network, given_of
+from clinic_mm.predict.network import JoinedNetwork, Network, chosen, given_of
 from clinic_mm.training.encode import step
 from clinic_mm.training.methods.base import Lesson
-from clinic_mm.training.residual import drawn_subset
 
 BATCH: Final = 128
 STEPS_PER_ROW: Final = 0.15
@@ -108,7 +110,6 @@ def _fit_inputs(network: Network, lesson: Lesson, features: Mapping[str, Feature
 def _train(network: Network, terms: nn.ModuleList, lesson: Lesson, *, dropout: bool) -> None:
     generator = np.random.default_rng(lesson.seed)
     fit_rows, held = _parted(lesson, generator)
-    batch = min(BATCH, len(fit_rows))
     n_steps = int(np.clip(STEPS_PER_ROW * len(fit_rows), FEWEST_STEPS, MOST_STEPS))
     parameters = [*network.parameters(), *terms.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
@@ -116,7 +117,7 @@ def _train(network: Network, terms: nn.ModuleList, lesson: Lesson, *, dropout: b
     look = _Look(network, lesson, held, generator)
     for done in range(1, n_steps + 1):
         network.train()
-        cases = generator.choice(fit_rows, batch, replace=False)
+        cases = _batch(lesson, fit_rows, generator)
         step(network, optimiser, _loss(network, terms, lesson, cases, generator if dropout else None))
         schedule.step()
         if done % max(1, n_steps // LOOKS) == 0:
@@ -126,10 +127,21 @@ def _train(network: Network, terms: nn.ModuleList, lesson: Lesson, *, dropout: b
 
 def _parted(lesson: Lesson, generator: np.random.Generator) -> tuple[Int[Array, " k"], Int[Array, " h"]]:
     """Rows to fit on and rows of other patients to look at; none of the latter where there are few."""
-    patients = np.unique(lesson.patients[lesson.rows])
+    known = lesson.labels[lesson.rows] >= 0
+    patients = np.unique(lesson.patients[lesson.rows[known]])
     n_held = int(HELD_SHARE * len(patients)) if len(patients) >= FEWEST_TO_HOLD else 0
     away = np.isin(lesson.patients[lesson.rows], generator.permutation(patients)[:n_held])
-    return lesson.rows[~away], lesson.rows[away]
+    return lesson.rows[~away], lesson.rows[away & known]
+
+
+def _batch(lesson: Lesson, rows: Int[Array, " k"], generator: np.random.Generator) -> Int[Array, " b"]:
+    """Cases of one step. Where some have no label they are at most half: co-learning alone learns from those."""
+    size, known = min(BATCH, len(rows)), lesson.labels[rows] >= 0
+    if known.all():
+        return generator.choice(rows, size, replace=False)
+    n_known = min(int(known.sum()), max(size // 2, size - int((~known).sum())))
+    parts = ((rows[known], n_known), (rows[~known], size - n_known))
+    return np.concatenate([generator.choice(part, n, replace=False) for part, n in parts])
 
 
 def _loss(
@@ -142,17 +154,31 @@ def _loss(
     """Loss of one batch; without a generator of subsets, of the cases as they are."""
     present, target = lesson.heard.present[cases], torch.from_numpy(lesson.labels[cases])
     outputs = network.hear(given_of(lesson.heard, cases))
-    larger = present if generator is None else drawn_subset(present, generator)
-    logits = network.answer(outputs, torch.from_numpy(larger))
-    loss = more = cross_entropy(logits, target, reduction="none")
-    if generator is not None:
-        smaller = torch.from_numpy(drawn_subset(larger, generator))
-        less = cross_entropy(network.answer(outputs, smaller), target, reduction="none")
-        loss = more + less + RANKING * (more - less).relu()
-    moment = Moment(outputs, torch.from_numpy(present), torch.from_numpy(larger), logits, target, network.answer)
-    extra = [term(moment) for term in terms]
+    if generator is None:
+        subset = torch.from_numpy(present)
+        logits = network.answer(outputs, subset)
+        loss = cross_entropy(logits, target)
+    else:
+        subset, smaller = _nested(present, generator)
+        # Both subsets in one pass: the price of a small network is in its steps, not in its rows.
+        both = network.answer(_twice(outputs), torch.cat([subset, smaller]))
+        more, less = cross_entropy(both, target.repeat(2), reduction="none").chunk(2)
+        logits, loss = both[: len(target)], (more + less + RANKING * (more - less).relu()).mean()
+    moment = Moment(outputs, torch.from_numpy(present), subset, logits, target, network.answer)
+    extra = [*(term(moment) for term in terms), *(cast(Bridge, bridge).loss(moment) for bridge in network.bridges)]
     own = [_opinions(outputs[name], moment.present[:, column], target) for column, name in _live(network)]
-    return torch.stack([loss.mean(), *extra, *own]).sum()
+    answered = loss.sum() / (target != UNLABELLED).sum().clamp(min=1)
+    return torch.stack([answered, *extra, *own]).sum()
+
+
+def _nested(present: Bool[Array, "b M"], generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+    larger = drawn_subset(present, generator)
+    return torch.from_numpy(larger), torch.from_numpy(drawn_subset(larger, generator))
+
+
+def _twice(outputs: Mapping[str, ModalityOutput]) -> dict[str, ModalityOutput]:
+    index = torch.arange(len(next(iter(outputs.values())).summary)).repeat(2)
+    return {name: chosen(output, index) for name, output in outputs.items()}
 
 
 def _live(network: Network) -> list[tuple[int, str]]:
@@ -161,7 +187,8 @@ def _live(network: Network) -> list[tuple[int, str]]:
 
 def _opinions(output: ModalityOutput, here: Tensor, target: Tensor) -> Tensor:
     """Loss of the own opinion of an encoder that learns, so that none leans on the others."""
-    return cross_entropy(output.logits[here], target[here], reduction="sum") / max(len(target), 1)
+    missed = cross_entropy(output.logits[here], target[here], reduction="sum", ignore_index=UNLABELLED)
+    return missed / (target != UNLABELLED).sum().clamp(min=1)
 
 
 class _Look:
