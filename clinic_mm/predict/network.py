@@ -112,8 +112,8 @@ class JoinedNetwork(Joined):
             for at in range(0, len(rows), ROWS_AT_ONCE):
                 asked = rows[at : at + ROWS_AT_ONCE]
                 index = torch.from_numpy(place[asked] - start)
-                chosen = {name: _rows(o, index) for name, o in outputs.items()}
-                out[asked] = self.network.answer(chosen, torch.from_numpy(present[asked])).double().numpy()
+                these = {name: chosen(o, index) for name, o in outputs.items()}
+                out[asked] = self.network.answer(these, torch.from_numpy(present[asked])).double().numpy()
         return out
 
     def to_state(self) -> State:
@@ -135,7 +135,7 @@ class JoinedNetwork(Joined):
             for name, a in zip(self.network.names, self.network.adapters, strict=True)
         }
         counter = FlopCounterMode(display=False)
-        with counter, torch.inference_mode():
+        with counter:  # with gradients on: the counter follows modules by them
             self.network(given, torch.ones(1, len(self.network.names), dtype=torch.bool))
         n_parameters = sum(p.numel() for p in self.network.parameters())
         return Cost(n_parameters, counter.get_total_flops() // 2)
@@ -158,6 +158,7 @@ def _nothing(adapter: nn.Module, told: Mapping[str, JsonValue], name: str) -> Gi
     return Given(here, time_h, plain, opinion)
 
 
-def _rows(output: ModalityOutput, index: Tensor) -> ModalityOutput:
+def chosen(output: ModalityOutput, index: Int[Tensor, " r"]) -> ModalityOutput:
+    """Some rows of a batch, in the order given."""
     parts = (output.tokens, output.token_mask, output.time_h, output.summary, output.logits)
     return ModalityOutput(*(part[index] for part in parts))

@@ -157,13 +157,13 @@ def _loss(
     if generator is None:
         subset = torch.from_numpy(present)
         logits = network.answer(outputs, subset)
-        loss = cross_entropy(logits, target)
+        loss = cross_entropy(logits, target, reduction="none", ignore_index=UNLABELLED)
     else:
         subset, smaller = _nested(present, generator)
         # Both subsets in one pass: the price of a small network is in its steps, not in its rows.
         both = network.answer(_twice(outputs), torch.cat([subset, smaller]))
-        more, less = cross_entropy(both, target.repeat(2), reduction="none").chunk(2)
-        logits, loss = both[: len(target)], (more + less + RANKING * (more - less).relu()).mean()
+        more, less = cross_entropy(both, target.repeat(2), reduction="none", ignore_index=UNLABELLED).chunk(2)
+        logits, loss = both[: len(target)], more + less + RANKING * (more - less).relu()
     moment = Moment(outputs, torch.from_numpy(present), subset, logits, target, network.answer)
     extra = [*(term(moment) for term in terms), *(cast(Bridge, bridge).loss(moment) for bridge in network.bridges)]
     own = [_opinions(outputs[name], moment.present[:, column], target) for column, name in _live(network)]
