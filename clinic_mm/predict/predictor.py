@@ -98,8 +98,8 @@ def _prediction(
         subsets=by_subset,
         shapley=shares,
         shapley_exact=exact,
-        missing=_missing(prepared, index),
-        flags=_flags(prepared, index),
+        missing=missing_of(prepared, index),
+        flags=flags_of(prepared, index),
         abstained="" if pattern else NOTHING,
         notices=_notices(model, pattern),
         model_hash=model_hash,
@@ -112,7 +112,8 @@ def _tuple(p: Float[Array, " C"]) -> tuple[float, ...]:
     return tuple(float(value) for value in p)
 
 
-def _missing(prepared: PreparedCases, index: int) -> tuple[MissingEvidence, ...]:
+def missing_of(prepared: PreparedCases, index: int) -> tuple[MissingEvidence, ...]:
+    """What a case does not have, and why."""
     found = []
     for name in prepared.names:
         match prepared.outcomes[index][name].no:
@@ -127,7 +128,8 @@ def _missing(prepared: PreparedCases, index: int) -> tuple[MissingEvidence, ...]
     return tuple(found)
 
 
-def _flags(prepared: PreparedCases, index: int) -> tuple[SeenFlag, ...]:
+def flags_of(prepared: PreparedCases, index: int) -> tuple[SeenFlag, ...]:
+    """What was seen of the evidence that a case has."""
     return tuple(
         SeenFlag(modality=name, flag=flag) for name in prepared.names for flag in prepared.outcomes[index][name].flags
     )
