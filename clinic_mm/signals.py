@@ -6,7 +6,7 @@ In:  nothing. Out: frozen containers. Nothing here reads a file, and nothing her
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -204,4 +204,58 @@ class NoteText:
     flags: tuple[Flag, ...] = ()
 
 
-Signal: TypeAlias = CtVolume | XrayImage | EegRecording | PatientRecord | NoteText | EcgRecording | GazeRecording
+@dataclass(frozen=True, slots=True)
+class AudioRecording:
+    """A recorded sound of the body, one channel.
+
+    Attributes:
+        wave: Sound pressure as the recorder kept it, in shares of full scale (-1 to 1): its unit is not known.
+        sfreq_hz: Sampling rate.
+        flags: What was seen on reading.
+    """
+
+    wave: Float32[Array, " sample"]
+    sfreq_hz: float
+    flags: tuple[Flag, ...] = ()
+
+
+class Peers(ABC):
+    """The samples of one matrix, to see what is unusual in one of them."""
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """How many."""
+
+    @abstractmethod
+    def typical(self) -> tuple[Float32[Array, " feature"], Float32[Array, " feature"]]:
+        """Mean and standard deviation of each feature over all samples, on the scale of `comparable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OmicsSample:
+    """One sample of an omics assay: one number for each of many features.
+
+    Attributes:
+        values: In the scale that the source declares; NaN where nothing was measured.
+        features: Ids, each once.
+        scale: `counts`, `rate`, `log` or `beta`, see `schemas/omics.toml`.
+        ids: Kind of the ids, of the same table.
+        peers: The samples of its matrix; None where it lies alone. For eyes only: no prep looks at it.
+        flags: What was seen on reading.
+    """
+
+    values: Float32[Array, " feature"]
+    features: tuple[str, ...]
+    scale: str
+    ids: str
+    peers: Peers | None = None
+    flags: tuple[Flag, ...] = ()
+
+
+class Signal(Protocol):
+    """Whatever a reader hands to prep: a row of the table of modalities may bring a class of its own."""
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """What was seen or repaired on reading."""
