@@ -10,7 +10,7 @@ from typing import Final
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode
 
 from clinic_mm.encoders.base import ModalityOutput
 from clinic_mm.fusion.base import Fusion
@@ -60,12 +60,14 @@ def _product_along(given: Shape, *_: object, out_shape: Shape, **__: object) -> 
 
 
 def _attention(query: Shape, key: Shape, value: Shape, *_: object, **__: object) -> int:
-    return int(sdpa_flop_count(query, key, value))
+    scores = prod(query[:-1]) * key[-2]
+    return 2 * scores * (query[-1] + value[-1])
 
 
 _ATEN = torch.ops.aten
 _MORE: Final = {
     _ATEN.mul: _number_by_number,
+    _ATEN.mul_: _number_by_number,
     _ATEN.prod: _product_along,
     _ATEN._scaled_dot_product_flash_attention_for_cpu: _attention,
 }

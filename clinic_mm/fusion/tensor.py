@@ -21,8 +21,8 @@ from clinic_mm.fusion.algebra import OwnLinear, head, only, summaries
 from clinic_mm.fusion.base import Fusion
 from clinic_mm.shapes import Logits, Presence
 
-COMFORTABLE: Final = 2**12
-"""Numbers a case: d is 63 for one modality, then 31 (WIDEST), 15, 7, 4, 3."""
+COMFORTABLE: Final = 2**11
+"""Numbers a case: d is 31 (WIDEST) for one modality and for two, then 11, 5, 3; six have 4,096 numbers, at FEWEST."""
 LARGEST: Final = 2**16
 """Numbers a case: 64 MB for a batch of 256. Eight modalities still fit, nine do not."""
 WIDEST: Final = 31

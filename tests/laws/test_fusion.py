@@ -124,16 +124,15 @@ def test_every_present_modality_is_heard(name: str, n: int) -> None:
 def test_every_parameter_learns_within_three_steps_and_is_saved(name: str, n: int) -> None:
     fusion, present = _fusion(name, n).train(), patterns(n)
     moved = dict.fromkeys(dict(fusion.named_parameters()), False)
-    optimiser = torch.optim.SGD(fusion.parameters(), lr=0.1) if moved else None
     target = torch.arange(len(present)) % CLASSES
     for _ in range(3 * bool(moved)):
         fusion.zero_grad()
         logits = fusion(outputs_of(_names(n), len(present)), present)
         torch.nn.functional.cross_entropy(logits, target).backward()
         for key, parameter in fusion.named_parameters():
-            moved[key] |= parameter.grad is not None and bool(parameter.grad.any())
-        assert optimiser is not None
-        optimiser.step()
+            if parameter.grad is not None:
+                moved[key] |= bool(parameter.grad.any())
+                parameter.data -= 0.1 * parameter.grad
     assert [key for key, did in moved.items() if not did] == []
     assert {*moved, "prior"} <= set(fusion.state_dict())
 
@@ -149,5 +148,5 @@ def test_save_and_load_give_the_same_bits(name: str, n: int, tmp_path: Path) -> 
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_the_list() -> None:
-    with pytest.raises(TaskError, match=r"Did you mean 'bottleneck'.*Known: additive, average, "):
+    with pytest.raises(TaskError, match=r"Did you mean 'bottleneck'.*Known: .*bottleneck"):
         _fusion("botleneck", 2)
