@@ -4,8 +4,8 @@ In:  a lesson; settings: `space` (cca | deep_cca | contrast), `dim`, `soft` (con
 the same diagnosis). Out: Coordinated, the same bytes for the same seed and threads.
 
 How far a dimension of CCA is believed is measured on patients that it was not fitted on: its scores are multiplied by
-how well they agree there, which is nothing for a dimension that agrees by chance alone (the weights of Gong et al. 2014,
-arXiv 1212.4522, are powers of the agreement on the fitted rows).
+how well they agree there, which is nothing for a dimension that agrees by chance alone. (Gong et al. 2014, arXiv
+1212.4522, weigh by powers of the agreement on the fitted rows.)
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from clinic_mm.colearning.cca import Canonical, canonical
 from clinic_mm.colearning.contrast import SOFT, Contrast, alike
 from clinic_mm.colearning.deep_cca import deep_cca_loss
+from clinic_mm.colearning.dropout import drawn_subset
 from clinic_mm.colearning.shared_space import Projector, SharedSpace, View
 from clinic_mm.errors import TaskError
 from clinic_mm.fusion.adapters import fit_features
@@ -30,12 +31,11 @@ from clinic_mm.predict.coordinated import Coordinated, judged_by
 from clinic_mm.training.encode import step
 from clinic_mm.training.heads import fit_ridge
 from clinic_mm.training.methods.base import Lesson
-from clinic_mm.training.residual import drawn_subset
 
 DIM: Final = 16
 HIDDEN: Final = 64
 BATCH: Final = 256
-STEPS: Final = 240
+STEPS: Final = 160
 LEARNING_RATE: Final = 3e-3
 WEIGHT_DECAY: Final = 0.1
 HELD_FOLDS: Final = 3
