@@ -4,7 +4,7 @@ A row names its parts by dotted path, so that reading the table imports neither 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -29,6 +29,7 @@ class Modality:
         find: `module:function(root, root_name, files, zone, **options) -> Iterable[Found]`, what ingest makes of its
             files; "" where they are of a kind that several modalities share (DICOM, FHIR).
         suffixes: Endings of its files, lower case: `(".wav",)`. Only with `find`.
+        shares: Kinds of file, as `sources.walk` tells them by content, in which it may stand among others: `("dicom",)`.
         viewer: `module:function(signal, key)`, its tile in the dashboard (Streamlit); "" for none.
     """
 
@@ -41,6 +42,7 @@ class Modality:
     cost: float
     find: str = ""
     suffixes: tuple[str, ...] = ()
+    shares: tuple[str, ...] = ()
     viewer: str = ""
 
 
@@ -63,6 +65,12 @@ BUILT_IN: Final = (
     _built_in("eeg", "EEG", "eeg.recording", "V", 5.0),
     _built_in("record", "Patient record", "record.patient", "", 0.5),
     _built_in("note", "Clinical note", "record.notes", "", 0.2),
+    replace(
+        _built_in("audio", "Body sound", "audio.wav", "full scale", 0.3),
+        find="clinic_mm.sources.audio.wav:find_audio",
+        suffixes=(".wav", ".wave"),
+        viewer="components.audio:view_audio",
+    ),
 )
 
 

@@ -16,18 +16,26 @@ from clinic_mm.cohort.guard import guarded
 from clinic_mm.cohort.owned import Gathered, Owned, Place
 from clinic_mm.cohort.read_rows import read_rows
 from clinic_mm.cohort.spec import KNOWN_TABLES, SourceSpec
-from clinic_mm.cohort.tables import Listed, by_table, check_layout, list_files, mapping_of, read_fact_tables
+from clinic_mm.cohort.tables import (
+    Listed,
+    by_table,
+    check_layout,
+    list_files,
+    lists_among,
+    mapping_of,
+    read_fact_tables,
+)
 from clinic_mm.errors import TaskError
 from clinic_mm.modalities import finder_of, resolve, table
 from clinic_mm.sources.found import Found
 from clinic_mm.sources.walk import FileKind, row_of, sniff, suffix_of, walk
-from clinic_mm.types import Rejected
+from clinic_mm.types import Evidence, Rejected
 
 FINDERS: Final[Mapping[FileKind, str]] = {
     FileKind.DICOM: "clinic_mm.sources.dicom.find:find_dicom",
     FileKind.NIFTI: "clinic_mm.sources.ct.nifti:find_nifti",
     FileKind.PICTURE: "clinic_mm.sources.xray.pictures:find_pictures",
-    FileKind.EEG: "clinic_mm.sources.eeg.recording:find_eeg",
+    FileKind.EEG: "clinic_mm.sources.recordings:find_recordings",
     FileKind.TEXT: "clinic_mm.sources.record.notes:find_texts",
 }
 """By dotted path, so that an ingest of tables imports neither MNE nor pydicom. Rows of the table of modalities that
@@ -49,6 +57,7 @@ STRANGERS: Final = (
     (0, b"Rar!", "a packed file (rar)", "Unpack it"),
     (0, b"%PDF", "a PDF", "Save its text as .txt, and export its pictures as DICOM"),
     (0, b"\xd0\xcf\x11\xe0", "an old Office document", "Save its text as .txt"),
+    (16, b"SCPECG", "an SCP-ECG", "Export it as DICOM, EDF or WFDB"),
     (4, b"ftyp", "a photograph or film of a telephone", "Export the picture as DICOM or PNG"),
 )
 """Files that people hand over and nothing here reads: where the magic begins, the magic, a name, the mend."""
@@ -96,9 +105,10 @@ def gather(
     result.found += [place.owned(_not_followed(place, path)) for path in left_out]
     mapping = mapping_of(place)
     check_layout(place, mapping)
-    kinds = by_kind(source, files)
+    lists = lists_among(files, mapping)
+    kinds = by_kind(source, [path for path in files if path not in lists])
     if mapping is not None and mapping.layout == "files":
-        _by_list(place, list_files(place, mapping, kinds.pop(FileKind.TABLE, []), result), kinds, result)
+        _by_list(place, list_files(place, mapping, lists or kinds.pop(FileKind.TABLE, []), result), kinds, result)
     for done, (kind, mine) in enumerate(kinds.items()):
         if not mine:
             continue
@@ -139,11 +149,11 @@ def by_kind(source: SourceSpec, files: Iterable[Path]) -> dict[FileKind, list[Pa
     """Files by kind, in a fixed order; where the source names its kind, other known kinds are refused."""
     groups: dict[FileKind, list[Path]] = defaultdict(list)
     meant = _meant(source)
-    suffixes = table()[source.kind].suffixes if meant is FileKind.MODALITY else ()
+    row = table()[source.kind] if meant is FileKind.MODALITY else None
     for path in files:
         kind = sniff(path)
-        if meant is not None and kind is not FileKind.SIDE:
-            asked = kind in {meant, FileKind.UNKNOWN} if meant is not FileKind.MODALITY else suffix_of(path) in suffixes
+        if meant is not None and kind is not FileKind.SIDE and not (row and kind in row.shares):
+            asked = kind in {meant, FileKind.UNKNOWN} if row is None else suffix_of(path) in row.suffixes
             kind = meant if asked else FileKind.UNKNOWN
         groups[kind].append(path)
     return {kind: groups[kind] for kind in FileKind if groups[kind]}
@@ -180,18 +190,32 @@ def _find(place: Place, kind: FileKind, files: list[Path], into: Gathered) -> No
 def find(place: Place, kind: FileKind, files: list[Path]) -> list[Owned]:
     """What the reader of a kind finds in files, by the source's policy."""
     if kind is not FileKind.MODALITY:
-        return _found(place, FINDERS[kind], MODALITY_OF[kind], files)
+        found = _found(place, FINDERS[kind], MODALITY_OF[kind], files)
+        return [_only(place, one) for one in found] if finder_of(place.source.kind) else found
     rows: dict[str, list[Path]] = defaultdict(list)
     for path in files:
         rows[place.source.kind if finder_of(place.source.kind) else row_of(path)].append(path)
-    return [one for row, mine in rows.items() for one in _found(place, finder_of(row), row, mine)]
+    told = place.source.options
+    return [one for row, mine in rows.items() for one in _found(place, finder_of(row), row, mine, told)]
 
 
-def _found(place: Place, dotted: str, modality: str, files: list[Path]) -> list[Owned]:
+def _only(place: Place, owned: Owned) -> Owned:
+    """In a source of one modality, evidence of another that shares its kind of file is refused."""
+    finding, meant = owned.finding, place.source.kind
+    if not isinstance(finding, Evidence) or finding.modality == meant:
+        return owned
+    why, mend = f"This is {finding.modality} evidence, and the source is {meant}", "Give it a source of its own"
+    refused = place.refused(place.root / owned.path, finding.modality, "file.other_modality", why, mend)
+    return Owned(owned.patient_id, refused, owned.path)
+
+
+def _found(
+    place: Place, dotted: str, modality: str, files: list[Path], options: Mapping[str, object] | None = None
+) -> list[Owned]:
     finder: Finder = resolve(dotted)
 
     def look(some: Sequence[Path]) -> list[Found]:
-        return list(finder(place.root, place.source.name, some, place.zone, **place.source.options))
+        return list(finder(place.root, place.source.name, some, place.zone, **(options or {})))
 
     good, bad = guarded(look, files, modality)
     return [place.owned(found) for found in good or []] + [place.owned(finding, path) for path, finding in bad]
@@ -222,7 +246,7 @@ def _stranger(path: Path) -> tuple[str, str]:
     """What a file is that nobody reads, and how to mend it: archives stay packed, since they may hold anything."""
     try:
         with path.open("rb") as file:
-            head = file.read(12)
+            head = file.read(32)
     except OSError:
         head = b""
     for start, magic, name, mend in STRANGERS if sniff(path) is FileKind.UNKNOWN else ():

@@ -9,6 +9,7 @@ goes before what the file's header says, since somebody wrote it down for this c
 
 from collections import defaultdict
 from collections.abc import Mapping as MappingOf
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,12 +21,12 @@ from clinic_mm.cohort.owned import Gathered, Owned, Place
 from clinic_mm.cohort.read_rows import read_rows
 from clinic_mm.errors import TaskError
 from clinic_mm.sources.record.drafts import CODE, MEND, without_drafts
-from clinic_mm.sources.tables.known import KnownTables, told_apart
-from clinic_mm.sources.tables.mapped import FILE_COLUMNS, read_files_table, read_table
+from clinic_mm.sources.tables.known import KnownTables, columns_of, told_apart
+from clinic_mm.sources.tables.mapped import FIELD, FILE_COLUMNS, read_files_table, read_table
 from clinic_mm.sources.tables.mapping import Mapping, parse_mapping, read_mapping
 from clinic_mm.sources.tables.meds import read_meds
 from clinic_mm.sources.tables.omop import read_omop
-from clinic_mm.sources.walk import walk
+from clinic_mm.sources.walk import FileKind, sniff, walk
 from clinic_mm.types import Evidence, Rejected
 
 NO_MAPPING = (
@@ -123,6 +124,14 @@ def _take_notes(place: Place, path: Path, notes: pd.DataFrame, into: Gathered) -
 def _others(kind: str, known: KnownTables) -> list[Path]:
     unasked = {"meds": [path for tables in known.omop for path in tables], "omop": known.meds}
     return [*known.others, *unasked.get(kind, ())]
+
+
+def lists_among(files: Sequence[Path], mapping: Mapping | None) -> list[Path]:
+    """The tables that list files, by the columns that the mapping names: samples may lie in tables beside them."""
+    if mapping is None or mapping.layout != "files":
+        return []
+    named = {mapping.patient.lower(), *(name.lower() for name in FIELD.findall(mapping.path))}
+    return [path for path in files if sniff(path) is FileKind.TABLE and columns_of(path) >= named]
 
 
 def list_files(place: Place, mapping: Mapping, tables: list[Path], into: Gathered) -> dict[Path, Listed]:

@@ -169,10 +169,10 @@ def _by_content(head: bytes) -> FileKind | None:
 
 
 def _companion(path: Path, suffix: str) -> FileKind:
-    """`.eeg` is BrainVision's samples or Nihon Kohden's recording; `.dat` and `.log` belong to one or are unknown."""
+    """`.eeg` is BrainVision's samples or Nihon Kohden's recording; `.dat`, `.log` belong to a header or are unknown."""
     if suffix == ".log":
         return FileKind.SIDE if _beside(path, ".eeg") else FileKind.UNKNOWN
-    if _beside(path, ".vhdr") or _named_by_a_header(path):
+    if _beside(path, ".vhdr") or _beside(path, ".hea") or _named_by_a_header(path):
         return FileKind.SIDE
     return FileKind.EEG if suffix == ".eeg" else FileKind.UNKNOWN
 
@@ -184,7 +184,7 @@ def _beside(path: Path, suffix: str) -> bool:
 def _named_by_a_header(path: Path) -> bool:
     # A header may have been renamed while `DataFile=` still names the samples.
     name = path.name.encode(errors="surrogateescape")
-    return any(name in _head(header) for header in path.parent.glob("*.vhdr"))
+    return any(name in _head(header) for suffix in ("vhdr", "hea") for header in path.parent.glob(f"*.{suffix}"))
 
 
 def _head(path: Path) -> bytes:

@@ -192,7 +192,7 @@ def test_a_reader_that_breaks_costs_one_file(
     real = gather.resolve
 
     def resolve(dotted: str) -> object:
-        if not dotted.endswith("find_eeg"):
+        if not dotted.endswith("find_recordings"):
             return real(dotted)
 
         def broken(root: Path, root_name: str, files: Sequence[Path], zone: ZoneInfo) -> Iterator[Found]:

@@ -1,9 +1,10 @@
-"""Find CT series and radiographs among DICOM files.
+"""Find CT series, radiographs and ECGs among DICOM files.
 
-In:  files below a root, of any modality, whole or broken. Out: one `Found` per CT series and per radiograph, and one
+In:  files below a root, of any modality, whole or broken. Out: one `Found` per CT series, radiograph and ECG, and one
      per series or file that cannot be used, saying what it is and why.
 
-Headers only: no pixel is decoded and nothing is copied. One bad slice rejects its series, never the others.
+Headers only, but for an ECG, which is small: no pixel is decoded and nothing is copied. One bad slice rejects its
+series, never the others.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,8 @@ from clinic_mm.sources.ct.alike import alike_flags
 from clinic_mm.sources.ct.volumes import Volume, volumes
 from clinic_mm.sources.dicom.header import Header, read_header
 from clinic_mm.sources.dicom.kinds import ENHANCED_CT, group_of, kind_of
+from clinic_mm.sources.ecg.dicom import is_ecg, read_dicom_ecg
+from clinic_mm.sources.ecg.facts import facts
 from clinic_mm.sources.found import Found
 from clinic_mm.sources.place import content_hash, rejected, relative
 from clinic_mm.sources.xray import chest
@@ -23,7 +26,7 @@ from clinic_mm.types import Evidence, Flag
 
 
 def find_dicom(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) -> Iterator[Found]:
-    """One finding per CT series and per radiograph.
+    """One finding per CT series, per radiograph and per ECG.
 
     Args:
         root: The folder that was looked through.
@@ -40,7 +43,9 @@ def find_dicom(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) 
             yield Found("", rejected(fault, "dicom", root_name, root, [path]))
             continue
         try:
-            if kind_of(header) == "xray":
+            if is_ecg(header.sop_class, header.modality):
+                yield _ecg_found(root, root_name, header, zone)
+            elif kind_of(header) == "xray":
                 yield _xray_found(root, root_name, header, zone)
             else:
                 series.setdefault(_series_key(header), []).append(header)
@@ -80,6 +85,14 @@ def _xray_found(root: Path, root_name: str, header: Header, zone: tzinfo) -> Fou
         return _refused(root, root_name, [header], zone, "xray", fault)
 
 
+def _ecg_found(root: Path, root_name: str, header: Header, zone: tzinfo) -> Found:
+    try:
+        ecg = read_dicom_ecg(header.path)
+        return _found(root, root_name, Volume([header], [header.path], "", facts(ecg), ecg.flags), zone, "ecg")
+    except EvidenceError as fault:
+        return _refused(root, root_name, [header], zone, "ecg", fault)
+
+
 def _found(root: Path, root_name: str, one: Volume, zone: tzinfo, modality: str) -> Found:
     headers = one.headers
     try:
@@ -91,7 +104,7 @@ def _found(root: Path, root_name: str, one: Volume, zone: tzinfo, modality: str)
             acquired_at=_acquired_at(headers, zone),
             content_hash=content_hash(one.files),
             flags=(*_flags(headers, zone), *one.flags),
-            meta={"format": "dicom", **_described(headers[0]), **one.meta},
+            meta={"format": "dicom", **({} if modality == "ecg" else _described(headers[0])), **one.meta},
         )
     except EvidenceError as fault:
         return _refused(root, root_name, headers, zone, modality, fault)
@@ -112,7 +125,8 @@ def _described(header: Header) -> dict[str, object]:
 def _flags(headers: Sequence[Header], zone: tzinfo) -> tuple[Flag, ...]:
     """What the files say of themselves; what one slice has, its series has."""
     own = dict.fromkeys(flag for header in headers for flag in (*header.flags, *_said(header)))
-    return (*own, *alike_flags(headers, [_moment(header, zone) for header in headers]))
+    alike = alike_flags(headers, [_moment(header, zone) for header in headers]) if len(headers) > 1 else ()
+    return (*own, *alike)
 
 
 def _said(header: Header) -> tuple[Flag, ...]:

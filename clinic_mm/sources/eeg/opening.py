@@ -144,7 +144,7 @@ def _open_edf(path: Path) -> Opened:
         names=names,
         sfreq_hz=pages.sfreq_hz,
         start=start,
-        patient_id=_code(header.patient_id),
+        patient_id=patient_code(header.patient_id),
         flags=(*flags, *times.flags),
         annotations=times.annotations,
         gaps=tuple((a, b - a) for a, b in gaps),
@@ -202,7 +202,7 @@ def _open_other(path: Path, kind: str) -> Opened:
         names=plan.names,
         sfreq_hz=told["sfreq_hz"],
         start=_moment(moment, kind),
-        patient_id=_code(told["patient"]) if kind == "fif" else "",
+        patient_id=patient_code(told["patient"]) if kind == "fif" else "",
         flags=plan.flags + (warned if told["warned"] else ()),
         annotations=annotations,
         gaps=tuple((at, 0.0) for at in _boundaries(annotations, told["samples"] / told["sfreq_hz"])),
@@ -245,7 +245,8 @@ def _moment(moment: datetime | None, kind: str) -> datetime | None:
     return moment if kind == "fif" else moment.replace(tzinfo=None)  # only FIF says when in UTC
 
 
-def _code(code: str) -> str:
+def patient_code(code: str) -> str:
+    """A patient code as a header has it, "" where it is one of those that name nobody."""
     return "" if code.strip().upper() in channel_table().no_patient else code.strip()
 
 
