@@ -240,6 +240,46 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    cohort: Annotated[Path, typer.Argument(help="Cohort folder.")],
+    task: Annotated[Path, typer.Option(help="Task file (TOML), see docs/task_file.md.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; a stopped run goes on where it stopped.")],
+    methods: Annotated[str, typer.Option(help="Names with commas between, or all; see docs/methods.md.")] = "all",
+    repeats: Annotated[int, typer.Option(min=1, help="Splits, each with other test patients.")] = 5,
+    test_share: Annotated[float, typer.Option(min=0.05, max=0.9, help="Share of patients tested in each.")] = 0.2,
+    draws: Annotated[int, typer.Option(min=50, help="Bootstrap draws behind each interval.")] = 500,
+    limit: Annotated[Path | None, typer.Option(help="limit.json of a simulated cohort.")] = None,
+    workers: Workers = 2,
+    cache: CacheDir = None,
+    cache_gb: CacheGb = 20.0,
+    verify: Verify = False,
+    json: Json = False,
+) -> None:
+    """Say which way of joining pays on your data: every method on the same patient-level splits, one page.
+
+    Example:  clinic-mm compare cohort --task task.toml --out compared --methods average,gated,boosting
+    """
+    from clinic_mm.cohort.manifest import open_cohort
+    from clinic_mm.compare import compare as compared
+    from clinic_mm.compare import plan_of
+    from clinic_mm.console import progress, say, show, show_table
+    from clinic_mm.prep.cache import open_cache
+    from clinic_mm.task import read_task
+    from clinic_mm.training.train import Resources
+
+    plan = plan_of(methods, repeats=repeats, test_share=test_share, draws=draws)
+    with progress("prepare", quiet=json) as advance:
+        kept = open_cache(cache, cache_gb, verify=verify)
+        use = Resources(workers, kept, advance, (lambda _: None) if json else say)
+        tables = compared(open_cohort(cohort), read_task(task), out, plan, limit=limit, use=use)
+    if json:
+        show((out / "compare.json").read_text(encoding="utf-8"))
+    else:
+        show_table("All test cases, 95 % intervals by patient", tables.shown())
+        show(f"{tables.words} The page: {out / 'compare.html'}")
+
+
+@app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="Artifact folder.")],
     ct: Annotated[Paths, typer.Option(metavar="PATH", help="DICOM folder or files, or NIfTI.")] = None,

@@ -113,6 +113,24 @@ def missing_curve(
     _finish(figure, axes, path, f"When {dropped} go missing ({counts})", simulated)
 
 
+def method_forest(methods: pd.DataFrame, path: Path, *, simulated: bool = False) -> None:
+    """AUROC of many methods on the same cases, best on top, with intervals.
+
+    Args:
+        methods: Columns method, auroc, auroc_low, auroc_high, n_patients.
+        path: PNG to write.
+        simulated: Say so on the figure.
+    """
+    ranked = methods.sort_values("auroc")
+    figure, axes = _figure(1.2 + 0.24 * len(ranked))
+    y = np.arange(len(ranked), dtype=float)
+    _points(axes, ranked["auroc"], y, ranked["auroc_low"], ranked["auroc_high"], 0, "all test cases, as they are")
+    axes.set_yticks(y, [_words(str(m)) for m in ranked["method"]], fontsize=8)
+    axes.set_xlabel("AUROC with 95 % interval by patient")
+    axes.grid(axis="x", color="0.92")
+    _finish(figure, axes, path, f"Every method ({int(ranked['n_patients'].max())} patients)", simulated)
+
+
 def gain(gains: pd.DataFrame, path: Path, *, simulated: bool = False) -> None:
     """What fusion gains over each comparator per pattern, with paired intervals; right of the line is better.
 

@@ -11,6 +11,7 @@ codes are common enough) looks at no label.
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -106,7 +107,8 @@ def cross_validate(
         fold = by_patient(prepared.patients.tolist(), prepared.labels.tolist(), folds, asked.seed)
         for k in range(folds):
             name = f"repeat {repeat + 1} of {repeats}, fold {k + 1} of {folds}"
-            key = _key(prepared, recipe, asked, fold == k, [*(extra or {}), *(f"{x.dropped}{x.rate}" for x in losses)])
+            told = [*(extra or {}), *(f"{x.dropped}{x.rate}" for x in losses)]
+            key = identity(prepared, recipe, asked, fold == k, told)
             path = keep / f"{key}.parquet" if keep else None
             if path and path.is_file():
                 part = pd.read_parquet(path)
@@ -148,8 +150,8 @@ class _Fold:
             yield frame.assign(dropped=loss.dropped, rate=loss.rate)
 
 
-def _key(prepared: PreparedCases, recipe: Recipe, task: Task, held: Array, names: list[str]) -> str:
-    """Identity of a fold: its cases, the task, the recipe, what is compared, and the program."""
+def identity(prepared: PreparedCases, recipe: Recipe, task: Task, held: Array, names: list[str]) -> str:
+    """Identity of a split: its cases, the task, the recipe, what is compared, and the program."""
     told = [
         __version__,
         _program(),
@@ -161,6 +163,7 @@ def _key(prepared: PreparedCases, recipe: Recipe, task: Task, held: Array, names
     return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()[:24]
 
 
+@cache
 def _program() -> str:
     """Hash of the source of every room that takes part in an answer."""
     package = Path(__file__).resolve().parents[1]

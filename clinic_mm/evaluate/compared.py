@@ -1,0 +1,344 @@
+"""What a comparison of methods shows: metrics per pattern, curves and their areas, gains, and who is best elsewhere.
+
+In:  `Compared`: the answers of every method on the test cases of every repeat. Out: frames with paired intervals by
+patient. Nothing here fits; nothing is chosen on the cases that it is scored on, but for `best single`, which says so.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from numpy import ndarray as Array
+
+from clinic_mm.evaluate.bootstrap import Interval
+from clinic_mm.evaluate.metrics import METRICS, Metric, auroc, coverage, nll, set_size
+from clinic_mm.evaluate.missingness import RATES, counter_intuitive_rate, drop_modalities
+from clinic_mm.evaluate.repeats import Scored, repeated_interval, weighted
+from clinic_mm.evaluate.table import ALL, SINGLE
+
+SUBSET: Final = "subset"
+PARAMETERS: Final = "parameters"
+MODALITIES: Final = "modalities"
+NOISE: Final = "noise"
+BEST_SINGLE: Final = "best single"
+BEST_ELSEWHERE: Final = "best on the other repeats"
+FEWEST_RAREST: Final = 5
+"""Cases of the rarest class below which a pattern gets no metrics of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """One split.
+
+    Attributes:
+        cases: One row per test case: case_key, patient_key, label, own (its pattern).
+        answers: One row per method, kind, rate, case and pattern: `case` is the row in `cases`.
+        seed: Of what is dropped at test.
+    """
+
+    cases: pd.DataFrame
+    answers: Mapping[str, pd.DataFrame]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """All repeats; every method has answered all of them."""
+
+    repeats: tuple[Repeat, ...]
+    draws: int = 500
+    level: float = 0.95
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Methods that answered every repeat, in the order of the first."""
+        first = self.repeats[0].answers
+        return tuple(m for m in first if all(m in r.answers and len(r.answers[m]) for r in self.repeats))
+
+    def interval(self, metric: Metric, terms: Sequence[Scored]) -> Interval:
+        """With this comparison's draws and level."""
+        return repeated_interval(metric, terms, n=self.draws, level=self.level)
+
+
+def native(repeat: Repeat, method: str, pattern: str = ALL) -> Scored:
+    """Answers to the cases with all that they have; of one pattern, or all."""
+    found = _subset_rows(repeat, method)
+    own = repeat.cases["own"].to_numpy()[found["case"]]
+    keep = (found["pattern"].to_numpy() == own) & ((own == pattern) | (pattern == ALL))
+    return _scored(repeat, found[keep])
+
+
+def masked(repeat: Repeat, method: str, pattern: str) -> Scored:
+    """Answers to all cases that have a subset, with everything else taken away."""
+    found = _subset_rows(repeat, method)
+    return _scored(repeat, found[found["pattern"] == pattern])
+
+
+def dropped(repeat: Repeat, method: str, kind: str, rate: float) -> Scored:
+    """Answers with parameters gone, noise, or (looked up among the subsets) modalities gone."""
+    if rate == 0:
+        return native(repeat, method)
+    if kind == MODALITIES:
+        found = _subset_rows(repeat, method)
+        left = _left(repeat, rate)
+        return _scored(repeat, found[found["pattern"].to_numpy() == left[found["case"].to_numpy()]])
+    every = repeat.answers[method]
+    some = repeat.cases["own"].to_numpy() != ""
+    part = every[(every["kind"] == kind) & np.isclose(every["rate"], rate)]
+    return _scored(repeat, part[some[part["case"]]])
+
+
+def by_pattern(compared: Compared, methods: Sequence[str] = ()) -> pd.DataFrame:
+    """Every metric of METHODS §5 on the cases as they are: per pattern that has enough cases, and for all."""
+    rows = []
+    for pattern in _patterns(compared):
+        for method in methods or compared.methods:
+            parts = [native(repeat, method, pattern) for repeat in compared.repeats]
+            if _enough(parts):
+                rows.append(
+                    {
+                        "pattern": pattern,
+                        "method": method,
+                        **_metrics(compared, parts),
+                        **_sets(compared, method, pattern),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def by_subset(compared: Compared, limits: Mapping[str, float] | None = None) -> pd.DataFrame:
+    """AUROC and NLL of every subset, all cases that have it masked down to it; beside the limit where it is known."""
+    subsets = sorted(
+        {p for r in compared.repeats for p in _subset_rows(r, compared.methods[0])["pattern"].unique()}, key=_size
+    )
+    rows = []
+    for pattern in subsets:
+        for method in compared.methods:
+            parts = [masked(repeat, method, pattern) for repeat in compared.repeats]
+            if not _enough(parts):
+                continue
+            found = compared.interval(auroc, weighted(parts))
+            rows.append(
+                {
+                    "pattern": pattern,
+                    "method": method,
+                    **_named("auroc", found),
+                    "nll": float(np.mean([nll(p.probs, p.labels) for p in parts])),
+                    "limit": (limits or {}).get(pattern, np.nan),
+                    "n_patients": found.n_patients,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def curves(compared: Compared, kind: str, methods: Sequence[str] = ()) -> pd.DataFrame:
+    """AUROC over missing rates, one row per method and rate, as `evaluate.missingness.curve`."""
+    rows = []
+    for method in methods or compared.methods:
+        for rate in RATES:
+            found = compared.interval(auroc, weighted([dropped(r, method, kind, rate) for r in compared.repeats]))
+            rows.append(
+                {
+                    "method": method,
+                    "rate": rate,
+                    "metric": "auroc",
+                    "value": found.estimate,
+                    "low": found.low,
+                    "high": found.high,
+                    "n_cases": found.n_rows,
+                    "n_patients": found.n_patients,
+                    "level": compared.level,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def area_terms(compared: Compared, method: str, kind: str, factor: float = 1.0) -> list[Scored]:
+    """The mean AUROC over the missing rates 0 to 90 % (trapezoids), as terms of a sum."""
+    rates = np.array(RATES)
+    width = np.zeros(len(rates))
+    width[:-1] += np.diff(rates) / 2
+    width[1:] += np.diff(rates) / 2
+    terms = []
+    for rate, share in zip(RATES, width / (rates[-1] - rates[0]), strict=True):
+        terms += weighted([dropped(r, method, kind, rate) for r in compared.repeats], factor * share)
+    return terms
+
+
+def areas(compared: Compared, kind: str, ours: str) -> pd.DataFrame:
+    """Area under the AUROC-by-missing-rate curve of each method, and ours − theirs with a paired interval."""
+    rows = []
+    for method in compared.methods:
+        found = compared.interval(auroc, area_terms(compared, method, kind))
+        gap = compared.interval(auroc, [*area_terms(compared, ours, kind), *area_terms(compared, method, kind, -1.0)])
+        rows.append({"dropped": kind, "method": method, **_named("area", found), **_named("ours_minus", gap)})
+    return pd.DataFrame(rows)
+
+
+def gains(compared: Compared) -> pd.DataFrame:
+    """What each method gains over the best single modality and the late average, on the cases as they are.
+
+    The best single modality is ranked on the very cases that it is scored on, which flatters it.
+    """
+    comparators = {BEST_SINGLE: [best_single(r, compared) for r in compared.repeats]}
+    if "average" in compared.methods:
+        comparators["average"] = [native(r, "average") for r in compared.repeats]
+    rows = []
+    for method in compared.methods:
+        mine = [native(repeat, method) for repeat in compared.repeats]
+        for against, theirs in comparators.items():
+            for metric in (auroc, nll):
+                sign = 1.0 if metric.better == "higher" else -1.0
+                gap = compared.interval(metric, [*weighted(mine, sign), *weighted(theirs, -sign)])
+                rows.append({"method": method, "against": against, "metric": metric.name, **_named("gain", gap)})
+    return pd.DataFrame(rows)
+
+
+def against_default(compared: Compared, ours: str) -> pd.DataFrame:
+    """Each method − ours in AUROC, paired; and the method that was best on the other repeats − ours (METHODS §5)."""
+    mine = [native(repeat, ours) for repeat in compared.repeats]
+    rows = []
+    for method in compared.methods:
+        gap = compared.interval(
+            auroc, [*weighted([native(r, method) for r in compared.repeats]), *weighted(mine, -1.0)]
+        )
+        rows.append({"method": method, "chosen": method, **_named("minus_ours", gap)})
+    if len(compared.repeats) > 1:
+        chosen = list(best_elsewhere(compared))
+        theirs = [native(repeat, name) for repeat, name in zip(compared.repeats, chosen, strict=True)]
+        gap = compared.interval(auroc, [*weighted(theirs), *weighted(mine, -1.0)])
+        rows.append({"method": BEST_ELSEWHERE, "chosen": ", ".join(chosen), **_named("minus_ours", gap)})
+    return pd.DataFrame(rows)
+
+
+def best_elsewhere(compared: Compared) -> Iterator[str]:
+    """For each repeat the method with the greatest mean AUROC on the other repeats."""
+    score = {
+        m: np.array([auroc(p.probs, p.labels) for p in (native(r, m) for r in compared.repeats)])
+        for m in compared.methods
+    }
+    for k in range(len(compared.repeats)):
+        yield max(score, key=lambda m: float(np.delete(score[m], k).mean()))
+
+
+def best_single(repeat: Repeat, compared: Compared) -> Scored:
+    """Each case answered by the best-ranked modality that it has, ranked over all repeats."""
+    singles = [m for m in compared.methods if m.startswith(SINGLE)]
+    worth = {m: np.mean([_worth(r, m) for r in compared.repeats]) for m in singles}
+    order = sorted(singles, key=lambda m: -worth[m])
+    names = [m.removeprefix(SINGLE) for m in order]
+    own = native(repeat, order[0])
+    patterns = [set(p.split("+")) for p in repeat.cases["own"] if p]
+    probs = np.stack([native(repeat, m).probs for m in order])
+    first = np.array([next(k for k, name in enumerate(names) if name in has) for has in patterns])
+    return Scored(probs[first, np.arange(len(first))], own.labels, own.patients)
+
+
+def counter_intuitive(compared: Compared) -> pd.DataFrame:
+    """How often one more modality lowered the probability of the truth, per method, averaged over the repeats."""
+    rows = []
+    for method in compared.methods:
+        found = [_counter_intuitive(repeat, method, compared) for repeat in compared.repeats]
+        mean = [float(np.mean([getattr(i, end) for i in found])) for end in ("estimate", "low", "high")]
+        rows.append({"method": method, "cir": mean[0], "cir_low": mean[1], "cir_high": mean[2]})
+    return pd.DataFrame(rows)
+
+
+def _counter_intuitive(repeat: Repeat, method: str, compared: Compared) -> Interval:
+    found = _subset_rows(repeat, method)
+    columns = _columns(found, "p_")
+    several = found["case"].to_numpy()
+    by_case: list[dict[str, Sequence[float]]] = [{} for _ in range(len(repeat.cases))]
+    for case, pattern, p in zip(several, found["pattern"], found[columns].to_numpy(float), strict=True):
+        by_case[case][pattern] = p
+    labels, patients = repeat.cases["label"].to_numpy(), repeat.cases["patient_key"].to_numpy()
+    return counter_intuitive_rate(by_case, labels, patients, n=compared.draws, level=compared.level)
+
+
+def _metrics(compared: Compared, parts: Sequence[Scored]) -> dict[str, float]:
+    out: dict[str, float] = {"n_patients": len(np.unique(np.concatenate([p.patients for p in parts])))}
+    for metric in METRICS.values():
+        if metric.name != "ece":
+            out |= _named(metric.name, compared.interval(metric, weighted(parts)))
+    return out
+
+
+def _sets(compared: Compared, method: str, pattern: str) -> dict[str, float]:
+    """Coverage and size of prediction sets over all repeats; a patient of several repeats counts once."""
+    held, labels, patients = [], [], []
+    for repeat in compared.repeats:
+        found = _subset_rows(repeat, method)
+        own = repeat.cases["own"].to_numpy()[found["case"]]
+        part = found[(found["pattern"].to_numpy() == own) & ((own == pattern) | (pattern == ALL))]
+        held.append(part[_columns(part, "set_")].to_numpy(float))
+        cases = repeat.cases.iloc[part["case"]]
+        labels.append(cases["label"].to_numpy())
+        patients.append(cases["patient_key"].to_numpy())
+    sets = np.concatenate(held)
+    if not len(sets) or np.isnan(sets).any():
+        return {}
+    comparisons = 1 if pattern == ALL else len(_patterns(compared)) - 1
+    found_in = coverage(
+        sets > 0, np.concatenate(labels), np.concatenate(patients), level=compared.level, comparisons=comparisons
+    )
+    ends = {"coverage": found_in.estimate, "coverage_low": found_in.low, "coverage_high": found_in.high}
+    return {**ends, "set_size": set_size(sets > 0)}
+
+
+def _named(name: str, found: Interval) -> dict[str, float]:
+    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def _worth(repeat: Repeat, method: str) -> float:
+    """AUROC of a modality alone where it is there."""
+    name = method.removeprefix(SINGLE)
+    own = native(repeat, method)
+    has = np.array([name in p.split("+") for p in repeat.cases["own"] if p])
+    value = auroc(own.probs[has], own.labels[has]) if has.any() else np.nan
+    return -np.inf if np.isnan(value) else value
+
+
+def _left(repeat: Repeat, rate: float) -> Array:
+    """For each case the pattern that is left when its modalities vanish at a rate."""
+    names = sorted({name for own in repeat.cases["own"] for name in own.split("+") if name})
+    present = np.array([[name in own.split("+") for name in names] for own in repeat.cases["own"]])
+    kept = drop_modalities(present, rate, repeat.seed)
+    return np.array(["+".join(np.array(names)[row]) for row in kept], dtype=object)
+
+
+def _subset_rows(repeat: Repeat, method: str) -> pd.DataFrame:
+    every = repeat.answers[method]
+    found: pd.DataFrame = every[every["kind"].to_numpy() == SUBSET]
+    return found
+
+
+def _scored(repeat: Repeat, rows: pd.DataFrame) -> Scored:
+    """Rows in the order of their cases, so that methods pair."""
+    rows = rows.sort_values("case", kind="stable")
+    cases = repeat.cases.iloc[rows["case"]]
+    probs: Float[Array, "n C"] = rows[_columns(rows, "p_")].to_numpy(np.float64)
+    return Scored(probs, cases["label"].to_numpy(np.int64), cases["patient_key"].to_numpy())
+
+
+def _columns(frame: pd.DataFrame, prefix: str) -> list[str]:
+    return [c for c in frame.columns if c.startswith(prefix)]
+
+
+def _patterns(compared: Compared) -> list[str]:
+    """Own patterns, fewest modalities first, then all."""
+    own = {p for r in compared.repeats for p in r.cases["own"].unique() if p}
+    return [*sorted(own, key=_size), ALL]
+
+
+def _size(pattern: str) -> tuple[int, str]:
+    return pattern.count("+"), pattern
+
+
+def _enough(parts: Sequence[Scored]) -> bool:
+    """Whether every repeat has enough of each class."""
+    classes = np.unique(np.concatenate([p.labels for p in parts]))
+    counts = [min((int((p.labels == c).sum()) for c in classes), default=0) for p in parts]
+    return len(classes) > 1 and min(counts) >= FEWEST_RAREST
