@@ -21,7 +21,6 @@ from clinic_mm.modalities import resolve
 from clinic_mm.shapes import Logits, Presence
 
 BUILT_IN: Final = {
-    "average": "clinic_mm.fusion.late:Average",
     "concat": "clinic_mm.fusion.concat:Concat",
     "additive": "clinic_mm.fusion.additive:Additive",
     "weighted_sum": "clinic_mm.fusion.weighted_sum:WeightedSum",
@@ -32,7 +31,13 @@ BUILT_IN: Final = {
     "tensor": "clinic_mm.fusion.tensor:TensorFusion",
     "low_rank_tensor": "clinic_mm.fusion.low_rank_tensor:LowRankTensor",
     "channel_exchange": "clinic_mm.fusion.channel_exchange:ChannelExchange",
+    "cross_attention": "clinic_mm.fusion.cross_attention:CrossAttention",
+    "mbt": "clinic_mm.fusion.mbt:MBT",
+    "perceiver": "clinic_mm.fusion.perceiver:Perceiver",
     "bottleneck": "clinic_mm.fusion.bottleneck:Bottleneck",
+    "recurrent": "clinic_mm.fusion.recurrent:Recurrent",
+    "mixture": "clinic_mm.fusion.mixture:Mixture",
+    "hybrid": "clinic_mm.fusion.hybrid:Hybrid",
 }
 
 

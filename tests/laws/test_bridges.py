@@ -22,7 +22,7 @@ PRIOR = torch.tensor([0.5, 0.3, 0.2])
 PRESENT = torch.tensor([[True, True, False], [False, True, True], [True, False, False], [True, True, True]])
 LESS = torch.tensor([[True, False, False], [False, False, True], [True, False, False], [True, False, True]])
 TARGET = torch.tensor([0, 1, 2, 0])
-FUSIONS = ("average", "bottleneck")
+FUSIONS = ("hybrid", "bottleneck")
 each_bridge = pytest.mark.parametrize("name", sorted(BRIDGES))
 each_term = pytest.mark.parametrize("name", sorted(TERMS))
 
