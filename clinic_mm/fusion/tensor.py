@@ -75,7 +75,7 @@ def checked_size(narrow: int, n_modalities: int) -> int:
     Raises:
         TaskError: If there are more than LARGEST, with how many there would be.
     """
-    size = (narrow + 1) ** n_modalities
+    size: int = (narrow + 1) ** n_modalities
     if size > LARGEST:
         what = (
             f"Tensor fusion of {n_modalities} modalities needs ({narrow} + 1)^{n_modalities} = {size:,} numbers a case"

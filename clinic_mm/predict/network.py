@@ -12,12 +12,12 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 from pydantic import JsonValue
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from clinic_mm.colearning.registry import make_bridge
 from clinic_mm.encoders.base import ModalityOutput, make_encoder
 from clinic_mm.fusion.adapters import Adapter, Features, Given, LiveAdapter, PlainAdapter, SpokenAdapter
 from clinic_mm.fusion.base import make_fusion
+from clinic_mm.fusion.cost import multiply_adds, parameters
 from clinic_mm.fusion.heard import Heard
 from clinic_mm.fusion.joined import Cost, Joined, State
 from clinic_mm.shapes import Logits, Presence
@@ -134,11 +134,8 @@ class JoinedNetwork(Joined):
             name: _nothing(a, self.told, name)
             for name, a in zip(self.network.names, self.network.adapters, strict=True)
         }
-        counter = FlopCounterMode(display=False)
-        with counter:  # with gradients on: the counter follows modules by them
-            self.network(given, torch.ones(1, len(self.network.names), dtype=torch.bool))
-        n_parameters = sum(p.numel() for p in self.network.parameters())
-        return Cost(n_parameters, counter.get_total_flops() // 2)
+        everyone = torch.ones(1, len(self.network.names), dtype=torch.bool)
+        return Cost(parameters(self.network), multiply_adds(lambda: self.network(given, everyone)))
 
 
 def _nothing(adapter: nn.Module, told: Mapping[str, JsonValue], name: str) -> Given:
