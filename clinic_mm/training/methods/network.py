@@ -27,7 +27,9 @@ from clinic_mm.colearning.registry import BRIDGES, check_colearning, make_term
 from clinic_mm.encoders.base import WIDTH, ModalityOutput
 from clinic_mm.fusion.adapters import Features, LiveAdapter, PlainAdapter, fit_features
 from clinic_mm.fusion.joined import Joined
+from clinic_mm.fusion.pool import softmax
 from clinic_mm.predict.network import JoinedNetwork, Network, chosen, given_of
+from clinic_mm.training.balance import Held, Watch
 from clinic_mm.training.encode import step
 from clinic_mm.training.methods.base import Lesson
 
@@ -168,7 +170,7 @@ def _loss(
     extra = [*(term(moment) for term in terms), *(cast(Bridge, bridge).loss(moment) for bridge in network.bridges)]
     own = [_opinions(outputs[name], moment.present[:, column], target) for column, name in _live(network)]
     answered = loss.sum() / (target != UNLABELLED).sum().clamp(min=1)
-    return torch.stack([answered, *extra, *own]).sum()
+    return torch.stack([answered, network.fusion.penalty(), *extra, *own]).sum()
 
 
 def _nested(present: Bool[Array, "b M"], generator: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -199,11 +201,14 @@ class _Look:
     ) -> None:
         self.network, self.lesson, self.held = network, lesson, held
         self.subset: Bool[Array, "h M"] = drawn_subset(lesson.heard.present[held], generator)
-        self.best = np.inf
+        self.best, self.step = np.inf, 0
         self.weights: dict[str, Tensor] = {}
+        heard = lesson.heard
+        asked = Held(heard.names, lesson.labels[held], lesson.patients[held], heard.present[held], heard.opinions[held])
+        self.watch = Watch(asked, self._freeze)
 
     def __call__(self, done: int) -> None:
-        """NLL of the held cases, as they are and with less."""
+        """NLL of the held cases, as they are and with less; then how the modalities stand."""
         if not len(self.held):
             return
         asked = JoinedNetwork({}, self.network)
@@ -212,10 +217,15 @@ class _Look:
         logits = torch.from_numpy(asked.logits(self.lesson.heard, cases, present))
         loss = float(cross_entropy(logits, torch.from_numpy(self.lesson.labels[cases])))
         if loss < self.best:
-            self.best = loss
+            self.best, self.step = loss, done
             self.weights = {key: t.clone() for key, t in self.network.state_dict().items()}
+        self.watch.look(done, lambda case, of: softmax(asked.logits(self.lesson.heard, self.held[case], of)))
 
     def take_best(self) -> None:
-        """Go back to the best weights, the last ones where nobody was held."""
+        """Go back to the best weights, the last ones where nobody was held; tell how the modalities stand there."""
         if self.weights:
             self.network.load_state_dict(self.weights)
+            self.lesson.log["imbalance"] = self.watch.told(self.step)
+
+    def _freeze(self, name: str) -> None:
+        self.network.adapters[self.network.names.index(name)].requires_grad_(False)
