@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from clinic_mm.errors import TaskError
 from clinic_mm.modalities import modality
@@ -36,6 +36,8 @@ class ModalityTask(Frozen):
     `codes`: what a record is made of (all if empty). `text_model`: folder of a local transformer for notes.
     `montage`: of an EEG (average if empty), one of `schemas/eeg_montages.toml`.
     `summaries`: what a record's numbers are summarised by beside last, mean, min, max, count and age.
+    `sound`: what a recorded sound is of (any if empty), one of `schemas/audio.toml`.
+    `options`: what the rows of other packages let a task choose; their prep checks them.
     """
 
     kind: str
@@ -43,6 +45,8 @@ class ModalityTask(Frozen):
     text_model: str = ""
     montage: str = ""
     summaries: tuple[Literal["trend", "range"], ...] = ()
+    sound: str = ""
+    options: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class FusionTask(Frozen):

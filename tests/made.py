@@ -11,7 +11,16 @@ from clinic_mm.prep.base import Recipe as PrepRecipe
 from clinic_mm.prep.base import make_prep
 from clinic_mm.prep.batch import Outcome, PreparedCases, Recipe, stack
 from clinic_mm.prep.eeg import CHANNELS
-from clinic_mm.signals import RECORD_COLUMNS, CtVolume, EegRecording, NoteText, PatientRecord, Signal, XrayImage
+from clinic_mm.signals import (
+    RECORD_COLUMNS,
+    AudioRecording,
+    CtVolume,
+    EegRecording,
+    NoteText,
+    PatientRecord,
+    Signal,
+    XrayImage,
+)
 from clinic_mm.sources.record.rows import completed
 from clinic_mm.task import Task, parse_task
 from clinic_mm.types import Absent, CaseRecord
@@ -24,6 +33,8 @@ TINY: dict[str, PrepRecipe] = {
     "eeg": {"windows": 2, "window_s": 1.0, "sfreq_hz": 128.0},
     "record": {"most": 8, "codes": [], "features": FEATURES},
     "note": {"places": 64},
+    "audio": {"windows": 2, "rate_hz": 2000, "low_hz": 25, "high_hz": 900, "mels": 8, "window_s": 0.5}
+    | {"frame_s": 0.064, "hop_s": 0.032, "shortest_s": 0.5},
 }
 """Recipes as an artifact would carry them, of the smallest sizes that every network takes."""
 
@@ -71,12 +82,18 @@ def _note(score: float, rng: np.random.Generator) -> NoteText:
     return NoteText(" ".join(rng.choice(words, 12, p=odds / odds.sum())))
 
 
+def _audio(score: float, rng: np.random.Generator) -> AudioRecording:
+    pitch = np.sin(2 * np.pi * 150 * np.arange(4400) / 2200)
+    return AudioRecording((0.1 * rng.normal(size=4400) + 0.1 * np.exp(0.5 * score) * pitch).astype(np.float32), 2200.0)
+
+
 SIGNALS: dict[str, Callable[[float, np.random.Generator], Signal]] = {
     "ct": _ct,
     "xray": _xray,
     "eeg": _eeg,
     "record": _record,
     "note": _note,
+    "audio": _audio,
 }
 
 

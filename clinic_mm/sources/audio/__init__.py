@@ -1,0 +1,1 @@
+"""Recorded sounds of the body (cough, heart, lung) from WAV files."""
