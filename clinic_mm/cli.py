@@ -32,6 +32,16 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout,
 Workers = Annotated[int, typer.Option(min=1, help="Processes that read and prepare.")]
 Key = Annotated[Path | None, typer.Option(help="File of the pseudonym key; default in your configuration folder.")]
 Paths = list[Path] | None
+CtPaths = Annotated[Paths, typer.Option("--ct", metavar="PATH", help="DICOM folder or files, or NIfTI.")]
+XrayPaths = Annotated[Paths, typer.Option("--xray", metavar="PATH", help="DICOM, PNG or JPEG.")]
+EegPaths = Annotated[
+    Paths, typer.Option("--eeg", metavar="PATH", help="EDF, BDF, BrainVision, EEGLAB, FIF, Nihon Kohden.")
+]
+RecordPaths = Annotated[Paths, typer.Option("--record", metavar="PATH", help="FHIR bundle or NDJSON.")]
+NotePaths = Annotated[Paths, typer.Option("--note", metavar="PATH", help="Text file, or FHIR with DocumentReference.")]
+OtherPaths = Annotated[
+    list[str] | None, typer.Option("--evidence", metavar="NAME=PATH", help="Any other modality of the task.")
+]
 CacheDir = Annotated[
     Path | None, typer.Option("--cache", help="Folder that keeps prepared evidence for the next command.")
 ]
@@ -196,6 +206,7 @@ def train(
     from clinic_mm.task import read_task
     from clinic_mm.training.train import Resources
     from clinic_mm.training.train import train as trained
+    from clinic_mm.training.verdict import warning
 
     with progress("prepare", quiet=json) as advance:
         kept = open_cache(cache, cache_gb, verify=verify)
@@ -205,6 +216,8 @@ def train(
         show_json({"model": model_hash, "out": str(out), "facts": dict(model.facts)})
     else:
         show((out / "card.md").read_text(encoding="utf-8"))
+        if told := warning(model.facts):
+            say(told)
 
 
 @app.command()
@@ -282,16 +295,12 @@ def compare(
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="Artifact folder.")],
-    ct: Annotated[Paths, typer.Option(metavar="PATH", help="DICOM folder or files, or NIfTI.")] = None,
-    xray: Annotated[Paths, typer.Option(metavar="PATH", help="DICOM, PNG or JPEG.")] = None,
-    eeg: Annotated[
-        Paths, typer.Option(metavar="PATH", help="EDF, BDF, BrainVision, EEGLAB, FIF, Nihon Kohden.")
-    ] = None,
-    record: Annotated[Paths, typer.Option(metavar="PATH", help="FHIR bundle or NDJSON.")] = None,
-    note: Annotated[Paths, typer.Option(metavar="PATH", help="Text file, or FHIR with DocumentReference.")] = None,
-    evidence: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=PATH", help="Any other modality of the task.")
-    ] = None,
+    ct: CtPaths = None,
+    xray: XrayPaths = None,
+    eeg: EegPaths = None,
+    record: RecordPaths = None,
+    note: NotePaths = None,
+    evidence: OtherPaths = None,
     decision_time: Annotated[
         str | None, typer.Option(metavar="TIME", help="When the answer is due, ISO 8601; later evidence is refused.")
     ] = None,
@@ -304,18 +313,65 @@ def predict(
     Example:  clinic-mm predict model --ct case/ct --note case/note.txt
     """
     from clinic_mm.console import show, show_json
-    from clinic_mm.jobs.one import predict_paths
+    from clinic_mm.jobs.one import given_paths, predict_paths
     from clinic_mm.report.card import as_text
 
-    by_option = {"ct": ct, "xray": xray, "eeg": eeg, "record": record, "note": note}
-    paths = {name: list(given) for name, given in by_option.items() if given}
-    for pair in evidence or []:
-        name, _, path = pair.partition("=")
-        if not path:
-            raise UsageError(f"{pair!r} is not NAME=PATH", "--evidence", "Write --evidence labs=labs.json")
-        paths.setdefault(name, []).append(Path(path))
+    paths = given_paths({"ct": ct, "xray": xray, "eeg": eeg, "record": record, "note": note}, evidence)
     prediction = predict_paths(model, paths, decision_time=decision_time, site_timezone=site_timezone, fhir=fhir)
     show_json(prediction.model_dump(mode="json")) if json else show(as_text(prediction))
+
+
+@app.command()
+def retrieve(
+    model: Annotated[Path, typer.Argument(help="Artifact folder, of a method whose modalities share a space.")],
+    cohort: Annotated[Path, typer.Argument(help="Cohort folder to look in.")],
+    looked_from: Annotated[
+        str, typer.Option("--from", metavar="NAMES", help="What speaks for the query: xray, or xray+record.")
+    ] = "",
+    looked_in: Annotated[
+        str, typer.Option("--to", metavar="NAMES", help="What speaks for the cases looked in: note, or eeg+note.")
+    ] = "",
+    case: Annotated[str, typer.Option(metavar="KEY", help="Whose nearest cases: a case of the cohort.")] = "",
+    ct: CtPaths = None,
+    xray: XrayPaths = None,
+    eeg: EegPaths = None,
+    record: RecordPaths = None,
+    note: NotePaths = None,
+    evidence: OtherPaths = None,
+    k: Annotated[int, typer.Option("--k", min=1, help="How many cases.")] = 5,
+    evaluate: Annotated[
+        bool, typer.Option("--evaluate", help="Instead: R@k and MAP beside chance, on patients not trained on.")
+    ] = False,
+    workers: Workers = 2,
+    cache: CacheDir = None,
+    cache_gb: CacheGb = 20.0,
+    verify: Verify = False,
+    json: Json = False,
+) -> None:
+    """Find the nearest cases, from any modalities to any others: X-ray to notes, EEG to record.
+
+    Example:  clinic-mm retrieve model cohort --from xray --to note --case 4f1c2d3e4f5a6b7c
+    """
+    from clinic_mm.console import progress, show_json, show_table
+    from clinic_mm.jobs.one import given_paths
+    from clinic_mm.jobs.retrieve import Use, names_of, nearest, retrieval_figures
+    from clinic_mm.jobs.shown import nearest_table, nearest_words, retrieval_table
+    from clinic_mm.prep.cache import open_cache
+
+    paths = given_paths({"ct": ct, "xray": xray, "eeg": eeg, "record": record, "note": note}, evidence)
+    sides = {"looked_from": names_of(looked_from), "looked_in": names_of(looked_in)}
+    with progress("retrieve", quiet=json) as advance:
+        use = Use(workers, open_cache(cache, cache_gb, verify=verify), advance)
+        if evaluate:
+            figures = retrieval_figures(model, cohort, case_key=case, paths=paths, **sides, use=use)
+        else:
+            found = nearest(model, cohort, case_key=case, paths=paths, **sides, k=k, use=use)
+    if json:
+        show_json(figures.to_dict("records") if evaluate else found.as_json())
+    elif evaluate:
+        show_table("Unseen patients: figure (95 % interval by patient) | chance", retrieval_table(figures))
+    else:
+        show_table(nearest_words(found), nearest_table(found))
 
 
 @app.command()

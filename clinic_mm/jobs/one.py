@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 from clinic_mm.cohort.one_case import case_from_paths, option
 from clinic_mm.errors import InputError, TaskError, UsageError
 from clinic_mm.predict.artifact import load_model
+from clinic_mm.predict.model import Model
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
-from clinic_mm.prep.batch import Outcome, prepare_cases
+from clinic_mm.prep.batch import Outcome, PreparedCases, prepare_cases
 from clinic_mm.report.atomic import written_whole
 from clinic_mm.report.fhir import fhir_report, report_bytes
 from clinic_mm.times import parse_iso, site_zone
@@ -40,6 +41,47 @@ def predict_paths(
         ArtifactError: If the model cannot be read.
     """
     model, model_hash = load_model(model_folder)
+    prepared = prepare_paths(model, paths, decision_time=decision_time, site_timezone=site_timezone)
+    prediction = predict_cases(model, model_hash, prepared)[0]
+    if fhir:
+        version = str(model.facts["clinic_mm"])
+        created = datetime.now(UTC).replace(microsecond=0)
+        bundle = fhir_report(
+            prediction, created=created, model_name=model.task.target, model_version=version, validate=True
+        )
+        written_whole(fhir, report_bytes(bundle))
+    return prediction
+
+
+def given_paths(
+    by_option: Mapping[str, Sequence[Path] | None], others: Sequence[str] | None = None
+) -> dict[str, list[Path]]:
+    """Files for each modality, as options give them.
+
+    Args:
+        by_option: Those of modalities with an option of their own.
+        others: NAME=PATH of the rest.
+
+    Raises:
+        UsageError: If one of the others is not NAME=PATH.
+    """
+    paths = {name: list(given) for name, given in by_option.items() if given}
+    for pair in others or []:
+        name, _, path = pair.partition("=")
+        if not path:
+            raise UsageError(f"{pair!r} is not NAME=PATH", "--evidence", "Write --evidence labs=labs.json")
+        paths.setdefault(name, []).append(Path(path))
+    return paths
+
+
+def prepare_paths(
+    model: Model,
+    paths: Mapping[str, Sequence[Path]],
+    *,
+    decision_time: str | None = None,
+    site_timezone: str = "UTC",
+) -> PreparedCases:
+    """Prepare one case from files as a model takes it. Arguments and errors as `predict_paths`."""
     if not paths:
         raise UsageError("No evidence is given", "predict", f"Give one of {_options(model.names)}")
     if unknown := sorted(set(paths) - set(model.names)):
@@ -52,15 +94,7 @@ def predict_paths(
     prepared = prepare_cases([case], roots, model.recipe)
     if not prepared.present.any():
         raise _unusable({name: prepared.outcomes[0][name] for name in paths})
-    prediction = predict_cases(model, model_hash, prepared)[0]
-    if fhir:
-        version = str(model.facts["clinic_mm"])
-        created = datetime.now(UTC).replace(microsecond=0)
-        bundle = fhir_report(
-            prediction, created=created, model_name=model.task.target, model_version=version, validate=True
-        )
-        written_whole(fhir, report_bytes(bundle))
-    return prediction
+    return prepared
 
 
 def _unusable(outcomes: Mapping[str, Outcome]) -> InputError:

@@ -1,7 +1,8 @@
-"""The evaluation in the width of a terminal: AUROC with its interval per pattern, beside the known limit."""
+"""Evaluation and retrieval in the width of a terminal: figures with their intervals, beside limit or chance."""
 
 import pandas as pd
 
+from clinic_mm.jobs.retrieve import Nearest
 from clinic_mm.predict.answers import OURS
 
 FEWEST_CASES = 10
@@ -32,6 +33,51 @@ def method_table(table: pd.DataFrame) -> pd.DataFrame:
         covered = every["coverage"].map("{:.3f}".format) + _span(every, "coverage")
         shown["coverage"] = covered.where(every["method"] == OURS, "")
     return shown
+
+
+def nearest_table(found: Nearest) -> pd.DataFrame:
+    """One row per near case, nearest first."""
+    return pd.DataFrame(
+        {
+            "case": [one.case_key for one in found.near],
+            "similarity": [one.similarity for one in found.near],
+            "has": [" ".join(one.has) for one in found.near],
+            "label": [one.label or "unknown" for one in found.near],
+            "trained on": ["yes" if one.trained_on else "no" for one in found.near],
+        }
+    )
+
+
+def nearest_words(found: Nearest) -> str:
+    """What was looked for, and where the own case comes."""
+    kind = "SIMULATED cases" if found.simulated else "cases"
+    looked_in = " ".join(found.looked_in) or "whatever they have"
+    told = (
+        f"Case {found.query} by its {' '.join(found.looked_from)}, among {found.n_gallery} other {kind} by {looked_in}."
+    )
+    if found.own_rank is None:
+        return told
+    return f"{told} Its own {looked_in} would come at rank {found.own_rank} of {found.n_gallery + 1}."
+
+
+def retrieval_table(figures: pd.DataFrame) -> pd.DataFrame:
+    """One row per direction and what counts as right; each figure with its interval, then chance."""
+    keys = ["from", "to", "right", "n_queries", "n_gallery"]
+    told = figures.assign(
+        told=[_beside_chance(row) for _, row in figures.iterrows()],
+        order=pd.Categorical(figures["figure"], categories=figures["figure"].unique(), ordered=True),
+    )
+    wide = told.pivot(index=keys, columns="order", values="told").reindex(
+        pd.MultiIndex.from_frame(told[keys].drop_duplicates())
+    )
+    wide.columns = [str(name) for name in wide.columns]
+    return wide.reset_index().rename(columns={"n_queries": "queries", "n_gallery": "gallery"})
+
+
+def _beside_chance(row: pd.Series) -> str:
+    digits = 0 if row["figure"] == "median rank" else 3
+    value, low, high, chance = (f"{row[name]:.{digits}f}" for name in ("value", "low", "high", "chance"))
+    return f"{value} ({low} to {high}) | {chance}"
 
 
 def _figure(row: pd.Series, name: str) -> str:
