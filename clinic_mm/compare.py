@@ -19,7 +19,6 @@ import pandas as pd
 
 from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.cohort.split import split_patients
-from clinic_mm.errors import TaskError
 from clinic_mm.evaluate.compare_page import write_html
 from clinic_mm.evaluate.compare_tables import Tables, tables_of
 from clinic_mm.evaluate.compared import Compared, Repeat
@@ -30,7 +29,7 @@ from clinic_mm.report.atomic import written_whole
 from clinic_mm.task import Task
 from clinic_mm.training.contest import SHARED, Contest, Entry, ask
 from clinic_mm.training.crossval import identity
-from clinic_mm.training.methods.base import DEFAULT, method, methods
+from clinic_mm.training.methods.base import DEFAULT, check_fusion, check_joins, method, methods
 from clinic_mm.training.train import ALONE, Resources, training_cases
 
 ALL_METHODS: Final = "all"
@@ -81,23 +80,13 @@ def compare(
     Raises:
         TaskError: If the task has one modality only, no labels, or a fold would lack a class.
     """
-    check_task(task)
+    check_joins(task)
+    check_fusion(task)
     limits = read_limits(limit) if limit else None
     cases = training_cases(cohort, task, 0.0)
     recipe = fit_preps(cases, cohort.roots, plan_recipe(task))
     prepared = prepare_cases(cases, cohort.roots, recipe, workers=use.workers, cache=use.cache, progress=use.progress)
     return compare_prepared(prepared, recipe, task, out, plan, limits=limits, simulated=cohort.info.simulated, use=use)
-
-
-def check_task(task: Task) -> None:
-    """Joining needs at least two modalities.
-
-    Raises:
-        TaskError: If there is one only.
-    """
-    if len(task.modalities) < 2:
-        mend = "Name two or more modalities; with one, clinic-mm train alone is enough"
-        raise TaskError("There is nothing to join: the task has one modality", "modalities", mend)
 
 
 def compare_prepared(

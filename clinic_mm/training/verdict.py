@@ -4,6 +4,7 @@ In:  second-level out-of-fold probabilities and the baselines' out-of-fold proba
 Out: plain JSON for the artifact: gains with paired intervals by patient, and the verdict in words.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from clinic_mm.predict.model import late_average
 from clinic_mm.prep.batch import PreparedCases
 
 DRAWS: Final = 500
+PAYS: Final = "Fusion pays"
 AGAINST: Final = ("late_average", "concat")
 
 
@@ -49,6 +51,14 @@ def fusion_verdict(
     return {"rows": rows, "words": in_words(gains)}
 
 
+def warning(facts: Mapping[str, JsonValue]) -> str:
+    """What a person should be told before they use a model whose fusion is not shown to pay; empty where it is."""
+    verdict = facts["verdict"]
+    assert isinstance(verdict, dict)
+    words = str(verdict["words"])
+    return "" if words.startswith(PAYS) else f"Warning: {words}"
+
+
 def in_words(gains: pd.DataFrame) -> str:
     """One sentence that a data scientist can act on."""
     auc = gains[(gains["metric"] == "auroc") & gains["against"].isin(["best single", "late_average"])]
@@ -57,6 +67,6 @@ def in_words(gains: pd.DataFrame) -> str:
     if len(worse):
         return f"Fusion does not pay here: it is worse than {', '.join(worse['against'])}. Use that instead."
     if len(better) == len(auc):
-        return "Fusion pays: it is better than the best single modality and the late average."
+        return f"{PAYS}: it is better than the best single modality and the late average."
     unsure = auc.loc[~auc.index.isin(better.index), "against"]
     return f"Not shown that fusion pays: no clear gain over {', '.join(unsure)}."

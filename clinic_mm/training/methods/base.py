@@ -16,6 +16,7 @@ from numpy import ndarray as Array
 from pydantic import JsonValue
 
 from clinic_mm.bundle import policy
+from clinic_mm.colearning.registry import check_colearning
 from clinic_mm.errors import TaskError
 from clinic_mm.fusion.base import registry
 from clinic_mm.fusion.heard import Heard
@@ -107,6 +108,29 @@ def method(name: str) -> Method:
     near = get_close_matches(name, [DEFAULT, *known], n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     raise TaskError(f"Unknown method {name!r}", "fusion.method", f"{hint}Known: {', '.join([DEFAULT, *known])}")
+
+
+def check_fusion(task: Task) -> None:
+    """What a task says of joining can be done: asked before anything is read.
+
+    Raises:
+        TaskError: For an unknown method or co-learning, or where there is nothing to join.
+    """
+    if task.fusion.method != DEFAULT:
+        method(task.fusion.method)
+        check_joins(task)
+    check_colearning(task.fusion.colearning)
+
+
+def check_joins(task: Task) -> None:
+    """Joining needs at least two modalities.
+
+    Raises:
+        TaskError: If there is one only.
+    """
+    if len(task.modalities) < 2:
+        mend = "Name two or more; for one alone, leave [fusion] out and use clinic-mm train"
+        raise TaskError("There is nothing to join: the task has one modality", "modalities", mend)
 
 
 def _added(name: str) -> Method:
