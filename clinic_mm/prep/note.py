@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
+from jaxtyping import Float, Float64
 from numpy import ndarray as Array
 from sklearn.feature_extraction.text import HashingVectorizer
 
@@ -76,6 +77,17 @@ def hashed(text: str, places: int) -> Array:
     counts = _vectorizer(places).transform([text]).toarray()[0]
     damped = np.log1p(counts)
     return _unit(damped)
+
+
+def word_counts(shares: Float[Array, "n p"]) -> Float64[Array, "n p"]:
+    """How often each place was hit, back from `hashed` shares.
+
+    Exact wherever some place of the text was hit once, as nearly always: the least share then stands for one hit.
+    Otherwise all counts of a text are too small by one factor.
+    """
+    least = np.where(shares > 0, shares, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    counts: Array = np.rint(np.expm1(np.log(2.0) * shares.astype(np.float64) / least))
+    return counts
 
 
 def _unit(vector: Array) -> Array:
