@@ -23,6 +23,7 @@ State = tuple[dict[str, JsonValue], dict[str, Array]]
 KINDS: Final[dict[str, str]] = {
     "network": "clinic_mm.predict.network:JoinedNetwork",
     "coordinated": "clinic_mm.predict.coordinated:Coordinated",
+    "boltzmann": "clinic_mm.predict.boltzmann:JoinedBoltzmann",
 }
 """Where each kind stands, so that an artifact can be read without any registration."""
 
