@@ -29,7 +29,7 @@ class Modality:
         find: `module:function(root, root_name, files, zone, **options) -> Iterable[Found]`, what ingest makes of its
             files; "" where they are of a kind that several modalities share (DICOM, FHIR).
         suffixes: Endings of its files, lower case: `(".wav",)`. Only with `find`.
-        shares: Kinds of file, as `sources.walk` tells them by content, in which it may stand among others: `("dicom",)`.
+        shares: Kinds of file, as `sources.walk` tells them, in which it may stand among others: `("dicom",)`.
         viewer: `module:function(signal, key)`, its tile in the dashboard (Streamlit); "" for none.
     """
 
@@ -65,6 +65,12 @@ BUILT_IN: Final = (
     _built_in("eeg", "EEG", "eeg.recording", "V", 5.0),
     _built_in("record", "Patient record", "record.patient", "", 0.5),
     _built_in("note", "Clinical note", "record.notes", "", 0.2),
+    replace(
+        _built_in("omics", "Omics", "omics.sample", "", 3.0),
+        find="clinic_mm.sources.omics.sample:find_omics",
+        suffixes=(".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet"),
+        viewer="components.omics:view_omics",
+    ),
     replace(
         _built_in("audio", "Body sound", "audio.wav", "full scale", 0.3),
         find="clinic_mm.sources.audio.wav:find_audio",

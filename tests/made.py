@@ -1,5 +1,6 @@
 """Tiny signals of every kind with a known planted score, and prepared cases made of them: no file is read."""
 
+import base64
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +18,7 @@ from clinic_mm.signals import (
     CtVolume,
     EegRecording,
     NoteText,
+    OmicsSample,
     PatientRecord,
     Signal,
     XrayImage,
@@ -27,6 +29,11 @@ from clinic_mm.types import Absent, CaseRecord
 
 DECISION = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FEATURES = [["age", "birth_date", ""], ["level", "sex", "female"], ["listed", "c:1", ""], ["number", "lab", "mg/L"]]
+GENES = ["g1", "g2", "g3", "g4", "g5", "g6"]
+GENES_LEARNT = {
+    name: base64.b64encode(values.astype("<f4").tobytes()).decode()
+    for name, values in (("centre", np.full(6, 5.0)), ("spread", np.ones(6)), ("weights", np.eye(6)[:, :4]))
+}
 TINY: dict[str, PrepRecipe] = {
     "ct": {"grid": 16, "window_hu": [-1000.0, 600.0]},
     "xray": {"side": 32},
@@ -35,6 +42,7 @@ TINY: dict[str, PrepRecipe] = {
     "note": {"places": 64},
     "audio": {"windows": 2, "rate_hz": 2000, "low_hz": 25, "high_hz": 900, "mels": 8, "window_s": 0.5}
     | {"frame_s": 0.064, "hop_s": 0.032, "shortest_s": 0.5},
+    "omics": {"most": 6, "components": 4, "scale": "log", "features": GENES, **GENES_LEARNT},
 }
 """Recipes as an artifact would carry them, of the smallest sizes that every network takes."""
 
@@ -87,6 +95,11 @@ def _audio(score: float, rng: np.random.Generator) -> AudioRecording:
     return AudioRecording((0.1 * rng.normal(size=4400) + 0.1 * np.exp(0.5 * score) * pitch).astype(np.float32), 2200.0)
 
 
+def _omics(score: float, rng: np.random.Generator) -> OmicsSample:
+    values = 5 + rng.normal(size=len(GENES)) + score * np.array([1, 1, 0, 0, 0, 0])
+    return OmicsSample(values.astype(np.float32), tuple(GENES), "log", "other")
+
+
 SIGNALS: dict[str, Callable[[float, np.random.Generator], Signal]] = {
     "ct": _ct,
     "xray": _xray,
@@ -94,6 +107,7 @@ SIGNALS: dict[str, Callable[[float, np.random.Generator], Signal]] = {
     "record": _record,
     "note": _note,
     "audio": _audio,
+    "omics": _omics,
 }
 
 

@@ -218,7 +218,19 @@ def _found(
         return list(finder(place.root, place.source.name, some, place.zone, **(options or {})))
 
     good, bad = guarded(look, files, modality)
+    if place.source.patient in {"folder", "stem"}:
+        _check_one_patient(place, good or [])
     return [place.owned(found) for found in good or []] + [place.owned(finding, path) for path, finding in bad]
+
+
+def _check_one_patient(place: Place, found: Iterable[Found]) -> None:
+    """Neither a folder's nor a file's name can say whose each of several samples in one file is."""
+    stated: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for one in found:
+        stated[one.finding.paths].add(one.patient_id)
+    if any(len(patients) > 1 for patients in stated.values()):
+        what, where = "One file of this source holds several patients", f"source {place.source.name} / patient"
+        raise TaskError(what, where, 'Write patient = "header": its own ids say whose each is')
 
 
 def _read_fhir(place: Place, kind: FileKind, files: list[Path], into: Gathered) -> None:
