@@ -19,7 +19,7 @@ BURN: Final = 50
 KEEP: Final = 100
 
 
-class _Means:
+class Means:
     """Units take their expected states."""
 
     def hidden(self, drive: Float[Array, "n H"]) -> Float[Array, "n H"]:
@@ -29,7 +29,7 @@ class _Means:
         return mean_of(kind, drive, length)
 
 
-class _Draws(_Means):
+class Draws(Means):
     """Units take random states."""
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -65,9 +65,9 @@ class Clamp:
         """A first guess from below: what is not there yet is stood for by counting what is twice."""
         first = [logistic(2.0 * said + bias) for said, bias in zip(self._said, self._bias, strict=True)]
         second = [logistic(2.0 * (h1 @ path.W2) + path.a2) for h1, path in zip(first, self.machine.paths, strict=True)]
-        return Units([v.copy() for v in self.visible], first, second, self._joint(second, _Means()))
+        return Units([v.copy() for v in self.visible], first, second, self._joint(second, Means()))
 
-    def sweep(self, units: Units, turn: _Means) -> Units:
+    def sweep(self, units: Units, turn: Means) -> Units:
         """Visible and second layers from their neighbours, then first and joint layers from those."""
         machine, n = self.machine, range(len(self.machine.paths))
         visible, said = list(units.visible), list(self._said)
@@ -85,7 +85,7 @@ class Clamp:
         first = [turn.hidden(said[m] + self._bias[m] + second[m] @ path.W2.T) for m, path in enumerate(machine.paths)]
         return Units(visible, first, second, self._joint(second, turn))
 
-    def _joint(self, second: list[Float[Array, "n H2"]], turn: _Means) -> Float[Array, "n H3"]:
+    def _joint(self, second: list[Float[Array, "n H2"]], turn: Means) -> Float[Array, "n H3"]:
         drive = self.machine.a3 + sum(h2 @ path.W3 for h2, path in zip(second, self.machine.paths, strict=True))
         return turn.hidden(np.asarray(drive))
 
@@ -95,7 +95,7 @@ def mean_field(machine: Machine, given: Given, sweeps: int = SWEEPS) -> Units:
     clamp = Clamp(machine, given)
     units = clamp.start()
     for _ in range(sweeps):
-        units = clamp.sweep(units, _Means())
+        units = clamp.sweep(units, Means())
     return units
 
 
@@ -103,7 +103,7 @@ def gibbs(machine: Machine, given: Given, units: Units, rng: np.random.Generator
     """Samples after some sweeps of a Markov chain that starts at `units` and leaves the posterior as it is."""
     clamp = Clamp(machine, given)
     for _ in range(sweeps):
-        units = clamp.sweep(units, _Draws(rng))
+        units = clamp.sweep(units, Draws(rng))
     return units
 
 
@@ -117,9 +117,9 @@ def generate(machine: Machine, given: Given, rng: np.random.Generator, *, burn: 
     units = gibbs(machine, given, clamp.start(), rng, burn)
     mean = units
     for sweep in range(1, keep + 1):
-        expected = clamp.sweep(units, _Means())
+        expected = clamp.sweep(units, Means())
         mean = mean.joined(expected, partial(_running, n=sweep))
-        units = clamp.sweep(units, _Draws(rng))
+        units = clamp.sweep(units, Draws(rng))
     return mean
 
 
