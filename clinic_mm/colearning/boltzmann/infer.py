@@ -23,9 +23,11 @@ class Means:
     """Units take their expected states."""
 
     def hidden(self, drive: Float[Array, "n H"]) -> Float[Array, "n H"]:
+        """Of hidden units."""
         return logistic(drive)
 
     def visible(self, kind: Kind, drive: Float[Array, "n D"], length: Float[Array, " n"]) -> Float[Array, "n D"]:
+        """Of visible units."""
         return mean_of(kind, drive, length)
 
 
@@ -36,9 +38,11 @@ class Draws(Means):
         self.rng = rng
 
     def hidden(self, drive: Float[Array, "n H"]) -> Float[Array, "n H"]:
+        """Of hidden units."""
         return flipped(logistic(drive), self.rng)
 
     def visible(self, kind: Kind, drive: Float[Array, "n D"], length: Float[Array, " n"]) -> Float[Array, "n D"]:
+        """Of visible units."""
         return sample_of(kind, drive, length, self.rng)
 
 
@@ -67,23 +71,34 @@ class Clamp:
         second = [logistic(2.0 * (h1 @ path.W2) + path.a2) for h1, path in zip(first, self.machine.paths, strict=True)]
         return Units([v.copy() for v in self.visible], first, second, self._joint(second, Means()))
 
-    def sweep(self, units: Units, turn: Means) -> Units:
-        """Visible and second layers from their neighbours, then first and joint layers from those."""
-        machine, n = self.machine, range(len(self.machine.paths))
-        visible, said = list(units.visible), list(self._said)
-        for m in n:
+    def even(self, units: Units, turn: Means) -> Units:
+        """Absent visible layers and second layers, from the layers next to them."""
+        visible = list(units.visible)
+        for m, path in enumerate(self.machine.paths):
             if len(away := self.away[m]):
-                path, v, words = machine.paths[m], visible[m].copy(), said[m].copy()
+                visible[m] = visible[m].copy()
                 drive = path.b + units.first[m][away] @ path.W1.T
-                v[away] = turn.visible(path.kind, drive, self.length[m][away])
-                words[away] = v[away] @ path.W1
-                visible[m], said[m] = v, words
+                visible[m][away] = turn.visible(path.kind, drive, self.length[m][away])
         second = [
             turn.hidden(units.first[m] @ path.W2 + units.joint @ path.W3.T + path.a2)
-            for m, path in enumerate(machine.paths)
+            for m, path in enumerate(self.machine.paths)
         ]
-        first = [turn.hidden(said[m] + self._bias[m] + second[m] @ path.W2.T) for m, path in enumerate(machine.paths)]
-        return Units(visible, first, second, self._joint(second, turn))
+        return Units(visible, units.first, second, units.joint)
+
+    def odd(self, units: Units, turn: Means) -> Units:
+        """First layers and the joint layer, from the layers next to them."""
+        first = []
+        for m, path in enumerate(self.machine.paths):
+            said = self._said[m]
+            if len(away := self.away[m]):
+                said = said.copy()
+                said[away] = units.visible[m][away] @ path.W1
+            first.append(turn.hidden(said + self._bias[m] + units.second[m] @ path.W2.T))
+        return Units(units.visible, first, units.second, self._joint(units.second, turn))
+
+    def sweep(self, units: Units, turn: Means) -> Units:
+        """All that is free, once."""
+        return self.odd(self.even(units, turn), turn)
 
     def _joint(self, second: list[Float[Array, "n H2"]], turn: Means) -> Float[Array, "n H3"]:
         drive = self.machine.a3 + sum(h2 @ path.W3 for h2, path in zip(second, self.machine.paths, strict=True))
@@ -113,13 +128,16 @@ def generate(machine: Machine, given: Given, rng: np.random.Generator, *, burn: 
     Means given each sample's neighbours are averaged, not the samples themselves, which has less noise
     (Rao-Blackwell).
     """
-    clamp = Clamp(machine, given)
+    clamp, draws, means = Clamp(machine, given), Draws(rng), Means()
     units = gibbs(machine, given, clamp.start(), rng, burn)
     mean = units
     for sweep in range(1, keep + 1):
-        expected = clamp.sweep(units, Means())
+        even = clamp.even(units, means)
+        units = clamp.even(units, draws)
+        odd = clamp.odd(units, means)
+        units = clamp.odd(units, draws)
+        expected = Units(even.visible, odd.first, even.second, odd.joint)
         mean = mean.joined(expected, partial(_running, n=sweep))
-        units = clamp.sweep(units, Draws(rng))
     return mean
 
 
