@@ -77,6 +77,19 @@ BUILT_IN: Final = (
         suffixes=(".wav", ".wave"),
         viewer="components.audio:view_audio",
     ),
+    replace(
+        _built_in("ecg", "ECG", "ecg.recording", "mV", 0.3),
+        find="clinic_mm.sources.ecg.recording:find_ecg",
+        suffixes=(".hea", ".csv", ".csv.gz", ".tsv", ".parquet"),
+        shares=("dicom", "eeg"),
+        viewer="components.ecg:view_ecg",
+    ),
+    replace(
+        _built_in("eye", "Eye tracking", "eye.recording", "deg", 1.0),
+        find="clinic_mm.sources.eye.recording:find_gaze",
+        suffixes=(".csv", ".csv.gz", ".tsv", ".parquet"),
+        viewer="components.eye:view_eye",
+    ),
 )
 
 

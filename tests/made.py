@@ -16,13 +16,16 @@ from clinic_mm.signals import (
     RECORD_COLUMNS,
     AudioRecording,
     CtVolume,
+    EcgRecording,
     EegRecording,
+    GazeRecording,
     NoteText,
     OmicsSample,
     PatientRecord,
     Signal,
     XrayImage,
 )
+from clinic_mm.sources.ecg.leads import lead_table
 from clinic_mm.sources.record.rows import completed
 from clinic_mm.task import Task, parse_task
 from clinic_mm.types import Absent, CaseRecord
@@ -42,6 +45,8 @@ TINY: dict[str, PrepRecipe] = {
     "note": {"places": 64},
     "audio": {"windows": 2, "rate_hz": 2000, "low_hz": 25, "high_hz": 900, "mels": 8, "window_s": 0.5}
     | {"frame_s": 0.064, "hop_s": 0.032, "shortest_s": 0.5},
+    "ecg": {"window_s": 2.0, "sfreq_hz": 250.0},
+    "eye": {"windows": 2, "window_s": 1.0, "sfreq_hz": 60.0},
     "omics": {"most": 6, "components": 4, "scale": "log", "features": GENES, **GENES_LEARNT},
 }
 """Recipes as an artifact would carry them, of the smallest sizes that every network takes."""
@@ -71,6 +76,23 @@ def _xray(score: float, rng: np.random.Generator) -> XrayImage:
 def _eeg(score: float, rng: np.random.Generator) -> EegRecording:
     volts = rng.normal(0, 20e-6 * np.exp(0.5 * score), (len(CHANNELS), 384)).astype(np.float32)
     return EegRecording(volts, CHANNELS, 128.0)
+
+
+def _ecg(score: float, rng: np.random.Generator) -> EcgRecording:
+    t = np.arange(1500) / 250
+    beats = np.exp(-((((t - 0.4) % 0.8 - 0.4) / 0.012) ** 2)) * (1 + 0.2 * score)
+    rows = np.outer([0.8, 1.0, 0.2, -0.9, 0.3, 0.6, -0.8, -0.5, 0.3, 1.2, 1.4, 1.0], beats)
+    noise = 0.02 * rng.normal(size=rows.shape)
+    return EcgRecording((rows + noise).astype(np.float32), lead_table().leads, 250.0)
+
+
+def _eye(score: float, rng: np.random.Generator) -> GazeRecording:
+    t = np.arange(600) / 60
+    places = rng.uniform(-8, 8, (2, 60)).repeat(max(6, round(18 + 5 * score)), axis=1)[:, :600]
+    x, y = (np.resize(row, 600) + 0.03 * rng.normal(size=600) for row in places)
+    pupil = 4 + 0.1 * np.sin(t) + 0.01 * rng.normal(size=600)
+    gaze = (one.astype(np.float32) for one in (x, y, pupil))
+    return GazeRecording(t, *gaze, "deg", "mm", 60.0, (1.0, 1.0))
 
 
 def _record(score: float, rng: np.random.Generator) -> PatientRecord:
@@ -104,6 +126,8 @@ SIGNALS: dict[str, Callable[[float, np.random.Generator], Signal]] = {
     "ct": _ct,
     "xray": _xray,
     "eeg": _eeg,
+    "ecg": _ecg,
+    "eye": _eye,
     "record": _record,
     "note": _note,
     "audio": _audio,

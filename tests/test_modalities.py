@@ -30,15 +30,15 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_the_list() -> None:
 
 
 def test_an_installed_package_adds_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    added = EntryPoint("ecg", "tests.test_modalities:ECG", "clinic_mm.modalities")
+    added = EntryPoint("spirometry", "tests.test_modalities:SPIROMETRY", "clinic_mm.modalities")
     monkeypatch.setattr(modalities, "entry_points", lambda group: [added] if group == "clinic_mm.modalities" else [])
     table.cache_clear()
     try:
-        assert modality("ecg") is ECG
+        assert modality("spirometry") is SPIROMETRY
         assert list(table())[:-1] == [row.name for row in BUILT_IN]
     finally:
         monkeypatch.undo()
         table.cache_clear()
 
 
-ECG = replace(BUILT_IN[2], name="ecg", label="ECG")
+SPIROMETRY = replace(BUILT_IN[2], name="spirometry", label="Spirometry")

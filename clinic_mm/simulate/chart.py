@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from clinic_mm.simulate import ct, eeg, note, record, xray
-from clinic_mm.simulate.case import LATE_VALUE, Case
+from clinic_mm.simulate import audio, ct, ecg, eeg, eye, note, omics, record, xray
+from clinic_mm.simulate.case import LATE_VALUE, SHARD_CASES, Case
 
 PLACES: Final = (
     *("ct_z_mm", "ct_y_mm", "ct_x_mm", "ct_radius_mm", "ct_folder"),
@@ -23,6 +23,8 @@ PLACES: Final = (
 PLACES_ADDED: Final = {
     "ecg": ("ecg_beats_s", "ecg_file"),
     "eye": ("eye_file",),
+    "omics": ("omics_sample", "omics_file"),
+    "audio": ("audio_onsets_s", "audio_file"),
 }
 """The same for kinds that stand in the table only where a cohort has them."""
 
@@ -40,6 +42,7 @@ class Chart:
         fhir: Resources by type.
         truth: Where each finding lies, by column name.
         listed: Rows of the list of each folder whose files name no patient (see `cohort.LISTED`).
+        shared: Lines of tables that all cases write to: by path the header and this case's lines.
     """
 
     fhir: dict[str, list[dict[str, Any]]] = field(
@@ -47,6 +50,7 @@ class Chart:
     )
     truth: dict[str, object] = field(default_factory=dict)
     listed: dict[str, list[dict[str, object]]] = field(default_factory=lambda: defaultdict(list))
+    shared: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
 
     def list_file(self, case: Case, path: Path, at: datetime) -> None:
         """Say whose a file is that does not say so itself; the first part of `path` is its folder."""
@@ -56,6 +60,10 @@ class Chart:
             "acquired_at": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         self.listed[path.parts[0]].append(row)
+
+    def add_line(self, path: str, header: str, line: str) -> None:
+        """Add to a table that all cases write to."""
+        self.shared.setdefault(path, (header, []))[1].append(line)
 
 
 def write_case(case: Case, out: Path) -> Chart:
@@ -92,6 +100,27 @@ def _write(case: Case, out: Path, chart: Chart, name: str, at: datetime, v: floa
         chart.truth |= {"eeg_onsets_s": " ".join(f"{s:.6f}" for s in onsets), "eeg_file": path.as_posix()}
     elif name == "record":
         chart.fhir["Observation"] += record.observations(case, at, v, rng, occasion=occasion)
+    elif name == "ecg":
+        path = home / f"E{occasion}"
+        beats = ecg.write(case, out / path, at, v, rng, occasion=occasion)
+        chart.truth |= {"ecg_beats_s": " ".join(f"{s:.6f}" for s in beats), "ecg_file": path.as_posix()}
+    elif name == "eye":
+        path = Path("eye") / case.opaque[:2] / f"{case.opaque}-{occasion}.csv"
+        eye.write(out / path, v, rng)
+        chart.list_file(case, path, at)
+        chart.truth |= {"eye_file": path.as_posix()}
+    elif name == "omics":
+        sample, table = f"{case.opaque}-{occasion}", f"omics/counts.{case.number // SHARD_CASES:03d}.csv"
+        chart.add_line(table, omics.HEADER, omics.line(sample, v, rng))
+        owner = f"{sample},{case.patient_id},{at.strftime('%Y-%m-%dT%H:%M:%SZ')}"
+        chart.add_line("omics/samples.csv", omics.SAMPLE_COLUMNS, owner)
+        chart.truth |= {"omics_sample": sample, "omics_file": table}
+    elif name == "audio":
+        path = Path("audio") / case.opaque[:2] / f"{case.opaque}-{occasion}.wav"
+        heart = audio.write(out / path, v, rng)
+        chart.list_file(case, path, at)
+        chart.truth |= {"audio_onsets_s": " ".join(f"{s:.6f}" for s in heart.onsets_s)}
+        chart.truth |= {"audio_file": path.as_posix()}
     elif name == "note":
         chart.fhir["DocumentReference"].append(note.document(case, at, v, rng, occasion=occasion))
         chart.truth |= {"note_level": note.level_of(v)}

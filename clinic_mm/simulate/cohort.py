@@ -3,7 +3,8 @@
 In:  an empty folder, how many cases, the seed, the missing mechanism. Out on disk:
 
     dicom/ eeg/ fhir/     the evidence, SIMULATED in every header
-    eye/                  gaze tables, whose patient and time stand in recordings.csv, where asked for
+    eye/ audio/           gaze tables and WAV files, whose patient and time stand in recordings.csv, where asked for
+    omics/                matrices of counts, and samples.csv: whose each sample is, and when; where asked for
     labels.csv            patient, decision time, label, sex, age, site
     truth.csv             latents, places, best possible score; for tests and figures, never ingested
     cohort.toml task.toml what `clinic-mm ingest` and `clinic-mm train` take
@@ -24,15 +25,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 import orjson
 
 from clinic_mm.errors import UsageError
-from clinic_mm.simulate.case import Case, make_case
+from clinic_mm.simulate.case import SHARD_CASES, Case, make_case
 from clinic_mm.simulate.latent import DEFAULT, Missing, World
 from clinic_mm.simulate.limit import Limit, limit_of
 
 if TYPE_CHECKING:
     from clinic_mm.simulate.chart import Chart
-
-SHARD_CASES: Final = 250
-"""Cases per FHIR file, as bulk exports are cut: a reader never has to parse the whole cohort for one patient."""
 
 BATCH_CASES: Final = 10
 LABEL_COLUMNS: Final = ("patient_id", "decision_time", "label", "sex", "age", "site")
@@ -62,15 +60,29 @@ size = "tiny"
 seed = {seed}
 """
 
-FOLDERS: Final = {"dicom": {"ct", "xray", "ecg"}, "eeg": {"eeg"}, "fhir": {"record", "note"}, "eye": {"eye"}}
-LISTED: Final = frozenset({"eye"})
+FOLDERS: Final = {
+    "dicom": {"ct", "xray", "ecg"},
+    "eeg": {"eeg"},
+    "fhir": {"record", "note"},
+    "eye": {"eye"},
+    "omics": {"omics"},
+    "audio": {"audio"},
+}
+LISTED: Final = frozenset({"eye", "audio"})
 """Folders whose files name neither patient nor time: `LIST_NAME` in each does."""
 LIST_NAME: Final = "recordings.csv"
 LIST_COLUMNS: Final = ("file", "patient_id", "acquired_at")
 LISTED_SOURCE: Final = """\
+kind = "{name}"
 patient = "table"
 mapping = {{ layout = "files", patient = "patient_id", path = "{{file}}", modality = "{name}", time = "acquired_at" }}
 """
+OMICS_SOURCE: Final = """\
+kind = "omics"
+options = { layout = "samples_in_rows", scale = "counts", samples = { path = "samples.csv", time = "collected_at" } }
+"""
+MORE_TASK: Final = {"audio": '\n[modality.audio]\nkind = "audio"\nsound = "heart"\n'}
+"""What task.toml says of single modalities."""
 Row: TypeAlias = dict[str, object]
 Batch: TypeAlias = list[tuple[int, Row, Row, "Chart"]]
 """Per case: number, row of the labels, row of the truth, and what else is told of it."""
@@ -116,7 +128,8 @@ def write_cohort(
         COHORT_TOML.format(sources="".join(_source(name) for name in used)), encoding="utf-8"
     )
     named = ", ".join(f'"{m}"' for m in modalities)
-    (out / "task.toml").write_text(TASK_TOML.format(modalities=named, seed=seed), encoding="utf-8")
+    more = "".join(MORE_TASK.get(m, "") for m in modalities)
+    (out / "task.toml").write_text(TASK_TOML.format(modalities=named, seed=seed) + more, encoding="utf-8")
     limit = limit_of(world, seed=seed, cases=cases)
     (out / "limit.json").write_text(limit.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return limit
@@ -124,7 +137,7 @@ def write_cohort(
 
 def _source(name: str) -> str:
     """What cohort.toml says of one folder."""
-    listed = LISTED_SOURCE.format(name=name) if name in LISTED else ""
+    listed = LISTED_SOURCE.format(name=name) if name in LISTED else OMICS_SOURCE if name == "omics" else ""
     return f'\n[[source]]\nname = "{name}"\npath = "{name}"\n{listed}'
 
 
@@ -182,6 +195,7 @@ def _write_tables(
                 to_truth.writerow(truth_row)
                 _append_fhir(out / "fhir", number, chart.fhir)
                 _append_lists(out, chart.listed)
+                _append_lines(out, chart.shared)
             if progress:
                 progress(batch[-1][0] + 1, cases)
 
@@ -204,6 +218,15 @@ def _append_lists(out: Path, listed: dict[str, list[Row]]) -> None:
             if new:
                 table.writeheader()
             table.writerows(rows)
+
+
+def _append_lines(out: Path, shared: dict[str, tuple[str, list[str]]]) -> None:
+    """Append to tables that all cases write to."""
+    for name, (header, lines) in shared.items():
+        path = out / name
+        new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in ([header] if new else []) + lines)
 
 
 def _label_row(case: Case) -> Row:

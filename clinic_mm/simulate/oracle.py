@@ -7,18 +7,29 @@ cannot cancel itself. No model may use them.
 """
 
 import base64
+import csv
+import wave as wav_file
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import orjson
 from edfio import read_edf
+from numpy import ndarray as Array
 from pydicom import dcmread
+from scipy.signal import butter, sosfiltfilt
 
+from clinic_mm.simulate.audio import MURMUR_HZ, MURMUR_S
+from clinic_mm.simulate.audio import SFREQ_HZ as AUDIO_HZ
+from clinic_mm.simulate.ecg import SFREQ_HZ, ST_FIELD, plateau, wave
 from clinic_mm.simulate.eeg import SPIKE_FIELD, complex_shape
+from clinic_mm.simulate.eye import NOISE_DEG
+from clinic_mm.simulate.eye import SFREQ_HZ as EYE_HZ
 from clinic_mm.simulate.note import COMPLAINTS, GRADES
+from clinic_mm.simulate.omics import genes
 from clinic_mm.simulate.record import LABS
 from clinic_mm.simulate.xray import Opacity, spot_cover
 
@@ -67,6 +78,62 @@ def eeg(out: Path, row: Mapping[str, str]) -> float:
     field = SPIKE_FIELD * (SPIKE_FIELD < 0.95) * (np.arange(len(SPIKE_FIELD)) > 6)
     amplitudes = [field @ uv[:, s : s + len(shape)] @ shape for s in starts]
     return float(np.median(amplitudes) / (shape @ shape) / (field @ field))
+
+
+def ecg(out: Path, row: Mapping[str, str]) -> float:
+    """Level of the known plateau after the known beats, by least squares beside T and a base of each lead."""
+    group = dcmread(out / row["ecg_file"]).WaveformSequence[0]
+    stored = np.frombuffer(group.WaveformData, "<i2").reshape(group.NumberOfWaveformSamples, -1)
+    uv = stored.T[[0, 1, *range(6, 12)]] * float(group.ChannelDefinitionSequence[0].ChannelSensitivity)
+    seconds = np.arange(round(0.04 * SFREQ_HZ), round(0.42 * SFREQ_HZ)) / SFREQ_HZ
+    starts = [round((float(s) + 0.04) * SFREQ_HZ) for s in row["ecg_beats_s"].split()]
+    beat = np.mean([uv[:, s : s + len(seconds)] for s in starts], axis=0)
+    terms = [plateau(seconds), wave(seconds, "t"), wave(seconds, "s"), np.ones_like(seconds), seconds]
+    levels = np.linalg.lstsq(np.stack(terms, axis=1), beat.T, rcond=None)[0][0]
+    return float(ST_FIELD @ levels / (ST_FIELD @ ST_FIELD))
+
+
+def eye(out: Path, row: Mapping[str, str]) -> float:
+    """Mean time between jumps, as seconds: the eye jumps where it moves further in one step than noise lets it."""
+    with (out / row["eye_file"]).open(encoding="utf-8", newline="") as file:
+        cells = [(float(r["x_deg"] or "nan"), float(r["y_deg"] or "nan")) for r in csv.DictReader(file)]
+    xy = np.array(cells)
+    seen = np.isfinite(xy[:, 0])
+    at = np.arange(len(xy))
+    xy = np.stack([np.interp(at, at[seen], xy[seen, axis]) for axis in (0, 1)])
+    moving = np.hypot(*np.diff(xy)) > 6 * NOISE_DEG
+    begins = np.flatnonzero(moving[1:] & ~moving[:-1])
+    return float((begins[-1] - begins[0]) / max(1, len(begins) - 1) / EYE_HZ)
+
+
+@cache
+def _matrix(path: Path) -> dict[str, Array]:
+    with path.open(encoding="utf-8") as file:
+        next(file)
+        cells = (line.split(",") for line in file)
+        return {row[0]: np.array(row[1:], float) for row in cells}
+
+
+def omics(out: Path, row: Mapping[str, str]) -> float:
+    """Mean log share of the genes that rise less that of the genes that fall."""
+    counts = _matrix(out / row["omics_file"])[row["omics_sample"]]
+    told = genes()
+    log_share = np.log1p(counts) - told.level
+    return float(log_share[told.per_v > 0].mean() - log_share[told.per_v < 0].mean())
+
+
+def audio(out: Path, row: Mapping[str, str]) -> float:
+    """Loudness of the murmur at the known times, over that of the pause after it, in heights of the first sound."""
+    with wav_file.open(str(out / row["audio_file"])) as file:
+        x = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32767
+    band = sosfiltfilt(butter(4, MURMUR_HZ, "bandpass", fs=AUDIO_HZ, output="sos"), x)
+    found = []
+    for onset in map(float, row["audio_onsets_s"].split()):
+        at = [round((onset + s) * AUDIO_HZ) for s in (0.0, 0.08, *MURMUR_S, 0.46, 0.54)]
+        murmur, pause = band[at[2] : at[3]], band[at[4] : at[5]]
+        found.append([np.abs(x[at[0] : at[1]]).max(), (murmur**2).mean(), (pause**2).mean()])
+    height, murmur_power, pause_power = np.median(found, axis=0)
+    return float(np.sqrt(max(murmur_power - pause_power, 0.0)) / height)
 
 
 def record(observations: Iterable[Mapping[str, Any]]) -> float:

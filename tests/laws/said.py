@@ -30,6 +30,10 @@ def rows_of(kind: str, n: int, seed: int = 0) -> Tensor:
         x[torch.rand_like(x) < 0.3] = torch.nan
     if kind == "eeg":
         x[:, :, 5] = torch.nan
+    if kind == "ecg":
+        x[:, 4] = torch.nan
+    if kind == "eye":
+        x[:, :, :, 7:19] = torch.nan
     return x
 
 

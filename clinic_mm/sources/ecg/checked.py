@@ -167,7 +167,7 @@ def _contradictions(rows: Mapping[str, Array], bad: Mapping[str, str]) -> Iterat
 
 
 def _level(row: Array) -> Array:
-    return np.asarray(row - np.median(row), dtype=np.float64)
+    return np.asarray(row - row.mean(), dtype=np.float64)
 
 
 def _completed(rows: dict[str, Array], bad: dict[str, str]) -> Iterator[Flag]:
