@@ -78,10 +78,16 @@ class Watch:
         self.looks: list[JsonValue] = []
 
     def look(self, step: int, answer: Answer) -> None:
-        """Ask, note, and freeze what has fallen."""
-        use, skill = self._used(answer), {}
+        """Ask once for everything, note, and freeze what has fallen."""
+        asked = self._asked()
+        said = answer(np.concatenate([case for case, _ in asked]), np.concatenate([of for _, of in asked]))
+        whole, *parts = np.split(said, np.cumsum([len(case) for case, _ in asked])[:-1])
+        skill, use = {}, {}
         for column, name in enumerate(self.held.names):
-            skill[name] = self._judged(step, column, answer)
+            skill[name] = self._judged(step, column, parts[2 * column])
+            cases, _ = asked[2 + 2 * column]
+            apart = 0.5 * np.abs(whole[cases] - parts[2 * column + 1]).sum(axis=1)
+            use[name] = float(apart.mean()) if len(cases) else float("nan")
             course = self.courses[name]
             n = len(course.below)
             if course.frozen_at is None and course.reached(n) and course.still_below(n):
@@ -89,32 +95,29 @@ class Watch:
                 self.freeze(name)
         self.looks.append({"step": step, "skill": _rounded(skill), "use": _rounded(use)})
 
-    def _judged(self, step: int, column: int, answer: Answer) -> float:
+    def _asked(self) -> list[tuple[Int[Array, " r"], Bool[Array, "r M"]]]:
+        """Cases as they are; then for each modality those with it alone, and those that have more without it."""
+        present = self.held.present
+        asked = [(np.arange(len(present)), present)]
+        for column in range(len(self.held.names)):
+            just = np.arange(len(self.held.names)) == column
+            has, more = present[:, column], present.sum(axis=1) > 1
+            asked.append((np.flatnonzero(has), np.tile(just, (has.sum(), 1))))
+            asked.append((np.flatnonzero(has & more), present[has & more] & ~just))
+        return asked
+
+    def _judged(self, step: int, column: int, network: Float[Array, "k C"]) -> float:
         held, course = self.held, self.courses[self.held.names[column]]
         cases = np.flatnonzero(held.present[:, column])
-        if len(np.unique(held.labels[cases])) < 2:
+        labels, patients, expert = held.labels[cases], held.patients[cases], held.opinions[cases, column]
+        if len(np.unique(labels)) < 2:
             return float("nan")
-        alone = np.zeros((len(cases), len(held.names)), bool)
-        alone[:, column] = True
-        network, expert = answer(cases, alone), held.opinions[cases, column]
-        labels, patients = held.labels[cases], held.patients[cases]
         gap = paired_interval(auroc, expert, network, labels, patients, n=DRAWS, seed=step, level=LEVEL)
         course.expert = auroc(expert, labels)
         course.steps.append(step)
         course.skill.append(auroc(network, labels))
         course.below.append(gap.low > 0 and gap.estimate > MARGIN)
         return course.skill[-1]
-
-    def _used(self, answer: Answer) -> dict[str, float]:
-        held, used = self.held, {}
-        whole = answer(np.arange(len(held.labels)), held.present)
-        for column, name in enumerate(held.names):
-            cases = np.flatnonzero(held.present[:, column] & (held.present.sum(axis=1) > 1))
-            without = held.present[cases]
-            without[:, column] = False
-            apart = 0.5 * np.abs(whole[cases] - answer(cases, without)).sum(axis=1)
-            used[name] = float(apart.mean()) if len(cases) else float("nan")
-        return used
 
     def told(self, deployed: int) -> JsonValue:
         """All looks, and how each modality stands at the step whose weights are deployed."""
