@@ -18,6 +18,7 @@ from clinic_mm.cohort.describe import Description
 from clinic_mm.cohort.manifest import CohortInfo
 from clinic_mm.cohort.spec import CohortSpec
 from clinic_mm.deid.record import DeidRecord
+from clinic_mm.drafting.draft import Draft
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.run import RunInfo
 from clinic_mm.simulate.limit import Limit
@@ -25,7 +26,7 @@ from clinic_mm.sources.tables.mapping import Mapping
 from clinic_mm.task import Task
 from clinic_mm.types import CaseRecord
 
-DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 SUFFIX: Final = ".schema.json"
 
 
@@ -43,6 +44,7 @@ BORDERS: Final[Map[str, Border]] = {
     "cohort": Border(CohortInfo, "serialization"),
     "case": Border(CaseRecord, "serialization"),
     "description": Border(Description, "serialization"),
+    "draft": Border(Draft, "serialization"),
     "prediction": Border(Prediction, "serialization"),
     "run": Border(RunInfo, "serialization"),
     "limit": Border(Limit, "serialization"),
@@ -54,7 +56,7 @@ BORDERS: Final[Map[str, Border]] = {
 def schema(name: str) -> dict[str, object]:
     """The JSON Schema of one border."""
     model, mode = BORDERS[name]
-    return {"$schema": DRAFT, "$id": f"urn:clinic_mm:{name}", **model.model_json_schema(mode=mode)}
+    return {"$schema": DIALECT, "$id": f"urn:clinic_mm:{name}", **model.model_json_schema(mode=mode)}
 
 
 def schema_files() -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from clinic_mm.report.run import Counts, ModelOf, RunInfo
 from clinic_mm.schema_files import BORDERS, SUFFIX, schema, schema_files
 from clinic_mm.simulate.limit import Limit, PatternLimit
 from clinic_mm.types import CaseRecord, Evidence, Failed, Flag, Rejected
+from tests.drafting.made import made_draft
 from tests.made import DECISION
 from tests.report.predictions import flagged, made_up, rejected
 
@@ -65,6 +66,7 @@ WE_WRITE: dict[str, BaseModel] = {
         first_decision=None,
         last_decision=None,
     ),
+    "draft": made_draft(),
     "prediction": made_up(missing=(rejected(),), flags=(flagged(),)),
     "run": RunInfo(
         run_id="r",

@@ -3,19 +3,36 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from clinic_mm.cohort.one_case import case_from_paths, option
 from clinic_mm.errors import InputError, TaskError, UsageError
 from clinic_mm.predict.artifact import load_model
-from clinic_mm.predict.model import Model
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
-from clinic_mm.prep.batch import Outcome, PreparedCases, prepare_cases
+from clinic_mm.prep.batch import Outcome, PreparedCases, Recipe, prepare_cases
 from clinic_mm.report.atomic import written_whole
 from clinic_mm.report.fhir import fhir_report, report_bytes
+from clinic_mm.task import Task
 from clinic_mm.times import parse_iso, site_zone
 from clinic_mm.types import Absent, Failed, Rejected
+
+
+class Deployed(Protocol):
+    """A model or a drafter: what it was asked, how cases are prepared for it."""
+
+    @property
+    def task(self) -> Task:
+        """What was asked."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """How cases are prepared."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Modalities that it takes."""
 
 
 def predict_paths(
@@ -75,7 +92,7 @@ def given_paths(
 
 
 def prepare_paths(
-    model: Model,
+    model: Deployed,
     paths: Mapping[str, Sequence[Path]],
     *,
     decision_time: str | None = None,
@@ -93,11 +110,11 @@ def prepare_paths(
     case, roots = case_from_paths(paths, zone=zone, decision_time=due, kinds=kinds)
     prepared = prepare_cases([case], roots, model.recipe)
     if not prepared.present.any():
-        raise _unusable({name: prepared.outcomes[0][name] for name in paths})
+        raise unusable({name: prepared.outcomes[0][name] for name in paths})
     return prepared
 
 
-def _unusable(outcomes: Mapping[str, Outcome]) -> InputError:
+def unusable(outcomes: Mapping[str, Outcome]) -> InputError:
     """Why nothing that was given can be used, and how to mend the first of it."""
     noes = {name: outcome.no for name, outcome in outcomes.items() if outcome.no is not None}
     whys = [f"{name}: {_why(no)}" for name, no in noes.items()]

@@ -1,7 +1,10 @@
-"""Evaluation and retrieval in the width of a terminal: figures with their intervals, beside limit or chance."""
+"""Evaluation, retrieval and drafts in the width of a terminal: figures with their intervals, beside limit or chance."""
+
+from pathlib import Path
 
 import pandas as pd
 
+from clinic_mm.drafting.drafter import Drafter
 from clinic_mm.jobs.retrieve import Nearest
 from clinic_mm.predict.answers import OURS
 
@@ -72,6 +75,40 @@ def retrieval_table(figures: pd.DataFrame) -> pd.DataFrame:
     )
     wide.columns = [str(name) for name in wide.columns]
     return wide.reset_index().rename(columns={"n_queries": "queries", "n_gallery": "gallery"})
+
+
+def text_metrics_table(figures: pd.DataFrame) -> pd.DataFrame:
+    """One row per metric and method; each with its interval, and its gain over the baseline with its own."""
+    gains = figures["gain"].map("{:+.3f}".format) + " (" + figures["gain_low"].map("{:+.3f}".format)
+    return pd.DataFrame(
+        {
+            "metric": figures["metric"],
+            "method": figures["method"],
+            "patients": figures["n_patients"],
+            "figure (95 %)": [
+                f"{row['estimate']:.3f} ({row['low']:.3f} to {row['high']:.3f})" for _, row in figures.iterrows()
+            ],
+            "gain over most frequent": (gains + " to " + figures["gain_high"].map("{:+.3f}".format) + ")").where(
+                figures["method"] != "most_frequent", ""
+            ),
+        }
+    )
+
+
+def drafter_words(drafter: Drafter, out: Path) -> str:
+    """What a drafter learnt from, what it withholds, and whether evidence told it anything."""
+    facts, withheld = drafter.facts, drafter.lexicon.k
+    kind = "SIMULATED notes" if facts["simulated"] else "notes"
+    helps = "helps" if facts["evidence_helps"] else "does not help measurably"
+    return (
+        f"Drafter in {out}, learnt from {facts['n_cases']} {kind} of {facts['n_patients']} patients.\n"
+        f"It may write {len(drafter.lexicon.forms)} words; words of fewer than {withheld} patients, numbers and names "
+        f"are withheld, which leaves {facts['n_sentences_without_a_withheld_word']} of {facts['n_sentences']} "
+        f"sentences for retrieval.\n"
+        f"Evidence {helps} in foreseeing the words of notes; {drafter.neighbours} nearest cases vote.\n"
+        "PATIENT-DERIVED: keep bank.json and bank.safetensors where the notes are kept, or take both out.\n"
+        f"Next: clinic-mm draft evaluate {out} COHORT --out draft_figures"
+    )
 
 
 def _beside_chance(row: pd.Series) -> str:
