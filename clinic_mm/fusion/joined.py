@@ -22,8 +22,13 @@ State = tuple[dict[str, JsonValue], dict[str, Array]]
 
 KINDS: Final[dict[str, str]] = {
     "network": "clinic_mm.predict.network:JoinedNetwork",
+    "weighted": "clinic_mm.fusion.late:Weighted",
+    "vote": "clinic_mm.fusion.late:Vote",
+    "log_pool": "clinic_mm.fusion.late:Pooled",
+    "headed": "clinic_mm.predict.headed:Headed",
     "coordinated": "clinic_mm.predict.coordinated:Coordinated",
     "boltzmann": "clinic_mm.predict.boltzmann:JoinedBoltzmann",
+    "topics": "clinic_mm.predict.topics:JoinedTopics",
 }
 """Where each kind stands, so that an artifact can be read without any registration."""
 

@@ -12,11 +12,12 @@ Source: log-linear pooling, Genest & Zidek, doi:10.1214/ss/1177013825.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray as Array
+from pydantic import JsonValue
 
 Pattern = tuple[str, ...]
 FLOOR: Final = 1e-6
@@ -83,6 +84,29 @@ def unfitted(names: tuple[str, ...], prior: Float[Array, " C"]) -> LogPool:
     """The pool that every fit is shrunk toward: full trust, 1/sqrt|S|, nothing of their own."""
     sizes = np.arange(1, len(names) + 1)
     return LogPool(names, prior, np.zeros(len(names)), -0.5 * np.log(sizes))
+
+
+def pool_told(pool: LogPool) -> dict[str, JsonValue]:
+    """The pool as JSON; numbers keep every bit."""
+    return {
+        "prior": pool.prior.tolist(),
+        "trust": pool.trust.tolist(),
+        "size": pool.size.tolist(),
+        "own": {"+".join(p): w.tolist() for p, w in pool.own.items()},
+        "shift": {"+".join(p): b.tolist() for p, b in pool.shift.items()},
+    }
+
+
+def pool_from(told: Mapping[str, Any], names: tuple[str, ...]) -> LogPool:
+    """The pool that `pool_told` came from."""
+    own, shift = ({pattern_of(p): np.array(v) for p, v in told[key].items()} for key in ("own", "shift"))
+    prior, trust, size = (np.array(told[key]) for key in ("prior", "trust", "size"))
+    return LogPool(names, prior, trust, size, own, shift)
+
+
+def pattern_of(key: str) -> Pattern:
+    """The pattern that is written with plus signs."""
+    return tuple(key.split("+"))
 
 
 def softmax(logits: Float[Array, "... C"]) -> Float[Array, "... C"]:

@@ -31,7 +31,7 @@ from clinic_mm.encoders.base import WIDTH, Encoder, make_encoder
 from clinic_mm.errors import ArtifactError
 from clinic_mm.fusion.bottleneck import Bottleneck
 from clinic_mm.fusion.joined import Joined, restored
-from clinic_mm.fusion.pool import LogPool, Pattern
+from clinic_mm.fusion.pool import pattern_of, pool_from, pool_told
 from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.card import model_card
 from clinic_mm.predict.conformal import Threshold, Thresholds
@@ -119,13 +119,7 @@ def _described(model: Model) -> dict[str, Any]:
         "concat": model.concat.kind,
         "concat_share": model.share,
         "residual": model.residual is not None,
-        "pool": {
-            "prior": model.pool.prior.tolist(),
-            "trust": model.pool.trust.tolist(),
-            "size": model.pool.size.tolist(),
-            "own": {"+".join(p): w.tolist() for p, w in model.pool.own.items()},
-            "shift": {"+".join(p): b.tolist() for p, b in model.pool.shift.items()},
-        },
+        "pool": pool_told(model.pool),
         "joined": _joined_told(model.joined),
         "facts": dict(model.facts),
     }
@@ -179,18 +173,18 @@ def _model(files: Mapping[str, bytes]) -> Model:
         task=task,
         recipe=recipe,
         experts=experts,
-        pool=_pool(told["pool"], task.modalities),
+        pool=pool_from(told["pool"], task.modalities),
         residual=_residual(task, np.array(told["pool"]["prior"]), tensors) if told["residual"] else None,
         temperatures=Temperatures(
             task.modalities,
             calibration["base"],
             np.array(calibration["size"]),
-            {_pattern(p): t for p, t in calibration["own"].items()},
+            {pattern_of(p): t for p, t in calibration["own"].items()},
         ),
         thresholds=Thresholds(
             task.modalities,
             calibration["level"],
-            {_pattern(p): Threshold(*t) for p, t in calibration["thresholds"].items()},
+            {pattern_of(p): Threshold(*t) for p, t in calibration["thresholds"].items()},
             {int(s): Threshold(*t) for s, t in calibration["by_size"].items()},
             Threshold(*calibration["every"]),
         ),
@@ -203,21 +197,6 @@ def _model(files: Mapping[str, bytes]) -> Model:
 
 def _joined(told: Mapping[str, Any] | None, files: Mapping[str, bytes]) -> Joined | None:
     return None if told is None else restored(told["kind"], told["settings"], load_arrays(files[JOINED]))
-
-
-def _pattern(key: str) -> Pattern:
-    return tuple(key.split("+"))
-
-
-def _pool(told: Mapping[str, Any], names: tuple[str, ...]) -> LogPool:
-    return LogPool(
-        names,
-        np.array(told["prior"]),
-        np.array(told["trust"]),
-        np.array(told["size"]),
-        {_pattern(p): np.array(w) for p, w in told["own"].items()},
-        {_pattern(p): np.array(b) for p, b in told["shift"].items()},
-    )
 
 
 def _head(kind: str | None, name: str, arrays: Mapping[str, Array]) -> Head | None:
