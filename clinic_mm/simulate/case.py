@@ -22,9 +22,12 @@ LATE_VALUE: Final = 2.5
 """v of a study after the decision time: + for positive cases, − for negative ones."""
 
 SITES: Final = ("site-a", "site-b", "site-c")
+SHARD_CASES: Final = 250
+"""Cases per file of a table that all cases write to, as bulk exports are cut: no reader has to parse a whole cohort."""
+
 DAYS_BEFORE: Final = {"ct": 3, "xray": 2, "eeg": 4, "record": 3, "note": 1}
 """Evidence is at most this many days older than the decision, and at least 20 minutes."""
-DAYS_BEFORE_ADDED: Final = {"ecg": 2, "eye": 4}
+DAYS_BEFORE_ADDED: Final = {"ecg": 2, "eye": 4, "omics": 4, "audio": 2}
 """The same for what came in later: each draws from its own stream, so that all older draws stay what they were."""
 NOT_FILES: Final = frozenset({"record", "note"})
 """Rows of a patient who has some already; all else may come a first time too late."""

@@ -22,7 +22,17 @@ from scipy.special import expit, ndtr
 
 from clinic_mm.errors import UsageError
 
-DELTAS: Final = {"ct": 1.0, "xray": 0.9, "eeg": 0.9, "record": 0.9, "note": 0.6, "ecg": 0.9, "eye": 0.8}
+DELTAS: Final = {
+    "ct": 1.0,
+    "xray": 0.9,
+    "eeg": 0.9,
+    "record": 0.9,
+    "note": 0.6,
+    "ecg": 0.9,
+    "eye": 0.8,
+    "omics": 0.9,
+    "audio": 0.8,
+}
 """Separations δ of the two classes, in standard deviations of e (METHODS §4)."""
 
 DEFAULT: Final = ("ct", "xray", "eeg", "record", "note")
@@ -46,7 +56,7 @@ HERMITE_NODES: Final = 41
 Missing: TypeAlias = Literal["MCAR", "MAR", "MNAR"]
 MECHANISMS: Final = ("MCAR", "MAR", "MNAR")
 
-STREAMS: Final = ("latent", "person", "ct", "xray", "eeg", "record", "note", "ecg", "eye")
+STREAMS: Final = ("latent", "person", "ct", "xray", "eeg", "record", "note", "ecg", "eye", "omics", "audio")
 """Every case has one stream of random numbers per purpose, so that no part can disturb another. A new one goes last."""
 
 
