@@ -12,6 +12,7 @@ from typing import Any, Final
 import streamlit as st
 
 from clinic_mm.errors import ClinicError
+from clinic_mm.modalities import resolve, table
 from clinic_mm.report.run import Prediction
 from clinic_mm.report.words import label_of, missing_in_words
 from clinic_mm.sources.choose import in_order
@@ -31,6 +32,7 @@ VIEWERS: Final[dict[str, Callable[..., None]]] = {
     "record": view_record,
     "note": view_note,
 }
+"""Rows of the table of modalities that name a viewer of their own need none here."""
 ROWS: Final = (("ct",), ("xray", "note"), ("eeg",), ("record",))
 """Kinds side by side, from top to bottom; kinds not named here follow one by one."""
 
@@ -75,12 +77,13 @@ def _studies(prediction: Prediction, kind: str) -> None:
     if len(usable) > 1:
         chosen = st.selectbox("Study", usable, format_func=_dated, key=f"{key}-study")
     st.caption(f"{plain(_dated(chosen))}{_before(chosen.acquired_at, case.decision_time)}")
-    if kind not in VIEWERS:
+    viewer = VIEWERS.get(kind) or (resolve(row.viewer) if (row := table().get(kind)) and row.viewer else None)
+    if viewer is None:
         st.caption("There is no viewer for this kind of evidence yet")
         return
     decoded: Any = signal(chosen, kind)
     more = {"at": case.decision_time} if kind == "record" else {}
-    VIEWERS[kind](decoded, f"{key}-{usable.index(chosen)}", **more)
+    viewer(decoded, f"{key}-{usable.index(chosen)}", **more)
 
 
 def _dated(evidence: Evidence) -> str:
