@@ -76,30 +76,30 @@ def fit_ridge(
     Houwelingen 1992 (doi 10.2307/2347628). With p > n the fit is made in the span of the rows, which is exact: the
     penalised optimum lies there (representer theorem).
     """
-    _check(x, y, n_classes)
-    blank = _blank(x)
-    z = blank.features(x)
+    check_rows(x, y, n_classes)
+    empty = blank(x)
+    z = empty.features(x)
     basis = None
     with threadpool_limits(1 if x.size < THREADS_FROM else None, user_api="blas"):
         if z.shape[1] > len(z):
             u, s, basis = np.linalg.svd(z, full_matrices=False)
             z = u * s
-        strength = _best_strength(z, y, _folds(y, n_classes, groups, seed))
+        strength = _best_strength(z, y, inner_folds(y, n_classes, groups, seed))
         model = _fit_logistic(_logistic(strength), z, y)
     coef = model.coef_ if basis is None else model.coef_ @ basis
     return RidgeHead(
-        median=blank.median,
-        low=blank.low,
-        high=blank.high,
-        flagged=blank.flagged,
-        mean=blank.mean,
-        scale=blank.scale,
+        median=empty.median,
+        low=empty.low,
+        high=empty.high,
+        flagged=empty.flagged,
+        mean=empty.mean,
+        scale=empty.scale,
         coef=coef.astype(np.float64),
         intercept=model.intercept_.astype(np.float64),
     )
 
 
-def _blank(x: Float[Array, "n p"]) -> RidgeHead:
+def blank(x: Float[Array, "n p"]) -> RidgeHead:
     """A head that knows how to fill, clip and standardise, and has no weights yet. Looks at no label."""
     x = np.where(np.isfinite(x), x, np.nan).astype(np.float64)
     seen = ~np.isnan(x).all(axis=0)
@@ -125,21 +125,23 @@ def _distinct_gaps(missing: Array) -> Int[Array, " q"]:
     return np.sort(some[first]).astype(np.int64)
 
 
-class _Fold(NamedTuple):
+class Fold(NamedTuple):
+    """Rows to fit on, and rows held out."""
+
     fit: Int[Array, " a"]
     held: Int[Array, " b"]
 
 
-def _folds(
+def inner_folds(
     y: Int[Array, " n"], n_classes: int, groups: Array | None, seed: int, most: int = RIDGE_FOLDS
-) -> list[_Fold]:
+) -> list[Fold]:
     """Inner folds by patient, as many as the rarest class has patients; only those that see every class in fitting."""
     patient = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     k = min(most, *(len(np.unique(patient[y == c])) for c in range(n_classes)))
     if k < 2:
         return []
     split = StratifiedGroupKFold(k, shuffle=True, random_state=seed).split(np.zeros(len(y)), y, patient)
-    folds = (_Fold(fit, held) for fit, held in split)
+    folds = (Fold(fit, held) for fit, held in split)
     return [f for f in folds if len(f.held) and len(np.unique(y[f.fit])) == n_classes]
 
 
@@ -154,7 +156,7 @@ def _fit_logistic(model: Any, z: Float64[Array, "n f"], y: Int[Array, " n"]) -> 
         return model.fit(z, y)
 
 
-def _best_strength(z: Float64[Array, "n f"], y: Int[Array, " n"], folds: list[_Fold]) -> float:
+def _best_strength(z: Float64[Array, "n f"], y: Int[Array, " n"], folds: list[Fold]) -> float:
     """From strong to weak, each fit starting where the last ended, until the held-out NLL has clearly turned."""
     if not folds:
         return DEFAULT_STRENGTH
@@ -164,14 +166,15 @@ def _best_strength(z: Float64[Array, "n f"], y: Int[Array, " n"], folds: list[_F
         loss = 0.0
         for model, fold in zip(models, folds, strict=True):
             _fit_logistic(model.set_params(C=strength), z[fold.fit], y[fold.fit])
-            loss += _nll_sum(model.predict_proba(z[fold.held]), y[fold.held])
+            loss += nll_sum(model.predict_proba(z[fold.held]), y[fold.held])
         losses.append(loss)
         if len(losses) - 1 - int(np.argmin(losses)) >= WORSE_BEFORE_STOP:
             break
     return STRENGTHS[int(np.argmin(losses))]
 
 
-def _nll_sum(p: Float64[Array, "n C"], y: Int[Array, " n"], weight: float | Float[Array, " n"] = 1.0) -> float:
+def nll_sum(p: Float64[Array, "n C"], y: Int[Array, " n"], weight: float | Float[Array, " n"] = 1.0) -> float:
+    """Negative log-likelihood of the classes, added up."""
     return float(-(weight * np.log(np.maximum(p[np.arange(len(y)), y], FLOOR))).sum())
 
 
@@ -217,11 +220,11 @@ def fit_trees(
 
     Source: Friedman 2001 (doi 10.1214/aos/1013203451), histograms after LightGBM (Ke 2017), by scikit-learn.
     """
-    _check(x, y, n_classes)
+    check_rows(x, y, n_classes)
     x = np.where(np.isfinite(x), x, np.nan).astype(np.float64)
     # On a small table threads wait for each other longer than they work: 25 times slower beside a busy neighbour.
     with threadpool_limits(1 if x.size < THREADS_FROM else None, user_api="openmp"):
-        folds = _folds(y, n_classes, groups, seed, TREE_FOLDS)[: 1 if x.size > ONE_FOLD_FROM else None]
+        folds = inner_folds(y, n_classes, groups, seed, TREE_FOLDS)[: 1 if x.size > ONE_FOLD_FROM else None]
         bins = Bins.of(x)
         table = _Table(bins.numbers(x), y, np.ones(len(y)) if weight is None else weight, copies)
         settings, rounds = _best_trees(table, folds, seed)
@@ -255,7 +258,7 @@ class _Table(NamedTuple):
         return model.fit(np.where(np.isnan(x).all(axis=0), 0.0, x), self.y[rows], sample_weight=self.weight[rows])
 
 
-def _best_trees(table: _Table, folds: list[_Fold], seed: int) -> tuple[Mapping[str, Any], int]:
+def _best_trees(table: _Table, folds: list[Fold], seed: int) -> tuple[Mapping[str, Any], int]:
     """The candidate and the number of rounds with the least held-out NLL."""
     if not folds:
         return TREE_CANDIDATES[0], ROUNDS_AT_ONCE
@@ -265,7 +268,7 @@ def _best_trees(table: _Table, folds: list[_Fold], seed: int) -> tuple[Mapping[s
 
 
 def _held_out_curve(
-    settings: Mapping[str, Any], table: _Table, folds: list[_Fold], seed: int
+    settings: Mapping[str, Any], table: _Table, folds: list[Fold], seed: int
 ) -> Float64[Array, " rounds"]:
     """Held-out NLL after each round, up to where the last rounds no longer brought the least."""
     models = [table.boosted(settings, 0, seed) for _ in folds]
@@ -275,7 +278,7 @@ def _held_out_curve(
         for model, fold in zip(models, folds, strict=True):
             table.grown(model.set_params(max_iter=rounds), fold.fit)
             y, weight = table.y[fold.held], table.weight[fold.held]
-            curve += [_nll_sum(p, y, weight) for p in model.staged_predict_proba(table.x[fold.held])]
+            curve += [nll_sum(p, y, weight) for p in model.staged_predict_proba(table.x[fold.held])]
         if curve.argmin() < rounds - ROUNDS_AT_ONCE:
             break
     return curve
@@ -322,7 +325,12 @@ def _labels(y: Int[Array, " n"], n_classes: int) -> Int[Array, " n"]:
     return y
 
 
-def _check(x: Float[Array, "n p"], y: Int[Array, " n"], n_classes: int) -> None:
+def check_rows(x: Float[Array, "n p"], y: Int[Array, " n"], n_classes: int) -> None:
+    """Refuse features and labels that nothing can be fitted on.
+
+    Raises:
+        TaskError: If a class has no row, or rows and labels differ in number.
+    """
     if x.ndim != 2 or len(x) != len(y) or x.shape[1] == 0:
         what = f"Features of shape {list(x.shape)} do not fit {len(y)} labels"
         raise TaskError(what, "features", "Give one row of at least one feature per label")
