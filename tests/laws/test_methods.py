@@ -1,5 +1,6 @@
 """Laws that every method of `schemas/methods.toml` keeps once fitted: they hold for whoever adds a row."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
@@ -11,6 +12,7 @@ from clinic_mm.cohort.split import folds
 from clinic_mm.fusion.heard import Heard
 from clinic_mm.fusion.joined import Joined, restored
 from clinic_mm.predict.model import heard_of
+from clinic_mm.training.methods import network
 from clinic_mm.training.methods.base import Lesson, methods
 from tests import made
 
@@ -18,6 +20,15 @@ KINDS = ("record", "note", "xray")
 PRIOR = np.array([0.5, 0.5])
 N = 90
 each_method = pytest.mark.parametrize("name", sorted(methods()))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_steps() -> Iterator[None]:
+    """Laws hold after few steps as after many."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network, "FEWEST_STEPS", 8)
+        patch.setattr(network, "MOST_STEPS", 8)
+        yield
 
 
 @cache
