@@ -3,8 +3,8 @@
 In:  a lesson; settings: those of `colearning.boltzmann.learn.Plan`, and `counts` (modalities of counted words; notes of
 hashed words where it is not said). Out: JoinedBoltzmann, the same bytes for the same seed and threads.
 
-The machine sees no label. The head sees each case with all that it has and once more with a random subset, so that it
-has met layers that were inferred for an absent modality.
+The machine sees no label, so it learns from cases without one too. The head sees each case with all that it has and
+once more with a random subset, so that it has met layers that were inferred for an absent modality.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -27,6 +27,7 @@ from clinic_mm.predict.boltzmann import JoinedBoltzmann, judged_by
 from clinic_mm.task import Task
 from clinic_mm.training.heads import fit_ridge
 from clinic_mm.training.methods.base import Lesson
+from clinic_mm.training.methods.late import labelled
 
 
 def fit(lesson: Lesson, settings: Mapping[str, JsonValue]) -> JoinedBoltzmann:
@@ -35,7 +36,7 @@ def fit(lesson: Lesson, settings: Mapping[str, JsonValue]) -> JoinedBoltzmann:
     plan = Plan(**{f.name: cast(Any, settings[f.name]) for f in fields(Plan) if f.name in settings})
     with threadpool_limits(1, user_api="blas"):
         space = fit_space(lesson.heard, lesson.rows, counted(lesson.task, lesson.heard.names, settings), plan, rng)
-        case, present = both_ways(lesson.heard.present, lesson.rows, rng)
+        case, present = both_ways(lesson.heard.present, labelled(lesson), rng)
         seen = judged_by(space, lesson.heard, case, present)
         y, patients = lesson.labels[case], lesson.patients[case]
         head = fit_ridge(seen, y, len(lesson.prior), seed=lesson.seed, groups=patients)
