@@ -7,10 +7,10 @@ gradient, nor a batch statistic: rows are indexed, never masked afterwards.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from clinic_mm.modalities import modality, resolve
@@ -37,6 +37,11 @@ class ModalityOutput:
     time_h: TokenTimes
     summary: Summaries
     logits: Logits
+
+    def rows(self, index: Int[Tensor, " r"]) -> Self:
+        """Some cases of the batch, in the order given, as often as they are named."""
+        parts = (self.tokens, self.token_mask, self.time_h, self.summary, self.logits)
+        return type(self)(*(part[index] for part in parts))
 
 
 class Encoder(nn.Module, ABC):

@@ -23,6 +23,8 @@ from clinic_mm.shapes import Logits, Presence
 class Additive(Fusion):
     """One network over the mean summary."""
 
+    reads_tokens = False
+
     def __init__(self, names: Sequence[str], width: int, prior: Tensor) -> None:
         super().__init__(names, width, prior)
         self.head = head(width, width, len(prior))

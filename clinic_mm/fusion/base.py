@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from clinic_mm.encoders.base import ModalityOutput
@@ -45,6 +46,8 @@ class Fusion(nn.Module, ABC):
     """Base of all ways of joining. The prior is a buffer; a subclass says what evidence adds to it."""
 
     prior: Tensor
+    reads_tokens: ClassVar[bool] = True
+    """False where summaries and opinions are all that is looked at; tokens are then not even carried along."""
 
     def __init__(self, names: Sequence[str], width: int, prior: Tensor) -> None:
         super().__init__()
@@ -59,26 +62,45 @@ class Fusion(nn.Module, ABC):
         """What training adds to the loss for the sake of the weights alone; by default nothing."""
         return self.prior.new_zeros(())
 
-    def forward(self, outputs: Mapping[str, ModalityOutput], present: Presence) -> Logits:
-        """Case logits for whatever subset is present in each row."""
+    def forward(
+        self, outputs: Mapping[str, ModalityOutput], present: Presence, case: Int[Tensor, " B"] | None = None
+    ) -> Logits:
+        """Case logits for whatever subset is present in each row.
+
+        Args:
+            outputs: What each modality said of some cases.
+            present: Who speaks in each row, a subset of what its case has.
+            case: Whose each row is, so that one encoding answers many subsets; by default row r is case r.
+        """
         logits = self.prior.expand(len(present), -1)
         rows = present.any(dim=1).nonzero().squeeze(1)
         if not len(rows):
             return logits
-        here = present[rows]
-        chosen = {name: _rows(outputs[name], rows, here[:, column]) for column, name in enumerate(self.names)}
-        return logits.index_add(0, rows, self.evidence(chosen, here))
+        return logits.index_add(0, rows, self.answers(outputs, present[rows], rows if case is None else case[rows]))
+
+    def answers(self, outputs: Mapping[str, ModalityOutput], present: Presence, case: Int[Tensor, " B"]) -> Logits:
+        """Evidence of rows with at least one modality: here each row is read apart, though rows may share a case."""
+        return self.evidence(self.real(outputs, present, case), present)
+
+    def real(
+        self, outputs: Mapping[str, ModalityOutput], present: Presence, case: Int[Tensor, " B"]
+    ) -> dict[str, ModalityOutput]:
+        """What stands in some rows; what is not real is zero from here on: a weight of 0 would let a NaN through."""
+        return {
+            name: _real(outputs[name], case, present[:, column], self.reads_tokens)
+            for column, name in enumerate(self.names)
+        }
 
 
-def _rows(output: ModalityOutput, rows: Tensor, here: Tensor) -> ModalityOutput:
-    """Chosen rows; what is not real is zero from here on: a weight of 0 alone would let a NaN through."""
-    real = output.token_mask[rows] & here[:, None]
+def _real(output: ModalityOutput, case: Tensor, here: Tensor, with_tokens: bool) -> ModalityOutput:
+    some = slice(None) if with_tokens else slice(0)
+    real = output.token_mask[case, some] & here[:, None]
     return ModalityOutput(
-        output.tokens[rows].masked_fill(~real[..., None], 0.0),
+        output.tokens[case, some].masked_fill(~real[..., None], 0.0),
         real,
-        output.time_h[rows].masked_fill(~real, 0.0),
-        output.summary[rows].masked_fill(~here[:, None], 0.0),
-        output.logits[rows].masked_fill(~here[:, None], 0.0),
+        output.time_h[case, some].masked_fill(~real, 0.0),
+        output.summary[case].masked_fill(~here[:, None], 0.0),
+        output.logits[case].masked_fill(~here[:, None], 0.0),
     )
 
 

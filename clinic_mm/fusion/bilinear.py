@@ -30,6 +30,8 @@ FIRST_SCALE: Final = 0.3
 class Pairwise(Fusion):
     """Linear terms of each modality; a subclass adds what pairs say. Absent summaries are zeros: they add nothing."""
 
+    reads_tokens = False
+
     def __init__(self, names: Sequence[str], width: int, prior: Tensor) -> None:
         super().__init__(names, width, prior)
         self.linear = nn.Linear(len(self.names) * width, len(prior))

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from clinic_mm.encoders.base import ModalityOutput
@@ -25,10 +26,12 @@ class Bottleneck(Perceiver):
         super().__init__(names, width, prior)
         self.log_gate = nn.Parameter(torch.tensor(FIRST_GATE).log())
 
-    def evidence(self, outputs: Mapping[str, ModalityOutput], present: Presence) -> Logits:
+    def read(self, outputs: Mapping[str, ModalityOutput], present: Bool[Tensor, "B R M"]) -> Float[Tensor, "B R C"]:
         """The gated word of the latents."""
-        return self.log_gate.exp() * super().evidence(outputs, present)
+        return self.log_gate.exp() * super().read(outputs, present)
 
-    def correction(self, outputs: Mapping[str, ModalityOutput], present: Presence) -> Logits:
+    def correction(
+        self, outputs: Mapping[str, ModalityOutput], present: Presence, case: Int[Tensor, " B"] | None = None
+    ) -> Logits:
         """What to add to another fusion's logits: zero for the empty subset."""
-        return self.forward(outputs, present) - self.prior
+        return self.forward(outputs, present, case) - self.prior

@@ -23,6 +23,8 @@ from clinic_mm.shapes import Logits, Presence
 class Concat(Fusion):
     """One network over everything side by side."""
 
+    reads_tokens = False
+
     def __init__(self, names: Sequence[str], width: int, prior: Tensor) -> None:
         super().__init__(names, width, prior)
         self.head = head(len(self.names) * (width + 1), width, len(prior))

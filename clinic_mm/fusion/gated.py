@@ -24,6 +24,8 @@ from clinic_mm.shapes import Logits, Presence
 class Gated(Fusion):
     """One network over the gated sum."""
 
+    reads_tokens = False
+
     def __init__(self, names: Sequence[str], width: int, prior: Tensor) -> None:
         super().__init__(names, width, prior)
         self.content = OwnLinear(len(self.names), width, width)

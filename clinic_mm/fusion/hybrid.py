@@ -15,6 +15,7 @@ doi:10.1214/ss/1177013825.
 from collections.abc import Mapping, Sequence
 
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from clinic_mm.encoders.base import ModalityOutput
@@ -26,6 +27,8 @@ from clinic_mm.shapes import Logits, Presence
 class Hybrid(Fusion):
     """Pool weights and a gated joint part."""
 
+    reads_tokens = False  # of what `answers` takes for the late part; the joint part takes its tokens itself
+
     def __init__(self, names: Sequence[str], width: int, prior: Tensor) -> None:
         super().__init__(names, width, prior)
         n = len(self.names)
@@ -36,6 +39,10 @@ class Hybrid(Fusion):
     def evidence(self, outputs: Mapping[str, ModalityOutput], present: Presence) -> Logits:
         """Late and joint evidence."""
         return self.late(outputs, present) + self.joint.evidence(outputs, present)
+
+    def answers(self, outputs: Mapping[str, ModalityOutput], present: Presence, case: Int[Tensor, " B"]) -> Logits:
+        """The same, the tokens of each case read once."""
+        return self.late(self.real(outputs, present, case), present) + self.joint.answers(outputs, present, case)
 
     def late(self, outputs: Mapping[str, ModalityOutput], present: Presence) -> Logits:
         """Weighted log ratios of the opinions to the prior."""

@@ -28,6 +28,8 @@ FIRST_SCALE: Final = 0.3
 class LowRankTensor(Fusion):
     """One network over the sum of RANK products."""
 
+    reads_tokens = False
+
     def __init__(self, names: Sequence[str], width: int, prior: Tensor) -> None:
         super().__init__(names, width, prior)
         self.factor = OwnLinear(len(self.names), width, RANK * width, scale=FIRST_SCALE, bias=1.0)

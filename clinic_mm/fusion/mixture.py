@@ -29,6 +29,8 @@ BALANCE: Final = 0.01
 class Mixture(Fusion):
     """Slots, a router that sees the pattern, experts beside a residual path, and a head."""
 
+    reads_tokens = False
+
     def __init__(self, names: Sequence[str], width: int, prior: Tensor) -> None:
         super().__init__(names, width, prior)
         n = len(self.names)

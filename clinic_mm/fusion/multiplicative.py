@@ -25,6 +25,8 @@ FIRST_SCALE: Final = 0.3
 class Multiplicative(Fusion):
     """One network over the product of factors."""
 
+    reads_tokens = False
+
     def __init__(self, names: Sequence[str], width: int, prior: Tensor) -> None:
         super().__init__(names, width, prior)
         self.factor = OwnLinear(len(self.names), width, width, scale=FIRST_SCALE, bias=1.0)

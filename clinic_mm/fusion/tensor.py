@@ -33,6 +33,8 @@ HIDDEN: Final = 32
 class TensorFusion(Fusion):
     """One network over the tensor of all orders."""
 
+    reads_tokens = False
+
     def __init__(self, names: Sequence[str], width: int, prior: Tensor, narrow: int | None = None) -> None:
         """Make it.
 

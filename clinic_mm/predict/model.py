@@ -122,16 +122,17 @@ def subset_logits(
 def corrections(
     residual: Bottleneck, heard: Heard, case: Int[Array, " r"], present: Bool[Array, "r M"]
 ) -> Float[Array, "r C"]:
-    """What the residual adds, in batches."""
+    """What the residual adds, in batches; the tokens of each case are read once."""
     residual.eval()
     parts = []
     for start in range(0, len(case), RESIDUAL_BATCH):
-        rows, masks = case[start : start + RESIDUAL_BATCH], present[start : start + RESIDUAL_BATCH]
+        masks = torch.from_numpy(present[start : start + RESIDUAL_BATCH])
+        cases, row = np.unique(case[start : start + RESIDUAL_BATCH], return_inverse=True)
         outputs = {
-            name: heard.spoken[name].output(heard.row[name][rows], heard.time_h[rows, column])
+            name: heard.spoken[name].output(heard.row[name][cases], heard.time_h[cases, column])
             for column, name in enumerate(residual.names)
         }
-        parts.append(residual.correction(outputs, torch.from_numpy(masks)).double().numpy())
+        parts.append(residual.correction(outputs, masks, torch.from_numpy(row)).double().numpy())
     return np.concatenate(parts) if parts else np.zeros((0, len(residual.prior)))
 
 

@@ -13,6 +13,7 @@ from numpy import ndarray as Array
 from pydantic import JsonValue
 from torch import Tensor, nn
 
+from clinic_mm.colearning.bridge import Bridge
 from clinic_mm.colearning.registry import make_bridge
 from clinic_mm.encoders.base import ModalityOutput, make_encoder
 from clinic_mm.fusion.adapters import Adapter, Features, Given, LiveAdapter, PlainAdapter, SpokenAdapter
@@ -47,13 +48,22 @@ class Network(nn.Module):
         """What each modality says of a batch, before any bridge."""
         return {name: self.adapters[k](given[name]) for k, name in enumerate(self.names)}
 
-    def answer(self, outputs: Mapping[str, ModalityOutput], present: Presence) -> Logits:
-        """Logits of subsets of what was heard; nothing at all gives the prior, whatever a bridge may add."""
-        nobody = ~present.any(dim=1)
+    def answer(
+        self, outputs: Mapping[str, ModalityOutput], present: Presence, case: Int[Tensor, " B"] | None = None
+    ) -> Logits:
+        """Logits of subsets of what was heard; nothing at all gives the prior, whatever a bridge may add.
+
+        Args:
+            outputs: What each modality said of some cases.
+            present: Who speaks in each row.
+            case: Whose each row is; by default row r is case r.
+        """
         there = present
+        if self.bridges and case is not None:  # a bridge fills each row for itself
+            outputs, case = {name: output.rows(case) for name, output in outputs.items()}, None
         for bridge in self.bridges:
             outputs, there = bridge(outputs, there)
-        logits: Tensor = self.fusion(outputs, there & ~nobody[:, None])
+        logits: Tensor = self.fusion(outputs, there & present.any(dim=1)[:, None], case)
         return logits
 
     def forward(self, given: Mapping[str, Given], present: Presence) -> Logits:
@@ -99,6 +109,11 @@ class JoinedNetwork(Joined):
     def __init__(self, told: Mapping[str, JsonValue], network: Network) -> None:
         self.told, self.network = dict(told), network.eval()
 
+    @property
+    def fills(self) -> str:
+        """What the bridges put in the place of absent modalities, in words."""
+        return "; ".join(cast(Bridge, bridge).fills for bridge in self.network.bridges if cast(Bridge, bridge).fills)
+
     @torch.inference_mode()
     def logits(self, heard: Heard, case: Int[Array, " r"], present: Bool[Array, "r M"]) -> Float[Array, "r C"]:
         """Each case is encoded once, however many of its subsets are asked for."""
@@ -112,8 +127,8 @@ class JoinedNetwork(Joined):
             for at in range(0, len(rows), ROWS_AT_ONCE):
                 asked = rows[at : at + ROWS_AT_ONCE]
                 index = torch.from_numpy(place[asked] - start)
-                these = {name: chosen(o, index) for name, o in outputs.items()}
-                out[asked] = self.network.answer(these, torch.from_numpy(present[asked])).double().numpy()
+                answer = self.network.answer(outputs, torch.from_numpy(present[asked]), index)
+                out[asked] = answer.double().numpy()
         return out
 
     def to_state(self) -> State:
@@ -153,9 +168,3 @@ def _nothing(adapter: nn.Module, told: Mapping[str, JsonValue], name: str) -> Gi
         )
         return Given(here, time_h, plain, opinion, said=said)
     return Given(here, time_h, plain, opinion)
-
-
-def chosen(output: ModalityOutput, index: Int[Tensor, " r"]) -> ModalityOutput:
-    """Some rows of a batch, in the order given."""
-    parts = (output.tokens, output.token_mask, output.time_h, output.summary, output.logits)
-    return ModalityOutput(*(part[index] for part in parts))

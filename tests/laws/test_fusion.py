@@ -27,10 +27,7 @@ def _fusion(name: str, n: int, seed: int = 0) -> Fusion:
 
 
 def _rows(outputs: dict[str, ModalityOutput], rows: Tensor) -> dict[str, ModalityOutput]:
-    return {
-        name: ModalityOutput(o.tokens[rows], o.token_mask[rows], o.time_h[rows], o.summary[rows], o.logits[rows])
-        for name, o in outputs.items()
-    }
+    return {name: output.rows(rows) for name, output in outputs.items()}
 
 
 def _said(output: ModalityOutput) -> tuple[Tensor, ...]:
@@ -92,6 +89,21 @@ def test_a_batch_of_one_equals_its_row_in_a_batch_of_many(name: str, n: int, tra
     for k in (0, 1, 2, len(present) // 2, len(present) - 1):
         one = fusion(_rows(outputs, torch.tensor([k])), present[k : k + 1])
         torch.testing.assert_close(one[0], many[k], rtol=1e-5, atol=1e-6)
+
+
+@each_fusion
+@each_number
+def test_one_encoding_answers_all_subsets_as_if_each_were_asked_apart(name: str, n: int) -> None:
+    """Of three cases, one of which lacks the first modality, in no order and some of them twice."""
+    fusion, outputs, everyone = _fusion(name, n), outputs_of(_names(n), 3), patterns(n)
+    lacks = torch.tensor([False, True, False])
+    outputs["m0"] = filled(outputs["m0"], lacks, float("nan"))
+    present = torch.cat([everyone, everyone & (torch.arange(n) > 0), everyone[:3]])
+    case = torch.tensor([0] * len(everyone) + [1] * len(everyone) + [2, 0, 2])
+    order = torch.randperm(len(case))
+    many = fusion(outputs, present[order], case[order])
+    apart = fusion(_rows(outputs, case[order]), present[order])
+    torch.testing.assert_close(many, apart, rtol=1e-5, atol=1e-6)
 
 
 @each_fusion

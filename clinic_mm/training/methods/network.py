@@ -28,7 +28,7 @@ from clinic_mm.encoders.base import WIDTH, ModalityOutput
 from clinic_mm.fusion.adapters import Features, LiveAdapter, PlainAdapter, fit_features
 from clinic_mm.fusion.joined import Joined
 from clinic_mm.fusion.pool import softmax
-from clinic_mm.predict.network import JoinedNetwork, Network, chosen, given_of
+from clinic_mm.predict.network import JoinedNetwork, Network, given_of
 from clinic_mm.training.balance import Held, Watch
 from clinic_mm.training.encode import step
 from clinic_mm.training.methods.base import Lesson
@@ -163,7 +163,7 @@ def _loss(
     else:
         subset, smaller = _nested(present, generator)
         # Both subsets in one pass: the price of a small network is in its steps, not in its rows.
-        both = network.answer(_twice(outputs), torch.cat([subset, smaller]))
+        both = network.answer(outputs, torch.cat([subset, smaller]), torch.arange(len(target)).repeat(2))
         more, less = cross_entropy(both, target.repeat(2), reduction="none", ignore_index=UNLABELLED).chunk(2)
         logits, loss = both[: len(target)], more + less + RANKING * (more - less).relu()
     moment = Moment(outputs, torch.from_numpy(present), subset, logits, target, network.answer)
@@ -176,11 +176,6 @@ def _loss(
 def _nested(present: Bool[Array, "b M"], generator: np.random.Generator) -> tuple[Tensor, Tensor]:
     larger = drawn_subset(present, generator)
     return torch.from_numpy(larger), torch.from_numpy(drawn_subset(larger, generator))
-
-
-def _twice(outputs: Mapping[str, ModalityOutput]) -> dict[str, ModalityOutput]:
-    index = torch.arange(len(next(iter(outputs.values())).summary)).repeat(2)
-    return {name: chosen(output, index) for name, output in outputs.items()}
 
 
 def _live(network: Network) -> list[tuple[int, str]]:
