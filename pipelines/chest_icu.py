@@ -11,6 +11,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.cohort.public import public_cohort
 from clinic_mm.evaluate import figures, page
 from clinic_mm.evaluate.table import by_pattern, fusion_gain
@@ -41,6 +42,17 @@ METHODS = {
 REPEATS, FOLDS = 10, 4
 
 
+def asked_of(data: Path) -> pd.DataFrame:
+    """Patients whose first image was taken before or at the ICU."""
+    patients = pd.read_csv(data / "multimodal/chest_hannover/patients.csv")
+    return patients[patients["first_image_before_or_at_icu"] == 1]
+
+
+def cohort_of(data: Path, work: Path) -> Cohort:
+    """Those patients."""
+    return public_cohort(HERE / "chest_icu.cohort.toml", data, work, asked_of(data))
+
+
 def main(
     data: Annotated[Path, typer.Option(envvar="CLINIC_MM_DATA")] = DATA,
     out: Path = HERE.parent / "docs",
@@ -48,9 +60,8 @@ def main(
     quick: bool = False,
 ) -> None:
     """Cross-validate and write the page."""
-    patients = pd.read_csv(data / "multimodal/chest_hannover/patients.csv")
-    asked = patients[patients["first_image_before_or_at_icu"] == 1]
-    cohort = public_cohort(HERE / "chest_icu.cohort.toml", data, work, asked)
+    asked = asked_of(data)
+    cohort = cohort_of(data, work)
     task = read_task(HERE / "chest_icu.task.toml")
     cases = training_cases(cohort, task, 0.0)
     recipe = fit_preps(cases, cohort.roots, plan_recipe(task))

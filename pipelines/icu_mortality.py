@@ -11,6 +11,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.cohort.public import public_cohort
 from clinic_mm.evaluate import figures, page
 from clinic_mm.evaluate.curves import WHOLE, curves
@@ -41,6 +42,13 @@ METHODS = {
 REPEATS, FOLDS, QUICK_STAYS = 1, 5, 300
 
 
+def cohort_of(data: Path, work: Path, most: int | None = None) -> Cohort:
+    """The stays, or the first of them."""
+    outcomes = pd.read_csv(data / "tabular/physionet2012/outcomes_a.csv").head(most)
+    labels = outcomes.rename(columns={"In-hospital_death": "died"})[["RecordID", "died"]].assign(decision_h=48)
+    return public_cohort(HERE / "icu_mortality.cohort.toml", data, work, labels)
+
+
 def main(
     data: Annotated[Path, typer.Option(envvar="CLINIC_MM_DATA")] = DATA,
     out: Path = HERE.parent / "docs",
@@ -48,9 +56,7 @@ def main(
     quick: bool = False,
 ) -> None:
     """Cross-validate and write the page."""
-    outcomes = pd.read_csv(data / "tabular/physionet2012/outcomes_a.csv").head(QUICK_STAYS if quick else None)
-    labels = outcomes.rename(columns={"In-hospital_death": "died"})[["RecordID", "died"]].assign(decision_h=48)
-    cohort = public_cohort(HERE / "icu_mortality.cohort.toml", data, work, labels)
+    cohort = cohort_of(data, work, QUICK_STAYS if quick else None)
     task = read_task(HERE / "icu_mortality.task.toml")
     cases = training_cases(cohort, task, 0.0)
     recipe = fit_preps(cases, cohort.roots, plan_recipe(task))

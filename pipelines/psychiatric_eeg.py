@@ -11,6 +11,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.cohort.public import public_cohort
 from clinic_mm.evaluate import figures, page
 from clinic_mm.evaluate.table import by_pattern, fusion_gain
@@ -49,6 +50,13 @@ METHODS = {
 REPEATS, FOLDS = 5, 5
 
 
+def cohort_of(data: Path, work: Path) -> Cohort:
+    """All people, with one label column per diagnosis against healthy."""
+    people = pd.read_csv(data / "multimodal/psychiatric_eeg.csv")
+    against = {t: people["diagnosis"].map({HEALTHY: 0, words: 1}).astype("Int64") for t, words in TARGETS.items()}
+    return public_cohort(HERE / "psychiatric_eeg.cohort.toml", data, work, people.assign(**against))
+
+
 def main(
     data: Annotated[Path, typer.Option(envvar="CLINIC_MM_DATA")] = DATA,
     out: Path = HERE.parent / "docs",
@@ -56,9 +64,7 @@ def main(
     quick: bool = False,
 ) -> None:
     """Cross-validate both tasks and write the page."""
-    people = pd.read_csv(data / "multimodal/psychiatric_eeg.csv")
-    against = {t: people["diagnosis"].map({HEALTHY: 0, words: 1}).astype("Int64") for t, words in TARGETS.items()}
-    cohort = public_cohort(HERE / "psychiatric_eeg.cohort.toml", data, work, people.assign(**against))
+    cohort = cohort_of(data, work)
     repeats, folds, draws = (1, 2, 100) if quick else (REPEATS, FOLDS, 1000)
     parts: dict[str, object] = {"repeats": repeats, "folds": folds}
     for target in TARGETS:

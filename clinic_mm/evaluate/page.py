@@ -36,7 +36,7 @@ def scores_table(table: pd.DataFrame, methods: Mapping[str, str], pattern: str =
         for name, told in methods.items()
         if name in rows
     ]
-    return _markdown(head, lines)
+    return markdown(head, lines)
 
 
 def patterns_table(table: pd.DataFrame, ours: str) -> str:
@@ -54,7 +54,7 @@ def patterns_table(table: pd.DataFrame, ours: str) -> str:
         ]
         for _, row in rows.iterrows()
     ]
-    return _markdown(head, lines)
+    return markdown(head, lines)
 
 
 def gains_table(gains: pd.DataFrame, methods: Mapping[str, str]) -> str:
@@ -70,7 +70,7 @@ def gains_table(gains: pd.DataFrame, methods: Mapping[str, str]) -> str:
         ]
         for _, row in rows.iterrows()
     ]
-    return _markdown(["against", "their AUROC", "ours − theirs", f"paired {level} interval"], lines)
+    return markdown(["against", "their AUROC", "ours − theirs", f"paired {level} interval"], lines)
 
 
 def best_of(gains: pd.DataFrame, names: Sequence[str]) -> pd.Series:
@@ -101,7 +101,7 @@ def curve_table(curves: pd.DataFrame, methods: Mapping[str, str]) -> str:
         [f"{100 * rate:.0f} %", *(_point(at[at["method"] == name].iloc[0]) for name in names)]
         for rate, at in ((r, curves[curves["rate"] == r]) for r in sorted(curves["rate"].unique()))
     ]
-    return _markdown(["dropped", *(methods[name] for name in names)], lines)
+    return markdown(["dropped", *(methods[name] for name in names)], lines)
 
 
 def write_page(template: Path, page: Path, parts: Mapping[str, object], *, quick: bool = False) -> None:
@@ -129,5 +129,6 @@ def _point(row: pd.Series) -> str:
     return f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
 
 
-def _markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table of cells."""
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *lines))
