@@ -30,7 +30,8 @@ class Modality:
             files; "" where they are of a kind that several modalities share (DICOM, FHIR).
         suffixes: Endings of its files, lower case: `(".wav",)`. Only with `find`.
         shares: Kinds of file, as `sources.walk` tells them, in which it may stand among others: `("dicom",)`.
-        viewer: `module:function(signal, key)`, its tile in the dashboard (Streamlit); "" for none.
+        viewer: `module:function(signal, key)`, its tile in the dashboard (Streamlit); "" for none. A viewer with a
+            parameter `at` is told the decision time.
     """
 
     name: str
@@ -56,6 +57,7 @@ def _built_in(name: str, label: str, reader: str, unit: str, cost: float) -> Mod
         encoder=f"clinic_mm.encoders.{name}:{kind}Encoder",
         unit=unit,
         cost=cost,
+        viewer=f"components.{name}:view_{name}",
     )
 
 
@@ -69,26 +71,22 @@ BUILT_IN: Final = (
         _built_in("omics", "Omics", "omics.sample", "", 3.0),
         find="clinic_mm.sources.omics.sample:find_omics",
         suffixes=(".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet"),
-        viewer="components.omics:view_omics",
     ),
     replace(
         _built_in("audio", "Body sound", "audio.wav", "full scale", 0.3),
         find="clinic_mm.sources.audio.wav:find_audio",
         suffixes=(".wav", ".wave"),
-        viewer="components.audio:view_audio",
     ),
     replace(
         _built_in("ecg", "ECG", "ecg.recording", "mV", 0.3),
         find="clinic_mm.sources.ecg.recording:find_ecg",
         suffixes=(".hea", ".csv", ".csv.gz", ".tsv", ".parquet"),
         shares=("dicom", "eeg"),
-        viewer="components.ecg:view_ecg",
     ),
     replace(
         _built_in("eye", "Eye tracking", "eye.recording", "deg", 1.0),
         find="clinic_mm.sources.eye.recording:find_gaze",
         suffixes=(".csv", ".csv.gz", ".tsv", ".parquet"),
-        viewer="components.eye:view_eye",
     ),
 )
 

@@ -7,34 +7,25 @@ A study that cannot be shown leaves a reason in its tile and never stops the pag
 
 from collections.abc import Callable
 from datetime import datetime
+from inspect import signature
 from typing import Any, Final
 
 import streamlit as st
 
-from clinic_mm.errors import ClinicError
-from clinic_mm.modalities import resolve, table
+from clinic_mm.errors import ClinicError, InputError
+from clinic_mm.modalities import modality, resolve
 from clinic_mm.report.run import Prediction
 from clinic_mm.report.words import label_of, missing_in_words
 from clinic_mm.sources.choose import in_order
-from clinic_mm.types import Evidence
-from components.ct import view_ct
-from components.eeg import view_eeg
+from clinic_mm.types import CaseRecord, Evidence
 from components.evidence import case_record, signal
-from components.note import view_note
 from components.plain import plain
-from components.record import view_record
-from components.xray import view_xray
 
-VIEWERS: Final[dict[str, Callable[..., None]]] = {
-    "ct": view_ct,
-    "xray": view_xray,
-    "eeg": view_eeg,
-    "record": view_record,
-    "note": view_note,
-}
-"""Rows of the table of modalities that name a viewer of their own need none here."""
 ROWS: Final = (("ct",), ("xray", "note"), ("eeg",), ("record",))
 """Kinds side by side, from top to bottom; kinds not named here follow one by one."""
+
+Tile = tuple[str, list[str]]
+"""A kind, and the modalities that are read from the same evidence of it."""
 
 
 def tiles(prediction: Prediction, kinds: dict[str, str], labels: dict[str, str]) -> None:
@@ -42,16 +33,27 @@ def tiles(prediction: Prediction, kinds: dict[str, str], labels: dict[str, str])
     absent = {one.modality for one in prediction.missing if one.status == "absent"}
     present = {kind for name, kind in kinds.items() if name not in absent}
     known = {kind for row in ROWS for kind in row}
-    rows = [*ROWS, *((kind,) for kind in sorted(present - known))]
+    rows = [*ROWS, *((kind,) for kind in dict.fromkeys(kinds.values()) if kind in present - known)]
     for row in rows:
-        here = [kind for kind in row if kind in present]
-        for column, kind in zip(st.columns(len(here)) if here else [], here, strict=True):
+        here = [tile for kind in row if kind in present for tile in _shared(prediction, kind, kinds)]
+        here = [(kind, names) for kind, names in here if not absent.issuperset(names)]
+        for column, (kind, names) in zip(st.columns(len(here)) if here else [], here, strict=True):
             with column, st.container(border=True):
-                _tile(prediction, kind, [name for name in kinds if kinds[name] == kind], labels)
+                _tile(prediction, kind, names, labels)
+
+
+def _shared(prediction: Prediction, kind: str, kinds: dict[str, str]) -> list[Tile]:
+    """The tiles of a kind: one, or one for each modality where evidence is meant for single ones."""
+    names = [name for name in kinds if kinds[name] == kind]
+    try:
+        meant = any(one.named for one in case_record(prediction.case_key).usable(kind))
+    except ClinicError:
+        meant = False  # said in the tile
+    return [(kind, [name]) for name in names] if meant else [(kind, names)]
 
 
 def _tile(prediction: Prediction, kind: str, names: list[str], labels: dict[str, str]) -> None:
-    st.markdown(f"##### {plain(label_of(kind))}")
+    st.markdown(f"##### {plain(label_of(kind) if len(names) > 1 else label_of(names[0], labels))}")
     missing = [m for m in prediction.missing if m.modality in names]
     for one in missing:
         whose = f"{label_of(one.modality, labels)}: " if len(names) > 1 else ""
@@ -60,30 +62,46 @@ def _tile(prediction: Prediction, kind: str, names: list[str], labels: dict[str,
         else:
             st.warning(plain(f"{whose}{missing_in_words(one)}"), icon=":material/block:")
     try:
-        _studies(prediction, kind)
+        _studies(prediction, kind, names[0] if len(names) == 1 else "")
     except ClinicError as error:
         mend = f" {plain(error.mend)}\\." if error.mend else ""
         st.warning(f"Cannot be shown: {plain(error.what)}\\.{mend}", icon=":material/visibility_off:")
 
 
-def _studies(prediction: Prediction, kind: str) -> None:
+def _studies(prediction: Prediction, kind: str, name: str) -> None:
     case = case_record(prediction.case_key)
-    usable = in_order(case.usable(kind), "latest")  # what was most likely taken comes first
+    usable = in_order(case.usable(kind, name), "latest")  # what was most likely taken comes first
     if not usable:
         st.caption("The cohort holds no usable study")
         return
-    key = f"{prediction.case_key}-{kind}"
+    key = f"{prediction.case_key}-{name or kind}"
     chosen = usable[0]
     if len(usable) > 1:
         chosen = st.selectbox("Study", usable, format_func=_dated, key=f"{key}-study")
     st.caption(f"{plain(_dated(chosen))}{_before(chosen.acquired_at, case.decision_time)}")
-    viewer = VIEWERS.get(kind) or (resolve(row.viewer) if (row := table().get(kind)) and row.viewer else None)
-    if viewer is None:
+    _view(case, chosen, kind, f"{key}-{usable.index(chosen)}")
+
+
+def _view(case: CaseRecord, chosen: Evidence, kind: str, key: str) -> None:
+    """Hand the decoded study to the viewer of its row; one that has a parameter `at` is told the decision time.
+
+    Raises:
+        ClinicError: If the study cannot be decoded.
+    """
+    dotted = modality(kind).viewer
+    if not dotted:
         st.caption("There is no viewer for this kind of evidence yet")
         return
     decoded: Any = signal(chosen, kind)
-    more = {"at": case.decision_time} if kind == "record" else {}
-    viewer(decoded, f"{key}-{usable.index(chosen)}", **more)
+    try:
+        viewer: Callable[..., None] = resolve(dotted)
+        more = {"at": case.decision_time} if "at" in signature(viewer).parameters else {}
+        viewer(decoded, key, **more)
+    except ClinicError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the border to viewers, other packages' too: a page has no traceback
+        what = f"Its viewer failed ({type(error).__name__})"
+        raise InputError(what, kind, "Report this as a fault of the viewer") from None
 
 
 def _dated(evidence: Evidence) -> str:
