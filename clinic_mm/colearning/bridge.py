@@ -9,6 +9,7 @@ the prediction set, the explanation) the modality is as absent as before. Where 
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -22,7 +23,12 @@ Carried = tuple[dict[str, ModalityOutput], Presence]
 
 
 class Bridge(nn.Module, ABC):
-    """Base of all bridges. `carry` is handed outputs that are zero wherever their modality is absent."""
+    """Base of all bridges. `carry` is handed outputs that are zero wherever their modality is absent.
+
+    `fills` says in words what takes the place of an absent modality, for the notice that stands beside an answer.
+    """
+
+    fills: ClassVar[str] = ""
 
     def __init__(self, names: Sequence[str], width: int) -> None:
         super().__init__()

@@ -24,6 +24,8 @@ FIRST: float = 0.1
 class MissingTokens(Bridge):
     """One token [D] per modality."""
 
+    fills = "a learned token"
+
     def __init__(self, names: Sequence[str], width: int) -> None:
         super().__init__(names, width)
         self.token = nn.Parameter(FIRST * torch.randn(len(self.names), width))

@@ -32,6 +32,8 @@ DOMAIN: Final = 0.02
 class SharedSpecific(Bridge):
     """A shared encoder, a specific one per modality, and a residual that joins both."""
 
+    fills = "the mean of what all modalities share"
+
     def __init__(self, names: Sequence[str], width: int) -> None:
         super().__init__(names, width)
         self.shared = nn.Sequential(nn.Linear(width, width), nn.GELU())

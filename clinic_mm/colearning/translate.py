@@ -57,6 +57,8 @@ def missed(said: Float[Tensor, "B M D"], true: Float[Tensor, "B M D"], where: Pr
 class Translate(Bridge):
     """An absent modality's place is taken by its translation."""
 
+    fills = "a translation of what is present"
+
     def __init__(self, names: Sequence[str], width: int) -> None:
         super().__init__(names, width)
         self.translator = Translator(len(self.names), width)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 
-import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 from pydantic import JsonValue
@@ -50,6 +49,11 @@ class Joined(ABC):
     """A fitted way of joining."""
 
     kind: ClassVar[str]
+
+    @property
+    def fills(self) -> str:
+        """What takes the place of absent modalities inside, in words for a reader; empty where nothing does."""
+        return ""
 
     @abstractmethod
     def logits(self, heard: Heard, case: Int[Array, " r"], present: Bool[Array, "r M"]) -> Float[Array, "r C"]:

@@ -135,10 +135,18 @@ def flags_of(prepared: PreparedCases, index: int) -> tuple[SeenFlag, ...]:
     )
 
 
+def _filled(model: Model, pattern: tuple[str, ...]) -> tuple[str, ...]:
+    """That the network heard something in the place of what is absent, which is no evidence."""
+    absent = sorted(set(model.names) - set(pattern))
+    if not pattern or not absent or model.joined is None or not model.joined.fills:
+        return ()
+    return (f"Not evidence: inside the network {model.joined.fills} stands for {', '.join(absent)}, which is absent.",)
+
+
 def _notices(model: Model, pattern: tuple[str, ...]) -> tuple[str, ...]:
-    simulated = (MADE_UP,) if model.facts.get("simulated") else ()
+    known = (*((MADE_UP,) if model.facts.get("simulated") else ()), *_filled(model, pattern))
     seen = cast("dict[str, Any]", model.facts.get("patterns", {})).get("+".join(pattern), 0)
     if not pattern or seen >= FEW:
-        return simulated
+        return known
     cases = f"Only {seen} training {'case' if seen == 1 else 'cases'}" if seen else "No training case"
-    return (*simulated, f"{cases} had exactly this evidence; the answer leans on neighbouring combinations.")
+    return (*known, f"{cases} had exactly this evidence; the answer leans on neighbouring combinations.")
