@@ -19,10 +19,9 @@ from clinic_mm.errors import EvidenceError
 from clinic_mm.signals import AudioRecording
 from clinic_mm.sources.audio.policy import limits
 from clinic_mm.sources.audio.riff import MEND, Wav, read_wav
-from clinic_mm.sources.found import Found
-from clinic_mm.sources.place import content_hash, rejected, relative
+from clinic_mm.sources.found import Found, Head, each_file
 from clinic_mm.times import to_utc
-from clinic_mm.types import Evidence, Flag
+from clinic_mm.types import Flag
 
 RAIL_RUN: Final = 3
 """As many equal samples at the highest or lowest value are a plateau, not a peak."""
@@ -67,22 +66,13 @@ def find_audio(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) 
         files: WAV files below `root`.
         zone: Of the site: the moment of recording in a file has none.
     """
-    for path in files:
-        try:
-            wav = _opened(path)
-            evidence = Evidence(
-                modality="audio",
-                root=root_name,
-                paths=relative(root, [path]),
-                acquired_at=_recorded(wav.recorded, zone),
-                content_hash=content_hash([path]),
-                flags=_seen(wav),
-                meta={"sfreq_hz": wav.sfreq_hz, "duration_s": round(wav.frames / wav.sfreq_hz, 3)},
-            )
-        except EvidenceError as fault:
-            yield Found("", rejected(fault, "audio", root_name, root, [path]))
-        else:
-            yield Found("", evidence)
+
+    def look(path: Path) -> Head:
+        wav = _opened(path)
+        meta = {"sfreq_hz": wav.sfreq_hz, "duration_s": round(wav.frames / wav.sfreq_hz, 3)}
+        return Head("", _recorded(wav.recorded, zone), _seen(wav), meta)
+
+    return each_file("audio", root, root_name, files, look)
 
 
 def _opened(path: Path) -> Wav:
