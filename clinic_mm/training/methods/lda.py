@@ -34,9 +34,9 @@ from clinic_mm.training.methods.boltzmann import both_ways, counted
 from clinic_mm.training.methods.late import labelled
 
 TOPICS: Final = 20
-PASSES: Final = 5
+PASSES: Final = 4
 BATCH: Final = 256
-FIT_STEPS: Final = 20
+FIT_STEPS: Final = 15
 """Steps for one document while topics are still moving; a fitted model takes more."""
 LEVELS: Final = 3
 """Words per real summary: low, middle, high, by thirds of the training rows."""
