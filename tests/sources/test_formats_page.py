@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = "ct|dicom|eeg|fhir|file|meds|nifti|note|omop|picture|xray"
+KINDS = "audio|ct|dicom|ecg|eeg|eye|fhir|file|meds|nifti|note|omics|omop|picture|table|xray"
 CODE = re.compile(rf"(?:{KINDS})\.(?!parquet|py|toml|txt|csv)[a-z][a-z0-9_]+")
 
 

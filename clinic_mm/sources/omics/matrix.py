@@ -154,13 +154,16 @@ def _chosen(values: Array, kept: Sequence[int] | None, across: bool) -> Float32[
 
 
 def _check_names(samples: Sequence[str], features: Sequence[str], told: Declared) -> None:
-    for what, names in (("sample", samples), ("feature", features)):
+    for what, names, code in (
+        ("sample", samples, "omics.duplicate_sample"),
+        ("feature", features, "omics.duplicate_feature"),
+    ):
         if "" in names:
             raise EvidenceError("omics.blank_id", f"A {what} has no id", "", f"Name every {what}")
         twice = sum(count > 1 for count in Counter(names).values())
         if twice:
             mend = "Keep each once" if what == "sample" else "Name features by ids that are unique, or add them up"
-            raise EvidenceError(f"omics.duplicate_{what}", f"{twice} {what}s stand twice or more", "", mend)
+            raise EvidenceError(code, f"{twice} {what}s stand twice or more", "", mend)
     policy = omics_policy()
     fit = sum(bool(policy.ids[told.ids].fullmatch(name) or policy.date.fullmatch(name)) for name in features)
     if fit < policy.ids_share * len(features):
