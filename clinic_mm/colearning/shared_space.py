@@ -20,7 +20,6 @@ from clinic_mm.fusion.adapters import Features
 from clinic_mm.fusion.heard import Heard
 from clinic_mm.fusion.joined import State
 
-DROPOUT: Final = 0.2
 FLOOR: Final = 1e-6
 """No expert may be certain: its opinion is kept this far from 0 before the logarithm."""
 Source = Literal["plain", "spoken"]
@@ -68,14 +67,12 @@ class Projector(nn.Module):
     def __init__(self, n_inputs: int, n_hidden: int, dim: int) -> None:
         super().__init__()
         self.n_hidden = n_hidden
-        self.drop = nn.Dropout(DROPOUT)
         self.straight = nn.Linear(n_inputs, dim)
         bent = (nn.Linear(n_inputs, n_hidden), nn.Tanh(), nn.Linear(n_hidden, dim, bias=False)) if n_hidden else ()
         self.bent = nn.Sequential(*bent)
 
     def forward(self, x: Float[Tensor, "k q"]) -> Float[Tensor, "k d"]:
         """Points of the space."""
-        x = self.drop(x)
         straight: Tensor = self.straight(x)
         return straight + self.bent(x) if len(self.bent) else straight
 

@@ -173,52 +173,52 @@ def nearest(
     cases = task_cases(cohort, space.model.task)
     if case_key and case_key not in {case.case_key for case in cases}:
         raise InputError("The cohort has no case of this key", case_key, "Keys stand in the work list of a run")
-    placed = _place(space, cohort, cases, {looked_from, looked_in}, use)
     if case_key:
-        own = next(index for index, case in enumerate(cases) if case.case_key == case_key)
-        query = placed.cases[own], placed.present[own], placed.at[looked_from][own]
+        (asked,) = (case for case in cases if case.case_key == case_key)
+        given = prepare_cases([asked], cohort.roots, space.model.recipe, cache=use.cache)
     else:
-        query = _from_paths(space, paths or {}, looked_from)
-    return _nearest(space, cohort, placed, query, (looked_from, looked_in), k)
+        given = prepare_paths(space.model, paths or {})
+    query = _query(space, given, looked_from)
+    placed = _place(space, cohort, cases, {looked_in}, use)
+    return _nearest(space, cohort, placed, query, looked_in, k)
 
 
-def _nearest(
-    space: _Space,
-    cohort: Cohort,
-    placed: _Placed,
-    query: tuple[CaseRecord, Bool[Array, " M"], Float[Array, " d"]],
-    asked: tuple[Names, Names],
-    k: int,
-) -> Nearest:
-    (case, present, vector), (looked_from, looked_in) = query, asked
-    _check_has(space, present, looked_from, case.case_key)
-    has, others = _having(space, placed, looked_in), placed.patients != case.patient_key
-    rows = np.flatnonzero(has & others)
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """One case as it is asked about: what of it speaks, and where that stands in the space."""
+
+    case: CaseRecord
+    spoke: Names
+    vector: Float[Array, " d"]
+
+
+def _query(space: _Space, given: PreparedCases, looked_from: Names) -> _Query:
+    case, has = given.cases[0], _names_of(space, given.present[0])
+    if lacking := sorted(set(looked_from) - set(has)) or ([] if has else ["evidence"]):
+        mend = f"It has {', '.join(has)}" if has else "Take another case"
+        raise InputError(f"The case has no usable {', '.join(lacking)}", case.case_key, mend)
+    return _Query(case, looked_from or has, _vectors(space, given, {looked_from})[looked_from][0])
+
+
+def _nearest(space: _Space, cohort: Cohort, placed: _Placed, query: _Query, looked_in: Names, k: int) -> Nearest:
+    has = _having(space, placed, looked_in)
+    rows = np.flatnonzero(has & (placed.patients != query.case.patient_key))
     if not len(rows):
-        raise InputError(f"No other case of the cohort has {'+'.join(looked_in) or 'anything'}", "--to", "Name another")
-    similarity = placed.at[looked_in][rows] @ vector
+        raise InputError(f"No other case of the cohort has {'+'.join(looked_in) or 'evidence'}", "--to", "Name another")
+    similarity = placed.at[looked_in][rows] @ query.vector
     best = np.argsort(-similarity, kind="stable")[:k]
-    spoke = looked_from or _names_of(space, present)
-    own = _own_similarity(space, placed, case, vector, spoke, looked_in)
+    own = [row for row in np.flatnonzero(has) if placed.cases[row].case_key == query.case.case_key]
+    others = looked_in and not set(query.spoke) & set(looked_in)  # else it would find itself
+    own_rank = [int((similarity > placed.at[looked_in][row] @ query.vector).sum()) + 1 for row in own if others]
     return Nearest(
-        query=case.case_key,
-        looked_from=spoke,
+        query=query.case.case_key,
+        looked_from=query.spoke,
         looked_in=looked_in,
         n_gallery=len(rows),
         near=tuple(_near(space, placed, int(rows[at]), float(similarity[at])) for at in best),
-        own_rank=None if own is None else int((similarity > own).sum()) + 1,
+        own_rank=own_rank[0] if own_rank else None,
         simulated=cohort.info.simulated,
     )
-
-
-def _own_similarity(
-    space: _Space, placed: _Placed, case: CaseRecord, vector: Float[Array, " d"], spoke: Names, looked_in: Names
-) -> float | None:
-    """How near the own case's other modalities are; None where they are no others, or not there."""
-    own = [index for index, one in enumerate(placed.cases) if one.case_key == case.case_key]
-    if not own or not looked_in or set(spoke) & set(looked_in) or not _having(space, placed, looked_in)[own[0]]:
-        return None
-    return float(placed.at[looked_in][own[0]] @ vector)
 
 
 def _near(space: _Space, placed: _Placed, row: int, similarity: float) -> Near:
@@ -333,20 +333,6 @@ def _vectors(space: _Space, prepared: PreparedCases, wanted: set[Names]) -> dict
         speaks = speaks & (prepared.present | ~speaks).all(axis=1)[:, None]  # nobody speaks where one of them lacks
         found[side] = space.embedding.embed(heard, case, speaks)
     return found
-
-
-def _from_paths(
-    space: _Space, paths: Mapping[str, Sequence[Path]], looked_from: Names
-) -> tuple[CaseRecord, Bool[Array, " M"], Float[Array, " d"]]:
-    prepared = prepare_paths(space.model, paths)
-    return prepared.cases[0], prepared.present[0], _vectors(space, prepared, {looked_from})[looked_from][0]
-
-
-def _check_has(space: _Space, present: Bool[Array, " M"], named: Names, case_key: str) -> None:
-    has = _names_of(space, present)
-    if lacking := sorted(set(named) - set(has)) or ([] if has else ["anything"]):
-        mend = f"It has {', '.join(has)}" if has else "Take another case"
-        raise InputError(f"The case has no usable {', '.join(lacking)}", case_key, mend)
 
 
 def _having(space: _Space, placed: _Placed, side: Names) -> Bool[Array, " n"]:

@@ -1,7 +1,7 @@
 """Fit a shared space by CCA, deep CCA or contrast, and a ridge head on the points of whatever is present.
 
-In:  a lesson; settings: `space` (cca | deep_cca | contrast), `dim`, `soft` (contrast: share of the target that goes to
-the same diagnosis). Out: Coordinated, the same bytes for the same seed and threads.
+In:  a lesson; settings: `space` (cca | deep_cca | contrast), `dim`, `steps`, `soft` (contrast: share of the target that
+goes to the same diagnosis). Out: Coordinated, the same bytes for the same seed and threads.
 
 How far a dimension of CCA is believed is measured on patients that it was not fitted on: its scores are multiplied by
 how well they agree there, which is nothing for a dimension that agrees by chance alone. (Gong et al. 2014, arXiv
@@ -35,7 +35,8 @@ from clinic_mm.training.methods.base import Lesson
 DIM: Final = 16
 HIDDEN: Final = 64
 BATCH: Final = 256
-STEPS: Final = 160
+STEPS_PER_ROW: Final = 0.15
+FEWEST_STEPS, MOST_STEPS = 80, 160
 LEARNING_RATE: Final = 3e-3
 WEIGHT_DECAY: Final = 0.1
 HELD_FOLDS: Final = 3
@@ -112,28 +113,27 @@ def _check(rows: Rows) -> None:
 
 
 def _fit_cca(views: Sequence[View], rows: Rows, seed: int, settings: Mapping[str, JsonValue]) -> SharedSpace:
-    found, trust = trusted([c.double().numpy() for c in rows.cells], rows.present, rows.patients, _dim(settings), seed)
-    identity = [Projector(view.width, 0, view.width) for view in views]
-    for projector in identity:
-        nn.init.eye_(projector.straight.weight)
-        nn.init.zeros_(projector.straight.bias)
-    return SharedSpace(views, _turned(identity, found, trust), unit=False)
+    return SharedSpace(views, _linear(views, rows, seed, _dim(settings), n_hidden=0), unit=False)
 
 
 def _fit_deep_cca(views: Sequence[View], rows: Rows, seed: int, settings: Mapping[str, JsonValue]) -> SharedSpace:
     """Networks by the loss, then linear CCA of what they say (Andrew et al. 2013, §3)."""
-    space = SharedSpace(views, [Projector(view.width, HIDDEN, _dim(settings)) for view in views], unit=False)
+    space = SharedSpace(views, _linear(views, rows, seed, _dim(settings), HIDDEN), unit=False)
     present = torch.from_numpy(rows.present)
-    _descend(space, rows, seed, lambda points, batch: deep_cca_loss(points, present[batch]))
+    _descend(space, rows, _steps(rows, settings), seed, lambda points, batch: deep_cca_loss(points, present[batch]))
     with torch.no_grad():
         said = [space.eval().project(m, cells).double().numpy() for m, cells in enumerate(rows.cells)]
     found, trust = trusted(said, rows.present, rows.patients, _dim(settings), seed)
     projectors = [cast(Projector, p) for p in space.projectors]
-    return SharedSpace(views, _turned(projectors, found, trust), unit=False)
+    turned = [
+        p.turn(torch.from_numpy(mean).float(), torch.from_numpy(weights * trust).float())
+        for p, mean, weights in zip(projectors, found.mean, found.weights, strict=True)
+    ]
+    return SharedSpace(views, turned, unit=False)
 
 
 def _fit_contrast(views: Sequence[View], rows: Rows, seed: int, settings: Mapping[str, JsonValue]) -> SharedSpace:
-    space = SharedSpace(views, [Projector(view.width, HIDDEN, _dim(settings)) for view in views], unit=True)
+    space = SharedSpace(views, _linear(views, rows, seed, _dim(settings), HIDDEN), unit=True)
     contrast = Contrast(cast(float, settings.get("soft", SOFT)))
     present, labels, patients = (torch.from_numpy(a) for a in (rows.present, rows.labels, rows.patients))
 
@@ -141,8 +141,24 @@ def _fit_contrast(views: Sequence[View], rows: Rows, seed: int, settings: Mappin
         lost: Tensor = contrast(points, present[batch], alike(labels[batch], patients[batch]))
         return lost
 
-    _descend(space, rows, seed, loss, contrast)
+    _descend(space, rows, _steps(rows, settings), seed, loss, contrast)
     return space
+
+
+def _linear(views: Sequence[View], rows: Rows, seed: int, dim: int, n_hidden: int) -> list[Projector]:
+    """CCA as projectors: all that CCA is, and where networks start from, with hidden units that say nothing yet."""
+    cells = [c.double().numpy() for c in rows.cells]
+    found, trust = trusted(cells, rows.present, rows.patients, dim, seed)
+    made = []
+    for view, mean, weights in zip(views, found.mean, found.weights, strict=True):
+        projector = Projector(view.width, n_hidden, len(trust))
+        with torch.no_grad():
+            projector.straight.weight.copy_(torch.from_numpy(weights * trust).T)
+            projector.straight.bias.copy_(torch.from_numpy(-mean @ (weights * trust)))
+            if n_hidden:
+                cast(nn.Linear, projector.bent[2]).weight.zero_()
+        made.append(projector)
+    return made
 
 
 FITS: Final[dict[str, Callable[[Sequence[View], Rows, int, Mapping[str, JsonValue]], SharedSpace]]] = {
@@ -156,9 +172,15 @@ def _dim(settings: Mapping[str, JsonValue]) -> int:
     return cast(int, settings.get("dim", DIM))
 
 
+def _steps(rows: Rows, settings: Mapping[str, JsonValue]) -> int:
+    by_rows = int(np.clip(STEPS_PER_ROW * len(rows.present), FEWEST_STEPS, MOST_STEPS))
+    return cast(int, settings.get("steps", by_rows))
+
+
 def _descend(
     space: SharedSpace,
     rows: Rows,
+    steps: int,
     seed: int,
     loss: Callable[[Sequence[Tensor], Tensor], Tensor],
     beside: nn.Module | None = None,
@@ -168,9 +190,9 @@ def _descend(
     generator = np.random.default_rng(seed)
     both = nn.ModuleList([space.projectors, *([beside] if beside else [])])
     optimiser = torch.optim.AdamW(both.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=STEPS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
     space.train()
-    for _ in range(STEPS):
+    for _ in range(steps):
         batch = torch.from_numpy(generator.choice(several, min(BATCH, len(several)), replace=False))
         points = [space.project(column, cells[batch]) for column, cells in enumerate(rows.cells)]
         step(both, optimiser, loss(points, batch))
@@ -219,11 +241,3 @@ def _correlations(a: Float[Array, "n d"], b: Float[Array, "n d"]) -> Float[Array
     size = np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=0)
     found: Array = (a * b).sum(axis=0) / np.where(size > 0, size, 1.0)
     return found
-
-
-def _turned(projectors: Sequence[Projector], found: Canonical, trust: Float[Array, " d"]) -> list[Projector]:
-    """Each projector followed by its view's weights, dimensions by their trust."""
-    return [
-        projector.turn(torch.from_numpy(mean).float(), torch.from_numpy(weights * trust).float())
-        for projector, mean, weights in zip(projectors, found.mean, found.weights, strict=True)
-    ]
