@@ -120,7 +120,9 @@ def _look(path: Path, root_name: str, kind: str, zone: ZoneInfo, due: datetime |
 def _nothing(kind: str, files: Sequence[Path]) -> Rejected:
     if any(sniff(path) is FileKind.SIDE for path in files):
         why = "This belongs to another file, and cannot be read without it"
-        mend = "Give the folder, or the file that leads: .vhdr, .set or .EEG for an EEG, the slices for a DICOMDIR"
+        mend = (
+            "Give the folder, or the file that leads: .vhdr, .set or .EEG (EEG), .hea (ECG), the slices of a DICOMDIR"
+        )
         return Rejected(modality=kind, code="case.side_file", why=why, mend=mend)
     return Rejected(modality=kind, code=NOTHING, why=f"Nothing there is {kind} evidence", mend=_see_help(kind))
 

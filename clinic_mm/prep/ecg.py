@@ -123,7 +123,9 @@ def measured(rows: Float32[Array, "12 sample"], sfreq_hz: float) -> tuple[Float3
     bands = _bands(rows[there], sfreq_hz)
     rhythm = _rhythm(peaks / sfreq_hz)
     if beat is None:
-        no = Flag(code="ecg.no_beats", why="No beat was found")
+        no = Flag(
+            code="ecg.no_beats", why="No beats could be told apart: there are none, or they are too fast and wide"
+        )
         rest = np.full(3 + len(PER_LEAD) * len(LEADS), np.nan)
         return np.concatenate([rhythm, rest, bands]).astype(np.float32), (no,)
     axis = np.radians(axis_deg(beat.qrs_mv, LEADS))

@@ -4,7 +4,8 @@ In:  millivolts by lead at a known rate, baseline taken off. Out: R peaks; the m
      begins and ends, ST level, axis and amplitudes.
 
 Small on purpose: enough for summaries of ten seconds, no delineation of P and T waves. A recording without beats is
-not refused: it may be the finding.
+not refused: it may be the finding. Wide complexes at more than about 170 a minute have no edges that stand out, and
+count as none that can be told apart.
 Source: Pan and Tompkins, IEEE Trans Biomed Eng 1985, doi:10.1109/TBME.1985.325532 (slopes, integration, threshold);
 Macfarlane, Devine and Clark, Comput Cardiol 2005;32:825-828 (one global beginning and end over all leads).
 """
@@ -26,7 +27,7 @@ THRESHOLD_PART: Final = 0.3
 LOCAL_S: Final = 2.0
 LOOK_S: Final = 0.08
 """The R peak lies within this of the largest integrated slope."""
-LEAST_HEIGHT: Final = 4.0
+LEAST_HEIGHT: Final = 2.0
 """Of the integrated slopes against their middle: below it there is noise and no beat."""
 BEFORE_S, AFTER_S = 0.3, 0.5
 NEAR_S: Final = 0.12

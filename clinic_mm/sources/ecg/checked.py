@@ -56,10 +56,10 @@ def checked(
         raise no_leads()
     check_length(len(next(iter(millivolts.values()))), sfreq_hz, len(millivolts))
     rows = dict(millivolts)
+    _check_scale(rows)
     seen = list(flags)
     bad = dict(_unusable(rows, sfreq_hz, seen))
     rows |= _filled(rows, bad, seen)
-    _check_scale(rows, bad)
     seen += _contradictions(rows, bad)
     seen += _completed(rows, bad)
     leads = tuple(lead for lead in lead_table().leads if lead in rows)
@@ -141,12 +141,14 @@ def _bridged(row: Array) -> Array:
     return np.asarray(np.interp(at, at[there], row[there]), dtype=np.float32)
 
 
-def _check_scale(rows: Mapping[str, Array], bad: Mapping[str, str]) -> None:
-    reach = [float(np.diff(np.quantile(row, REACH))[0]) for lead, row in rows.items() if lead not in bad]
+def _check_scale(rows: Mapping[str, Array]) -> None:
+    """Refuse what is in another unit; a lead without any signal says nothing of the unit."""
+    held = [row[np.isfinite(row)] for row in rows.values() if np.isfinite(row).any()]
+    reach = [one for row in held if (one := float(np.diff(np.quantile(row, REACH))[0])) > 0]
     low, high = lead_table().scale_mv
     if reach and not low <= (middle := float(np.median(reach))) <= high:
         what = f"The leads reach over {middle:.3g} mV, which no ECG does"
-        raise EvidenceError("ecg.scale", what, "", "The unit is probably wrong: export it in mV, or declare it")
+        raise EvidenceError("ecg.scale", what, "", "Check the unit, and whether electrodes were attached")
 
 
 def _contradictions(rows: Mapping[str, Array], bad: Mapping[str, str]) -> Iterator[Flag]:
