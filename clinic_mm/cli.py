@@ -134,13 +134,17 @@ def ingest(
 def describe(
     folder: Annotated[Path, typer.Argument(help="A cohort folder, or a run folder.")],
     target: Annotated[str | None, typer.Option(help="Label column whose balance is shown.")] = None,
+    task: Annotated[
+        Path | None, typer.Option(help="Task file (TOML): also how well its modalities can be told from each other.")
+    ] = None,
+    workers: Workers = 2,
     json: Json = False,
 ) -> None:
     """Who has what: counts per availability pattern, refusals and why, label balance, time span.
 
     Example:  clinic-mm describe cohort --target label
     """
-    from clinic_mm.console import show, show_json
+    from clinic_mm.console import progress, show, show_json, show_table
 
     if (folder / "run.json").is_file():
         from clinic_mm.report.describe import run_as_text
@@ -153,8 +157,22 @@ def describe(
     from clinic_mm.cohort.describe import describe as described
     from clinic_mm.cohort.manifest import open_cohort
 
-    told = described(open_cohort(folder), target=target)
-    show_json(told.model_dump(mode="json")) if json else show(as_text(told))
+    cohort = open_cohort(folder)
+    told = described(cohort, target=target)
+    table = None
+    if task is not None:
+        from clinic_mm.jobs.translations import TITLE, told_from_others
+        from clinic_mm.task import read_task
+
+        with progress("prepare", quiet=json) as advance:
+            table = told_from_others(cohort, read_task(task), workers=workers, progress=advance)
+    if json:
+        rows = {} if table is None else {"translations": table.to_dict("records")}
+        show_json({**told.model_dump(mode="json"), **rows})
+        return
+    show(as_text(told))
+    if table is not None:
+        show_table(TITLE, table)
 
 
 @app.command()
@@ -261,6 +279,11 @@ def compare(
     repeats: Annotated[int, typer.Option(min=1, help="Splits, each with other test patients.")] = 5,
     test_share: Annotated[float, typer.Option(min=0.05, max=0.9, help="Share of patients tested in each.")] = 0.2,
     draws: Annotated[int, typer.Option(min=50, help="Bootstrap draws behind each interval.")] = 500,
+    noise: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODALITY:HOW:LEVEL", help="Disturb one modality at test, such as xray:noise:0 (dB)."),
+    ] = None,
+    few_labels: Annotated[int | None, typer.Option(min=10, help="Keep so many labels for training.")] = None,
     limit: Annotated[Path | None, typer.Option(help="limit.json of a simulated cohort.")] = None,
     workers: Workers = 2,
     cache: CacheDir = None,
@@ -280,7 +303,7 @@ def compare(
     from clinic_mm.task import read_task
     from clinic_mm.training.train import Resources
 
-    plan = plan_of(methods, repeats=repeats, test_share=test_share, draws=draws)
+    plan = plan_of(methods, repeats=repeats, test_share=test_share, draws=draws, noise=noise or (), labels=few_labels)
     with progress("prepare", quiet=json) as advance:
         kept = open_cache(cache, cache_gb, verify=verify)
         use = Resources(workers, kept, advance, (lambda _: None) if json else say)

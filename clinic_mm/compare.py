@@ -8,23 +8,29 @@ What is there already under the same key (cases, task, recipe, program, method) 
 goes on where it stopped. Nothing identifying is written: cases go by their keys.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 import orjson
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
+from clinic_mm.cohort.few_labels import few_labels
 from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.cohort.split import split_patients
+from clinic_mm.errors import TaskError
 from clinic_mm.evaluate.compare_page import write_html
 from clinic_mm.evaluate.compare_tables import Tables, tables_of
 from clinic_mm.evaluate.compared import Compared, Repeat
 from clinic_mm.jobs.evaluate import read_limits
 from clinic_mm.prep.batch import PreparedCases, Recipe, fit_preps, plan_recipe, prepare_cases
 from clinic_mm.prep.gaps import take
+from clinic_mm.prep.noise import Disturbance, How, noisy
 from clinic_mm.report.atomic import written_whole
 from clinic_mm.task import Task
 from clinic_mm.training.contest import SHARED, Contest, Entry, ask
@@ -45,25 +51,47 @@ class Plan:
         repeats: Splits.
         test_share: Share of the patients that are tested in each.
         draws: Of the bootstrap.
+        noise: Test cases are asked again with one modality disturbed: which, how, and how badly.
+        labels: Training cases that keep their labels, None for all: a task with few labels of its own.
     """
 
     methods: tuple[str, ...]
     repeats: int = 5
     test_share: float = 0.2
     draws: int = 500
+    noise: tuple[tuple[str, How, float], ...] = ()
+    labels: int | None = None
 
 
-def plan_of(names: str, *, repeats: int, test_share: float, draws: int) -> Plan:
-    """A plan from what a person wrote: "all", or names with commas between.
+def plan_of(
+    names: str,
+    *,
+    repeats: int,
+    test_share: float,
+    draws: int,
+    noise: Sequence[str] = (),
+    labels: int | None = None,
+) -> Plan:
+    """A plan from what a person wrote: "all", or names with commas between; disturbances as MODALITY:HOW:LEVEL.
 
     Raises:
-        TaskError: For an unknown name.
+        TaskError: For an unknown name, or a disturbance that is none.
     """
     wanted = list(methods()) if names == ALL_METHODS else [n.strip() for n in names.split(",") if n.strip()]
     chosen = [name for name in wanted if name != DEFAULT]
     for name in chosen:
         method(name)
-    return Plan((DEFAULT, *dict.fromkeys(chosen)), repeats, test_share, draws)
+    return Plan((DEFAULT, *dict.fromkeys(chosen)), repeats, test_share, draws, tuple(map(_disturbance, noise)), labels)
+
+
+def _disturbance(told: str) -> tuple[str, How, float]:
+    """`xray:noise:0` as modality, how, level."""
+    modality, how, level = [*told.split(":"), "", ""][:3]
+    try:
+        return modality, next(known for known in get_args(How) if known == how), float(level)
+    except (StopIteration, ValueError):
+        mend = f"Write it as xray:noise:0; ways are {', '.join(get_args(How))}"
+        raise TaskError(f"{told!r} is no disturbance", "--noise", mend) from None
 
 
 def compare(
@@ -86,25 +114,38 @@ def compare(
     cases = training_cases(cohort, task, 0.0)
     recipe = fit_preps(cases, cohort.roots, plan_recipe(task))
     prepared = prepare_cases(cases, cohort.roots, recipe, workers=use.workers, cache=use.cache, progress=use.progress)
-    return compare_prepared(prepared, recipe, task, out, plan, limits=limits, simulated=cohort.info.simulated, use=use)
+    source = Source(prepared, recipe, cohort.roots, cohort.info.simulated)
+    return compare_prepared(source, task, out, plan, limits=limits, use=use)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Prepared cases and where they came from."""
+
+    prepared: PreparedCases
+    recipe: Recipe
+    roots: Mapping[str, Path]
+    simulated: bool = False
 
 
 def compare_prepared(
-    prepared: PreparedCases,
-    recipe: Recipe,
+    source: Source,
     task: Task,
     out: Path,
     plan: Plan,
     *,
-    limits: dict[str, float] | None = None,
-    simulated: bool = False,
+    limits: Mapping[str, float] | None = None,
     use: Resources = ALONE,
 ) -> Tables:
-    """Compare on cases that are prepared already."""
+    """Compare on cases that are prepared already; with several workers that many splits at a time."""
+    splits = [
+        _Split(source, task.model_copy(update={"seed": task.seed + number}), out, number, plan)
+        for number in range(plan.repeats)
+    ]
+    _at_once([split for split in splits if not split.done()], use)
     told: list[dict[str, dict[str, Any]]] = []
     repeats = []
-    for number in range(plan.repeats):
-        split = _Split(prepared, recipe, task.model_copy(update={"seed": task.seed + number}), out, number, plan)
+    for split in splits:
         entries = dict(split.entries(use))
         repeats.append(split.repeat(entries))
         told.append({name: entry.told for name, entry in entries.items()})
@@ -113,24 +154,42 @@ def compare_prepared(
         "target": task.target,
         "modalities": list(task.modalities),
         "learning": task.fusion.learning,
-        "n_cases": len(prepared),
-        "n_patients": len(set(prepared.patients.tolist())),
+        "n_cases": len(source.prepared),
+        "n_patients": len(set(source.prepared.patients.tolist())),
         "repeats": plan.repeats,
         "test_share": plan.test_share,
         "folds": task.folds,
-        "simulated": simulated,
+        "simulated": source.simulated,
+        "labels": plan.labels,
     }
     written_whole(out / "compare.json", orjson.dumps(tables.as_json(about), option=orjson.OPT_INDENT_2))
     write_html(tables, about, out / "compare.html")
     return tables
 
 
+def _at_once(splits: Sequence["_Split"], use: Resources) -> None:
+    """Several splits in processes of their own, which leave their answers on disk; one alone is done by the caller."""
+    if use.workers < 2 or len(splits) < 2:
+        return
+    # Not fork: the parent may hold threads of torch or OpenBLAS.
+    with ProcessPoolExecutor(use.workers, mp_context=get_context("spawn")) as pool:
+        for number in pool.map(_alone, splits):
+            use.say(f"repeat {number + 1} is done")
+
+
+def _alone(split: "_Split") -> int:
+    """One split in a process of its own, with one thread."""
+    with threadpool_limits(1):
+        for _ in split.entries(ALONE):
+            pass
+    return split.number
+
+
 @dataclass(frozen=True, slots=True)
 class _Split:
     """One repeat."""
 
-    prepared: PreparedCases
-    recipe: Recipe
+    source: Source
     task: Task
     out: Path
     number: int
@@ -140,10 +199,15 @@ class _Split:
     def folder(self) -> Path:
         return self.out / "splits" / str(self.number + 1)
 
+    def done(self) -> bool:
+        """Whether every method has answered already."""
+        held = self.held()
+        return all(self._kept(name, held) is not None for name in (SHARED, *self.plan.methods))
+
     def held(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Test cases; those with nothing at all are in neither part."""
-        labels = self.prepared.labels.tolist()
-        patients = self.prepared.patients.tolist()
+        labels = self.source.prepared.labels.tolist()
+        patients = self.source.prepared.patients.tolist()
         return split_patients(patients, test_share=self.plan.test_share, seed=self.task.seed, labels=labels)
 
     def entries(self, use: Resources) -> Iterator[tuple[str, Entry]]:
@@ -160,12 +224,28 @@ class _Split:
             yield name, entry
 
     def _contest(self, held: np.ndarray[Any, np.dtype[np.bool_]], use: Resources) -> Contest:
-        some = self.prepared.present.any(axis=1)
-        train, test = (take(self.prepared, np.flatnonzero(part & some)) for part in (~held, held))
-        return Contest(train, ask(test, self.recipe, self.task.seed), self.recipe, self.task, use.say)
+        some = self.source.prepared.present.any(axis=1)
+        train, test = (take(self.source.prepared, np.flatnonzero(part & some)) for part in (~held, held))
+        asked = ask(test, self.source.recipe, self.task.seed, self._disturbed(test, use))
+        if self.plan.labels is None:
+            return Contest(train, asked, self.source.recipe, self.task, use.say)
+        kept = few_labels(train.patients.tolist(), train.labels, self.plan.labels, self.task.seed)
+        few, others = (take(train, np.flatnonzero(part)) for part in (kept, ~kept))
+        return Contest(few, asked, self.source.recipe, self.task, use.say, others)
+
+    def _disturbed(self, test: PreparedCases, use: Resources) -> dict[tuple[str, float], PreparedCases]:
+        """Test cases with one modality read again, disturbed."""
+        found = {}
+        for modality, how, level in self.plan.noise:
+            use.say(f"repeat {self.number + 1} of {self.plan.repeats}: {modality} with {how} {level:g}")
+            disturbance = Disturbance(how, level, self.task.seed)
+            cases = noisy(test, self.source.recipe, self.source.roots, modality, disturbance, workers=use.workers)
+            found[f"{modality} {how}", level] = cases
+        return found
 
     def _key(self, name: str, held: np.ndarray[Any, np.dtype[np.bool_]]) -> str:
-        return identity(self.prepared, self.recipe, self.task, held, [name])
+        told = [name, str(self.plan.noise), str(self.plan.labels)]
+        return identity(self.source.prepared, self.source.recipe, self.task, held, told)
 
     def _kept(self, name: str, held: np.ndarray[Any, np.dtype[np.bool_]]) -> Entry | None:
         told_at = self.folder / f"{_file(name)}.json"
@@ -190,8 +270,8 @@ class _Split:
 
     def repeat(self, entries: dict[str, Entry]) -> Repeat:
         """The test cases and all answers; the experts' frame holds several methods."""
-        held = self.held() & self.prepared.present.any(axis=1)
-        test = take(self.prepared, np.flatnonzero(held))
+        held = self.held() & self.source.prepared.present.any(axis=1)
+        test = take(self.source.prepared, np.flatnonzero(held))
         cases = pd.DataFrame(
             {
                 "case_key": [case.case_key for case in test.cases],

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from clinic_mm import compare as comparing
-from clinic_mm.compare import Plan, compare_prepared, plan_of
+from clinic_mm.compare import Plan, Source, compare_prepared, plan_of
 from clinic_mm.errors import TaskError
 from clinic_mm.evaluate.compare_tables import Tables
 from clinic_mm.predict.heads import Head
@@ -17,6 +17,7 @@ from clinic_mm.training import contest, crossfit, joint
 from clinic_mm.training.heads import fit_prior
 from clinic_mm.training.methods import network
 from clinic_mm.training.methods.base import check_fusion, check_joins
+from clinic_mm.training.train import ALONE, Resources
 from tests import made
 
 KINDS = ("record", "note")
@@ -40,6 +41,10 @@ def _quick() -> Iterator[None]:
         yield
 
 
+def source() -> Source:
+    return Source(made.prepared(KINDS, 120), made.recipe(KINDS), {})
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("compare")
@@ -47,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tables(folder: Path) -> Tables:
-    return compare_prepared(made.prepared(KINDS, 120), made.recipe(KINDS), made.task(KINDS, train=PLAIN), folder, PLAN)
+    return compare_prepared(source(), made.task(KINDS, train=PLAIN), folder, PLAN)
 
 
 def test_every_method_is_scored_on_the_same_cases_beside_the_plain_ones(tables: Tables) -> None:
@@ -90,7 +95,7 @@ def test_what_is_there_already_is_taken_again(tables: Tables, folder: Path, monk
         raise AssertionError("nothing is to be fitted again")
 
     monkeypatch.setattr(comparing, "Contest", never)
-    again = compare_prepared(made.prepared(KINDS, 120), made.recipe(KINDS), made.task(KINDS, train=PLAIN), folder, PLAN)
+    again = compare_prepared(source(), made.task(KINDS, train=PLAIN), folder, PLAN)
     assert again.words == tables.words
     np.testing.assert_array_equal(again.methods["auroc"], tables.methods["auroc"])
 
@@ -101,7 +106,7 @@ def test_only_what_is_lacking_is_fitted(tables: Tables, folder: Path, monkeypatc
     entered: list[str] = []
     enter = contest.Contest.enter
     monkeypatch.setattr(contest.Contest, "enter", lambda self, name: entered.append(name) or enter(self, name))
-    compare_prepared(made.prepared(KINDS, 120), made.recipe(KINDS), made.task(KINDS, train=PLAIN), folder, PLAN)
+    compare_prepared(source(), made.task(KINDS, train=PLAIN), folder, PLAN)
     assert entered == ["gated"]
 
 
@@ -110,7 +115,7 @@ def test_another_task_is_fitted_anew(folder: Path, tables: Tables, monkeypatch: 
     monkeypatch.setattr(comparing, "Contest", lambda *_: (_ for _ in ()).throw(RuntimeError("fitted")))
     other = made.task(KINDS, train=PLAIN).model_copy(update={"level": 0.8})
     with pytest.raises(RuntimeError, match="fitted"):
-        compare_prepared(made.prepared(KINDS, 120), made.recipe(KINDS), other, folder, PLAN)
+        compare_prepared(source(), other, folder, PLAN)
 
 
 def test_a_method_that_cannot_is_told_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,17 +124,24 @@ def test_a_method_that_cannot_is_told_with_its_reason(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(contest, "fit_method", refuse)
     plan = Plan(("default", "gated"), repeats=1, test_share=0.3, draws=50)
-    made_tables = compare_prepared(
-        made.prepared(KINDS, 120), made.recipe(KINDS), made.task(KINDS, train=PLAIN), tmp_path, plan
-    )
+    made_tables = compare_prepared(source(), made.task(KINDS, train=PLAIN), tmp_path, plan)
     row = made_tables.methods.set_index("method").loc["gated"]
     assert "Too large" in row["refused"]
     assert "Too large" in (tmp_path / "compare.html").read_text(encoding="utf-8")
 
 
+def test_few_labels_are_learnt_from_and_the_others_serve_co_learning(tmp_path: Path) -> None:
+    plan = Plan(("default", "gated", "distill"), repeats=1, test_share=0.3, draws=50, labels=40)
+    done = compare_prepared(source(), made.task(KINDS, train=PLAIN), tmp_path, plan).methods.set_index("method")
+    assert done.loc[["default", "gated", "distill"], "auroc"].notna().all()
+    assert "Only 40 training cases" in (tmp_path / "compare.html").read_text(encoding="utf-8")
+
+
 def test_bad_tasks_are_refused_with_the_mend() -> None:
     with pytest.raises(TaskError, match=r"Unknown method 'gatd'.*Did you mean 'gated'"):
         plan_of("gatd", repeats=1, test_share=0.2, draws=50)
+    with pytest.raises(TaskError, match=r"is no disturbance.*ways are noise, blur, dead"):
+        plan_of("gated", repeats=1, test_share=0.2, draws=50, noise=["xray:fog:3"])
     with pytest.raises(TaskError, match=r"one modality.*Name two or more"):
         check_joins(made.task(("record",)))
     task = made.task(KINDS, train=PLAIN).model_copy(update={"fusion": FusionTask(method="tensr")})
@@ -143,4 +155,16 @@ def test_bad_tasks_are_refused_with_the_mend() -> None:
 def test_a_class_that_a_part_would_lack_is_an_error(tmp_path: Path) -> None:
     cases = made.prepared(KINDS, 60, labels=np.r_[1, np.zeros(59, int)])
     with pytest.raises(TaskError, match="too few patients"):
-        compare_prepared(cases, made.recipe(KINDS), made.task(KINDS, train=PLAIN), tmp_path, PLAN)
+        compare_prepared(Source(cases, made.recipe(KINDS), {}), made.task(KINDS, train=PLAIN), tmp_path, PLAN)
+
+
+@pytest.mark.long
+def test_splits_in_processes_of_their_own_answer_the_same(tmp_path: Path) -> None:
+    use = Resources(workers=2)
+    plan = Plan(("default",), repeats=2, test_share=0.3, draws=50)
+    few = Source(made.prepared(("record", "note"), 60), made.recipe(KINDS), {})
+    one, many = (
+        compare_prepared(few, made.task(KINDS, train=PLAIN), tmp_path / name, plan, use=how)
+        for name, how in (("one", ALONE), ("many", use))
+    )
+    np.testing.assert_allclose(one.by_subset["auroc"], many.by_subset["auroc"])

@@ -31,7 +31,7 @@ HEADS: Final = {
     "coverage": "coverage", "cir": "counter-intuitive",
     "gain_auroc_best_single": "− best single", "gain_auroc_average": "− late average", "minus_ours": "− default",
 }  # fmt: skip
-SIGNED: Final = ("gain", "minus", "excess", "ours_minus")
+SIGNED: Final = ("gain", "change", "minus", "excess", "ours_minus")
 
 
 def write_html(tables: Tables, about: Mapping[str, Any], path: Path) -> None:
@@ -56,6 +56,7 @@ def _page(tables: Tables, about: Mapping[str, Any]) -> str:
         _refused(tables.methods),
         "<h2>When evidence goes missing: mean AUROC from 0 to 90 %</h2>",
         *(_table(_areas(part, str(kind))) for kind, part in tables.areas.groupby("dropped", sort=False)),
+        *_disturbed(tables.disturbed),
         "<h2>Per availability pattern, as they are</h2>",
         _table(_cross(tables.by_pattern)),
         "<h2>Every subset, all cases that have it masked down to it</h2>",
@@ -71,6 +72,7 @@ def _about(about: Mapping[str, Any]) -> str:
         f"{about['n_cases']} cases of {about['n_patients']} patients; modalities {', '.join(about['modalities'])}; "
         f"{about['repeats']} repeats of one split by patient with {100 * about['test_share']:.0f} % for testing, inner "
         f"folds {about['folds']}; networks learn at level “{about['learning']}”."
+        + (f" Only {about['labels']} training cases keep their labels." if about["labels"] else "")
     )
     return f"<p>{escape(told)}</p>"
 
@@ -124,6 +126,18 @@ def _areas(part: pd.DataFrame, kind: str) -> pd.DataFrame:
             "default − it": [_span(r, "ours_minus") for r in rows],
         }
     )
+
+
+def _disturbed(table: pd.DataFrame) -> list[str]:
+    """One table per disturbance."""
+    if not len(table):
+        return []
+    parts = ["<h2>With one modality disturbed at test</h2>"]
+    for (what, level), part in table.groupby(["disturbed", "level"], sort=False):
+        rows = part.sort_values("auroc", ascending=False).to_dict("records")
+        shown = {f"{what}, level {level:g}": [r["method"] for r in rows], "AUROC": [_span(r, "auroc") for r in rows]}
+        parts.append(_table(pd.DataFrame({**shown, "change": [_span(r, "change") for r in rows]})))
+    return parts
 
 
 def _cross(table: pd.DataFrame) -> pd.DataFrame:

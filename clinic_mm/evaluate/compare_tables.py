@@ -22,11 +22,13 @@ from clinic_mm.evaluate.compared import (
     by_subset,
     counter_intuitive,
     curves,
+    disturbed,
     gains,
 )
 from clinic_mm.evaluate.table import ALL, SINGLE
 from clinic_mm.types import SCHEMA_VERSION
 
+FRAMES: Final = ("methods", "by_pattern", "by_subset", "curves", "areas", "disturbed")
 COST: Final = ("seconds", "seconds_answering", "peak_mib")
 
 
@@ -40,6 +42,7 @@ class Tables:
         by_subset: AUROC of every subset, masked down to.
         curves: AUROC over missing rates, with a column `dropped`.
         areas: Areas under those curves, and ours − theirs.
+        disturbed: AUROC with one modality disturbed, and the change; empty where nothing was.
         best_elsewhere: The method best on the other repeats − ours; None with one repeat.
         words: The verdict in plain words.
     """
@@ -49,6 +52,7 @@ class Tables:
     by_subset: pd.DataFrame
     curves: pd.DataFrame
     areas: pd.DataFrame
+    disturbed: pd.DataFrame
     best_elsewhere: dict[str, Any] | None
     words: str
 
@@ -63,7 +67,7 @@ class Tables:
 
     def as_json(self, about: Mapping[str, Any]) -> dict[str, Any]:
         """Plain JSON."""
-        frames = {name: getattr(self, name) for name in ("methods", "by_pattern", "by_subset", "curves", "areas")}
+        frames = {name: getattr(self, name) for name in FRAMES}
         rows = {name: [_plain(row) for row in frame.to_dict("records")] for name, frame in frames.items()}
         best = None if self.best_elsewhere is None else _plain(self.best_elsewhere)
         return {"schema_version": SCHEMA_VERSION, **about, "words": self.words, "best_elsewhere": best, **rows}
@@ -102,6 +106,7 @@ def tables_of(
         by_subset=by_subset(compared, limits),
         curves=drawn,
         areas=under,
+        disturbed=disturbed(compared),
         best_elsewhere={str(k): v for k, v in elsewhere.iloc[0].items()} if len(elsewhere) else None,
         words=in_words(methods, ours),
     )

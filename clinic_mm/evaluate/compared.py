@@ -22,7 +22,6 @@ from clinic_mm.evaluate.table import ALL, SINGLE
 SUBSET: Final = "subset"
 PARAMETERS: Final = "parameters"
 MODALITIES: Final = "modalities"
-NOISE: Final = "noise"
 BEST_SINGLE: Final = "best single"
 BEST_ELSEWHERE: Final = "best on the other repeats"
 FEWEST_RAREST: Final = 5
@@ -85,6 +84,11 @@ def dropped(repeat: Repeat, method: str, kind: str, rate: float) -> Scored:
         found = _subset_rows(repeat, method)
         left = _left(repeat, rate)
         return _scored(repeat, found[found["pattern"].to_numpy() == left[found["case"].to_numpy()]])
+    return _at(repeat, method, kind, rate)
+
+
+def _at(repeat: Repeat, method: str, kind: str, rate: float) -> Scored:
+    """Answers to the cases with something gone or disturbed."""
     every = repeat.answers[method]
     some = repeat.cases["own"].to_numpy() != ""
     part = every[(every["kind"] == kind) & np.isclose(every["rate"], rate)]
@@ -175,6 +179,21 @@ def areas(compared: Compared, kind: str, ours: str) -> pd.DataFrame:
         found = compared.interval(auroc, area_terms(compared, method, kind))
         gap = compared.interval(auroc, [*area_terms(compared, ours, kind), *area_terms(compared, method, kind, -1.0)])
         rows.append({"dropped": kind, "method": method, **_named("area", found), **_named("ours_minus", gap)})
+    return pd.DataFrame(rows)
+
+
+def disturbed(compared: Compared) -> pd.DataFrame:
+    """AUROC with one modality disturbed, and what that costs against the cases as they are, paired."""
+    first = compared.repeats[0].answers[compared.methods[0]]
+    known = first.loc[~first["kind"].isin((SUBSET, PARAMETERS)), ["kind", "rate"]].drop_duplicates()
+    rows = []
+    for kind, rate in known.itertuples(index=False):
+        for method in compared.methods:
+            worse = weighted([_at(r, method, kind, rate) for r in compared.repeats])
+            whole = weighted([native(r, method) for r in compared.repeats], -1.0)
+            row = {"disturbed": kind, "level": rate, "method": method}
+            row |= _named("auroc", compared.interval(auroc, worse))
+            rows.append(row | _named("change", compared.interval(auroc, [*worse, *whole])))
     return pd.DataFrame(rows)
 
 

@@ -7,6 +7,7 @@ Nothing of an absent modality may be looked at; what stands there (NaN, the prio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 
@@ -39,3 +40,23 @@ class Heard:
 
     def __len__(self) -> int:
         return len(self.present)
+
+
+def together(first: Heard, second: Heard) -> Heard:
+    """The cases of both, the first ones first. What frozen encoders said is left out: chains may differ."""
+    assert first.names == second.names, "columns must stand in the same order"
+    held = {name: (first.row[name] >= 0).sum() for name in first.names}
+    return Heard(
+        names=first.names,
+        plain={n: np.concatenate([first.plain[n], second.plain[n]]) for n in first.names},
+        opinions=np.concatenate([first.opinions, second.opinions]),
+        present=np.concatenate([first.present, second.present]),
+        time_h=np.concatenate([first.time_h, second.time_h]),
+        row={n: np.concatenate([first.row[n], _after(second.row[n], held[n])]) for n in first.names},
+        x={n: np.concatenate([first.x[n], second.x[n]]) for n in first.x},
+    )
+
+
+def _after(row: Int[Array, " n"], held: int) -> Int[Array, " n"]:
+    moved: Array = np.where(row >= 0, row + held, -1)
+    return moved

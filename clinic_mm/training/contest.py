@@ -71,24 +71,34 @@ class Asked:
     worse: Mapping[tuple[str, float], PreparedCases] = field(default_factory=dict)
 
 
-def ask(test: PreparedCases, recipe: Recipe, seed: int) -> Asked:
-    """Every subset of every test case, and parameters dropped at the rates of METHODS §5 where records have any."""
+def ask(
+    test: PreparedCases, recipe: Recipe, seed: int, worse: Mapping[tuple[str, float], PreparedCases] | None = None
+) -> Asked:
+    """Every subset of every test case, parameters dropped at the rates of METHODS §5, and what is worse otherwise."""
     masks = [subsets(row, seed=index) for index, row in enumerate(test.present)]
     case = np.repeat(np.arange(len(test)), [len(m) for m in masks])
-    worse = {}
+    disturbed = dict(worse or {})
     if any(parameters(prep) for prep in recipe.preps.values()):
-        worse = {(PARAMETERS, r): without_parameters(test, recipe, r, seed) for r in RATES if r > 0}
-    return Asked(test, case, np.concatenate([*masks, np.zeros((0, len(test.names)), bool)]), worse)
+        disturbed |= {(PARAMETERS, r): without_parameters(test, recipe, r, seed) for r in RATES if r > 0}
+    return Asked(test, case, np.concatenate([*masks, np.zeros((0, len(test.names)), bool)]), disturbed)
 
 
 class Contest:
     """One split. Methods are asked one by one, so that a run can stop and go on."""
 
-    def __init__(self, train: PreparedCases, asked: Asked, recipe: Recipe, task: Task, say: Say = silent) -> None:
+    def __init__(
+        self,
+        train: PreparedCases,
+        asked: Asked,
+        recipe: Recipe,
+        task: Task,
+        say: Say = silent,
+        unlabelled: PreparedCases | None = None,
+    ) -> None:
         check_disjoint(train.patients.tolist(), asked.prepared.patients.tolist())
         self.asked, self.recipe, self.task, self.say = asked, recipe, task, say
         started = time.perf_counter()
-        self.learnt: Learnt = learn(train, recipe, task, say)
+        self.learnt: Learnt = learn(train, recipe, task, say, unlabelled)
         self.learnt.beside(say)
         self.learnt.refit(networks=self.learnt.reads_networks, say=say)
         self.shared_s = time.perf_counter() - started

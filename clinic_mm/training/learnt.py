@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Int
 from numpy import ndarray as Array
 
-from clinic_mm.cohort.split import folds
+from clinic_mm.cohort.split import UNLABELLED, folds
 from clinic_mm.encoders.run import Spoken, run_encoder
 from clinic_mm.errors import TaskError
-from clinic_mm.fusion.heard import Heard
+from clinic_mm.fusion.heard import Heard, together
 from clinic_mm.predict.experts import Expert, present_plain, spread
-from clinic_mm.predict.model import heard_of
+from clinic_mm.predict.model import heard_of, listen_to
 from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.prep.gaps import parameters
 from clinic_mm.task import Task
@@ -53,6 +53,7 @@ class Learnt:
         task: What is asked; its fusion may be another in a `with_task`.
         fitted: Out-of-fold experts.
         table: Second-level rows with the experts' out-of-fold opinions.
+        unlabelled: Further cases, without labels, that representations may learn from; None for none.
     """
 
     prepared: PreparedCases
@@ -60,6 +61,7 @@ class Learnt:
     task: Task
     fitted: Mapping[str, CrossFitted]
     table: Table
+    unlabelled: PreparedCases | None = None
     _made: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -91,7 +93,20 @@ class Learnt:
         else:
             heard = self.heard(k)
         seed = task.seed + (task.folds if k is None else k)
-        return Lesson(heard, table.labels, table.patients, table.prior, rows, task, seed)
+        lesson = Lesson(heard, table.labels, table.patients, table.prior, rows, task, seed)
+        return lesson if self.unlabelled is None or self.reads_networks else self._with_unlabelled(lesson)
+
+    def _with_unlabelled(self, lesson: Lesson) -> Lesson:
+        """The same with cases that no expert was fitted on; their opinions are the refit experts'."""
+        more = self.unlabelled
+        assert more is not None
+        live = self.task.fusion.learning == "joint"
+        heard = listen_to(self.refit(networks=False).experts, lesson.prior, more, live=live)
+        both = together(lesson.heard, heard)
+        labels = np.concatenate([lesson.labels, np.full(len(more), UNLABELLED)])
+        patients = np.concatenate([lesson.patients, more.patients])
+        some = np.flatnonzero(more.present.any(axis=1)) + len(lesson.labels)
+        return replace(lesson, heard=both, labels=labels, patients=patients, unlabelled=some)
 
     def beside(self, say: Say = silent) -> CrossJoint:
         """The head over everything side by side."""
@@ -112,8 +127,14 @@ class Learnt:
         return made
 
 
-def learn(prepared: PreparedCases, recipe: Recipe, task: Task, say: Say = silent) -> Learnt:
-    """Cross-fit the experts.
+def learn(
+    prepared: PreparedCases,
+    recipe: Recipe,
+    task: Task,
+    say: Say = silent,
+    unlabelled: PreparedCases | None = None,
+) -> Learnt:
+    """Cross-fit the experts on labelled cases.
 
     Raises:
         TaskError: Too few cases, a case without a label, a modality that no or hardly any training case has, a fold
@@ -127,7 +148,7 @@ def learn(prepared: PreparedCases, recipe: Recipe, task: Task, say: Say = silent
     prior = (np.bincount(labels, minlength=len(task.classes)) + 0.5) / (len(labels) + 0.5 * len(task.classes))
     fitted = {name: cross_fit(prepared, recipe, name, fold, task, say) for name in prepared.names}
     opinions = np.stack([spread(f.opinions[f.best], prepared.row[n], prior) for n, f in fitted.items()], axis=1)
-    return Learnt(prepared, recipe, task, fitted, make_table(opinions, prepared, prior, fold))
+    return Learnt(prepared, recipe, task, fitted, make_table(opinions, prepared, prior, fold), unlabelled)
 
 
 def _check(prepared: PreparedCases, task: Task) -> None:

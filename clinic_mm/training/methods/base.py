@@ -11,6 +11,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
+import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray as Array
 from pydantic import JsonValue
@@ -39,6 +40,8 @@ class Lesson:
         rows: The cases that may be learnt from, each with at least one modality.
         task: What is asked.
         seed: Of everything drawn.
+        unlabelled: Further cases without a label (their label is -1): representations and co-learning may learn from
+            them, a classifier may not. Often none.
         log: What is worth keeping of the training, by name (JSON); a method adds to it.
     """
 
@@ -50,6 +53,7 @@ class Lesson:
     task: Task
     seed: int
     log: dict[str, JsonValue] = field(default_factory=dict)
+    unlabelled: Int[Array, " u"] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 Fit = Callable[[Lesson, Mapping[str, JsonValue]], Joined]

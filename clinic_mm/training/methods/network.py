@@ -112,6 +112,8 @@ def _fit_inputs(network: Network, lesson: Lesson, features: Mapping[str, Feature
 def _train(network: Network, terms: nn.ModuleList, lesson: Lesson, *, dropout: bool) -> None:
     generator = np.random.default_rng(lesson.seed)
     fit_rows, held = _parted(lesson, generator)
+    if len(terms) + len(network.bridges):  # cross-entropy alone learns nothing from a case without a label
+        fit_rows = np.concatenate([fit_rows, lesson.unlabelled])
     n_steps = int(np.clip(STEPS_PER_ROW * len(fit_rows), FEWEST_STEPS, MOST_STEPS))
     parameters = [*network.parameters(), *terms.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
