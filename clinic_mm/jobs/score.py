@@ -29,16 +29,10 @@ from clinic_mm.evaluate.metrics import auroc, nll
 from clinic_mm.evaluate.missingness import RATES, counter_intuitive_rate, curve, drop_modalities
 from clinic_mm.evaluate.table import by_pattern, fusion_gain
 from clinic_mm.fusion.heard import Heard
+from clinic_mm.fusion.late import weighted_mean
 from clinic_mm.jobs.masked import by_subset
 from clinic_mm.predict.answers import OURS, tidy
-from clinic_mm.predict.model import (
-    Model,
-    baselines,
-    late_average,
-    listen,
-    native_probabilities,
-    subset_probabilities,
-)
+from clinic_mm.predict.model import Model, baselines, listen, native_probabilities, subset_probabilities
 from clinic_mm.predict.predictor import predict_cases
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.types import SCHEMA_VERSION
@@ -114,7 +108,7 @@ def modality_drop(model: Model, heard: Heard, prepared: PreparedCases) -> pd.Dat
     for rate in RATES:
         present = drop_modalities(prepared.present[cases], rate, seed=model.task.seed)
         fused[rate] = subset_probabilities(model, heard, cases, present)
-        averaged[rate] = late_average(heard.opinions[cases], present, model.pool.prior)
+        averaged[rate] = weighted_mean(heard.opinions[cases], present, model.pool.prior)
     labels, patients = prepared.labels[cases], prepared.patients[cases]
     return pd.concat(
         [curve(probs, labels, patients, method=method) for method, probs in ((OURS, fused), ("late_average", averaged))]

@@ -17,6 +17,7 @@ from clinic_mm.encoders.run import Spoken
 from clinic_mm.fusion.bottleneck import Bottleneck
 from clinic_mm.fusion.heard import Heard
 from clinic_mm.fusion.joined import Joined
+from clinic_mm.fusion.late import weighted_mean
 from clinic_mm.fusion.pool import LogPool
 from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.conformal import Thresholds
@@ -161,15 +162,6 @@ def baselines(model: Model, prepared: PreparedCases, heard: Heard) -> dict[str, 
     return {
         "prior": np.tile(prior, (len(prepared), 1)),
         **single,
-        "late_average": late_average(heard.opinions, heard.present, prior),
+        "late_average": weighted_mean(heard.opinions, heard.present, prior),
         "concat": model.concat.predict(concatenated(heard)),
     }
-
-
-def late_average(
-    opinions: Float[Array, "n M C"], present: Bool[Array, "n M"], prior: Float[Array, " C"]
-) -> Float[Array, "n C"]:
-    """Mean probability of the present experts; the prior where there is none."""
-    count = present.sum(axis=1)[:, None]
-    total = (opinions * present[..., None]).sum(axis=1)
-    return np.where(count > 0, total / np.maximum(count, 1), prior)

@@ -15,8 +15,8 @@ from pydantic import JsonValue
 
 from clinic_mm.evaluate.metrics import nll
 from clinic_mm.evaluate.table import ALL, fusion_gain
+from clinic_mm.fusion.late import weighted_mean
 from clinic_mm.predict.answers import OURS, tidy
-from clinic_mm.predict.model import late_average
 from clinic_mm.prep.batch import PreparedCases
 
 DRAWS: Final = 500
@@ -36,7 +36,7 @@ def fusion_verdict(
     by_method = {
         OURS: ours,
         **{f"single:{name}": np.where(prepared.present[:, [c]], opinions[:, c], prior) for c, name in enumerate(names)},
-        "late_average": late_average(opinions, prepared.present, prior),
+        "late_average": weighted_mean(opinions, prepared.present, prior),
         "concat": concat,
     }
     frame = tidy(by_method, prepared).dropna(axis="columns", how="all")
