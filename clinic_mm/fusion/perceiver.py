@@ -17,50 +17,13 @@ from typing import Final
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from clinic_mm.encoders.base import ModalityOutput
 from clinic_mm.fusion.tokens import Layer, TokenFusion
-from clinic_mm.shapes import Logits, Presence, Tokens
+from clinic_mm.shapes import Logits, Presence
 
 LATENTS: Final = 4
 LAYERS: Final = 2
-
-
-class Reading(Layer):
-    """Latents of many subsets read the tokens of their case: keys of tokens are made once for all of them."""
-
-    def forward(
-        self, latents: Float[Tensor, "B R L D"], tokens: Tokens, padding: Bool[Tensor, "B R T"]
-    ) -> Float[Tensor, "B R L D"]:
-        """One round.
-
-        Args:
-            latents: Of R subsets of each of B cases.
-            tokens: Of each case.
-            padding: True where a subset may not listen to a token. A latent may always listen to its fellows.
-        """
-        weight, bias = self.attend.in_proj_weight, self.attend.in_proj_bias
-        width, heads = latents.shape[3], self.attend.num_heads
-        query = linear(self.query_norm(latents), weight[:width], bias[:width])
-        query = query.reshape(*latents.shape[:3], heads, -1)
-        own, theirs = (
-            linear(self.key_norm(keys), weight[width:], bias[width:]).reshape(*keys.shape[:-1], 2, heads, -1).unbind(-3)
-            for keys in (latents, tokens)
-        )
-        scores = torch.cat(
-            [
-                torch.einsum("brlhd,brkhd->bhrlk", query, own[0]),
-                torch.einsum("brlhd,bthd->bhrlt", query, theirs[0]).masked_fill(padding[:, None, :, None], -torch.inf),
-            ],
-            dim=4,
-        )
-        shares = (scores / query.shape[4] ** 0.5).softmax(dim=4).split([latents.shape[2], tokens.shape[1]], dim=4)
-        heard = torch.einsum("bhrlk,brkhd->brlhd", shares[0], own[1])
-        heard = heard + torch.einsum("bhrlt,bthd->brlhd", shares[1], theirs[1])
-        latents = latents + self.attend.out_proj(heard.flatten(3))
-        thought: Tensor = latents + self.mlp(self.mlp_norm(latents))
-        return thought
 
 
 class Perceiver(TokenFusion):
@@ -71,7 +34,7 @@ class Perceiver(TokenFusion):
         latents = 0.1 * torch.randn(LATENTS, width)
         super().__init__(names, width, prior)
         self.latents = nn.Parameter(latents)
-        self.layers = nn.ModuleList(Reading(width) for _ in range(LAYERS))
+        self.layers = nn.ModuleList(Layer(width) for _ in range(LAYERS))
         self.head = nn.Linear(width, len(prior))
 
     def evidence(self, outputs: Mapping[str, ModalityOutput], present: Presence) -> Logits:
@@ -86,16 +49,18 @@ class Perceiver(TokenFusion):
         return self.read(self.real(outputs, asked.any(dim=1), cases), asked)[row, column]
 
     def read(self, outputs: Mapping[str, ModalityOutput], present: Bool[Tensor, "B R M"]) -> Float[Tensor, "B R C"]:
-        """What the latents have read in R subsets of each case."""
+        """What the latents have read in R subsets of each case: all stand side by side, and hear only their own."""
         parts = self.marked(outputs, present.any(dim=1))
         tokens = torch.cat([tokens for tokens, _ in parts], dim=1)
-        padding = torch.cat(
-            [hole[:, None] | ~present[:, :, column, None] for column, (_, hole) in enumerate(parts)], dim=2
-        )
-        latents = self.latents.expand(*present.shape[:2], -1, -1)
+        holes = torch.cat([hole[:, None] | ~present[:, :, k, None] for k, (_, hole) in enumerate(parts)], dim=2)
+        n_subsets = present.shape[1]
+        whose = torch.arange(n_subsets, device=present.device).repeat_interleave(LATENTS)
+        strangers = (whose[:, None] != whose).expand(len(present), -1, -1)
+        padding = torch.cat([strangers, holes[:, whose]], dim=2)
+        latents = self.latents.repeat(n_subsets, 1).expand(len(present), -1, -1)
         for layer in self.layers:
-            latents = layer(latents, tokens, padding)
-        word: Tensor = self.head(latents.mean(dim=2))
+            latents = layer(latents, torch.cat([latents, tokens], dim=1), padding)
+        word: Tensor = self.head(latents.reshape(len(latents), n_subsets, LATENTS, -1).mean(dim=2))
         return word
 
 

@@ -46,14 +46,15 @@ class LogPool:
 
     def logits(self, opinions: Float[Array, "n M C"], present: Bool[Array, "n M"]) -> Float[Array, "n C"]:
         """Pooled logits; opinions of absent modalities are never looked at."""
-        out = np.tile(np.log(self.prior), (len(present), 1))
-        for row in np.unique(present, axis=0):
+        spoken = np.where(present[..., None], log_ratio(opinions, self.prior), 0.0)
+        patterns, whose = np.unique(present, axis=0, return_inverse=True)
+        weights, shift = np.zeros(patterns.shape), np.zeros((len(patterns), len(self.prior)))
+        for k, row in enumerate(patterns):
             if row.any():
-                rows = (present == row).all(axis=1)
-                out[rows] += self.shift_of(row) + np.einsum(
-                    "nmc,m->nc", self._spoken(opinions, rows, row), self.weights(row)
-                )
-        return out
+                weights[k, row], shift[k] = self.weights(row), self.shift_of(row)
+        whose = whose.ravel()
+        pooled: Array = np.log(self.prior) + shift[whose] + np.einsum("nmc,nm->nc", spoken, weights[whose])
+        return pooled
 
     def weights(self, present: Bool[Array, " M"]) -> Float[Array, " m"]:
         """Weights of the present modalities in one subset."""
@@ -69,9 +70,6 @@ class LogPool:
     def pattern(self, present: Bool[Array, " M"]) -> Pattern:
         """Sorted names of a subset."""
         return tuple(sorted(np.array(self.names)[present]))
-
-    def _spoken(self, opinions: Array, rows: Array, row: Array) -> Array:
-        return log_ratio(opinions[rows][:, row], self.prior)
 
 
 def log_ratio(opinions: Float[Array, "... C"], prior: Float[Array, " C"]) -> Float[Array, "... C"]:

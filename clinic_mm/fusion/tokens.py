@@ -53,12 +53,15 @@ class Layer(nn.Module):
         Args:
             queries: [B, Q, D].
             keys: [B, K, D].
-            padding: [B, K], True where a key is not real; no row may be without a real one.
+            padding: True where a key is not to be heard: of all queries [B, K], or of each [B, Q, K]. Nobody may be
+                left without a key.
         """
         if not len(queries):  # torch cannot attend with a mask where there are no rows at all
             return queries
         keys = self.key_norm(keys)
-        heard, _ = self.attend(self.query_norm(queries), keys, keys, key_padding_mask=padding, need_weights=False)
+        of_each = padding if padding.ndim == 3 else padding[:, None].expand(-1, queries.shape[1], -1)
+        mask = of_each.repeat_interleave(self.attend.num_heads, dim=0)
+        heard, _ = self.attend(self.query_norm(queries), keys, keys, attn_mask=mask, need_weights=False)
         queries = queries + heard
         thought: Tensor = queries + self.mlp(self.mlp_norm(queries))
         return thought
