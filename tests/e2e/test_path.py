@@ -68,6 +68,19 @@ def test_ingest_and_describe_say_who_has_what(trained: Trained, tmp_path: Path, 
     assert sum(pattern["cases"] for pattern in again["patterns"]) == 64
 
 
+def test_describe_tells_how_well_modalities_can_be_told_from_each_other(trained: Trained, capsys: Capture) -> None:
+    words = ("describe", trained.cohort, "--task", trained.task, "--workers", 1)
+    said = run(capsys, *words, "--json")
+    assert said.code == 0
+    assert isinstance(said.json, dict)
+    rows = {(row["source"], row["target"]): row for row in said.json["translations"]}
+    assert len(rows) == 3 * 3
+    for row in rows.values():
+        assert 0 < row["n_cases"] < 64
+        assert (row["r2"] is None) == (row["n_cases"] < 40), "too few cases have both: not judged, and said so"
+    assert "Told from others" in run(capsys, *words).out
+
+
 def test_the_same_seed_trains_the_same_model(trained: Trained, tmp_path: Path, capsys: Capture) -> None:
     words = ("train", trained.cohort, "--task", trained.task, "--out", tmp_path / "model", "--test-share", "0.4")
     with threadpool_limits(1):
