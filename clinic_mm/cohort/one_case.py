@@ -143,7 +143,8 @@ def _of_kind(one: Verdict, kind: str) -> Verdict:
     if isinstance(one, Evidence) and one.modality != kind:
         return _other_kind(one, kind)
     if isinstance(one, Rejected) and INGEST_FILE in one.mend:
-        return one.model_copy(update={"mend": f"{_see_help(kind)}; tables go through clinic-mm ingest"})
+        tables = "" if finder_of(kind) else "; tables go through clinic-mm ingest"
+        return one.model_copy(update={"mend": f"{_see_help(kind)}{tables}"})
     return one
 
 
