@@ -22,13 +22,17 @@ from typing import Final
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
+from clinic_mm.colearning.moment import Moment
 from clinic_mm.shapes import Presence
 
 FIRST_TAU: Final = 0.07
 TAU: Final = (0.01, 1.0)
 """Bounds of the temperature; CLIP's lower bound is 1/100."""
 SOFT: Final = 0.5
+ALIGN_WEIGHT: Final = 0.1
+"""Beside the cross-entropy of the answer."""
 
 
 class Contrast(nn.Module):
@@ -82,3 +86,26 @@ def soft_targets(alike: Bool[Tensor, "n n"], soft: float) -> Float[Tensor, "n n"
 def cross_entropy(scores: Float[Tensor, "n n"], target: Float[Tensor, "n n"]) -> Float[Tensor, ""]:
     """Mean over rows of minus the expected log-probability."""
     return -(target * scores.log_softmax(dim=1)).sum(dim=1).mean()
+
+
+class Align(nn.Module):
+    """The same loss on the summaries of a fusion network while it is trained, encoders that learn included.
+
+    Each modality's summary goes through a linear map of its own, so that what it does not share stays its own.
+    """
+
+    def __init__(self, names: Sequence[str], width: int) -> None:
+        super().__init__()
+        self.names = tuple(names)
+        self.project = nn.ModuleList(nn.Linear(width, width) for _ in names)
+        self.contrast = Contrast()
+
+    def forward(self, moment: Moment) -> Float[Tensor, ""]:
+        """Loss of a batch; every case is a patient of its own here."""
+        views = []
+        for project, name, here in zip(self.project, self.names, moment.present.T, strict=True):
+            summary = moment.outputs[name].summary.masked_fill(~here[:, None], 0.0)  # a NaN times 0 is a NaN
+            views.append(normalize(project(summary), dim=1))
+        same = alike(moment.target, torch.arange(len(moment.target)))
+        lost: Tensor = ALIGN_WEIGHT * self.contrast(views, moment.present, same)
+        return lost

@@ -20,6 +20,7 @@ BRIDGES: Final[dict[str, str]] = {
     "translate": "clinic_mm.colearning.translate:Translate",
 }
 TERMS: Final[dict[str, str]] = {
+    "align": "clinic_mm.colearning.contrast:Align",
     "cycle": "clinic_mm.colearning.translate:Cycle",
     "distill": "clinic_mm.colearning.distill:Distill",
 }
