@@ -57,10 +57,35 @@ def patterns_table(table: pd.DataFrame, ours: str) -> str:
     return markdown(head, lines)
 
 
-def gains_table(gains: pd.DataFrame, methods: Mapping[str, str]) -> str:
-    """One line per comparator: ours minus theirs, paired by patient. `gains` from `table.fusion_gain`, all patterns."""
+def limits_table(table: pd.DataFrame, methods: Mapping[str, str], ours: str = "fusion") -> str:
+    """One line per pattern of a simulated cohort: AUROC of each method that answers it, beside the best possible."""
+    names = [ours, *(name for name in methods if name in set(table["method"]) and name != ours)]
+    rows = {(row["pattern"], row["method"]): row for _, row in table.iterrows()}
+    lines = []
+    for pattern in dict.fromkeys(table["pattern"]):
+        own = rows[pattern, ours]
+        theirs = [f"{rows[pattern, name]['auroc']:.3f}" if _speaks(name, pattern) else "" for name in names[1:]]
+        what = pattern.replace("+", " + ")
+        lines.append([what, str(own["n_patients"]), f"{own['limit']:.3f}", _figure(own, "auroc"), *theirs])
+    return markdown(["what was there", "patients", "best possible", *(methods[name] for name in names)], lines)
+
+
+def _speaks(method: str, pattern: str) -> bool:
+    """Whether a method has something to go by: one modality alone has nothing where it is absent."""
+    alone = method.removeprefix("single:")
+    return pattern == "all" or alone == method or alone in pattern.split("+")
+
+
+def gains_table(gains: pd.DataFrame, methods: Mapping[str, str], pattern: str = "all") -> str:
+    """One line per comparator: ours minus theirs, paired by patient.
+
+    Args:
+        gains: From `table.fusion_gain`.
+        methods: Names in the frame and in words.
+        pattern: Which cases.
+    """
     level = f"{100 * gains['level'].iloc[0]:g} %"
-    rows = gains[gains["pattern"] == "all"]
+    rows = gains[gains["pattern"] == pattern]
     lines = [
         [
             methods.get(row["against"], row["against"]) + (f" ({row['chosen']})" if row["chosen"] else ""),
