@@ -41,6 +41,7 @@ def model_card(model: Model) -> str:
         "|---|---|---|",
         *(f"| {name} | {e['how']} | {_pairs(e['nll'])} |" for name, e in facts["experts"].items()),
         "",
+        *_balance(facts),
         "## Patterns seen in training",
         "",
         *(f"- {pattern or 'nothing'}: {n}" for pattern, n in facts["patterns"].items()),
@@ -49,6 +50,28 @@ def model_card(model: Model) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _balance(facts: dict[str, Any]) -> list[str]:
+    """How the modalities stood inside a network, if one was watched."""
+    told = (facts.get("log") or {}).get("imbalance")
+    if not told:
+        return []
+    use = next(look["use"] for look in told["looks"] if look["step"] == told["deployed_step"])
+    return [
+        "## Modalities inside the network",
+        "",
+        "| modality | alone inside, AUROC | its expert, AUROC | use | state |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {name} | {_number(m['skill'])} | {_number(m['expert'])} | {_number(use[name])} | {m['state']} |"
+            for name, m in told["modalities"].items()
+        ),
+        "",
+        "On training patients kept aside. Use: how far the answer moves, 0 to 1, when the modality is dropped.",
+        *(f"**Warning:** {warning}." for warning in told["warnings"]),
+        "",
+    ]
 
 
 def _pairs(values: dict[str, Any]) -> str:

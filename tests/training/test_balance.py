@@ -10,6 +10,7 @@ from numpy import ndarray as Array
 from torch import Tensor, nn
 
 from clinic_mm.fusion.heard import Heard
+from clinic_mm.predict.card import _balance
 from clinic_mm.task import parse_task
 from clinic_mm.training import encode
 from clinic_mm.training.balance import Held, Watch
@@ -132,3 +133,16 @@ def _remembering(kept: list[dict[str, Tensor]]) -> Callable[..., None]:
         kept.append({name: a.embed[1].weight.detach().clone() for name, a in adapters.items()})
 
     return step
+
+
+def test_the_card_of_a_model_shows_how_modalities_stood_and_warns() -> None:
+    held, evidence = _held()
+    watch = Watch(held, lambda _: None)
+    for step in (1, 2):
+        watch.look(step, _network(evidence, {0: 0.1, 1: 3.0}))
+    lines = "\n".join(_balance({"log": {"imbalance": watch.told(2)}}))
+    assert "| note | 0." in lines
+    assert "| lazy |" in lines
+    assert "**Warning:** note never came up to its own expert" in lines
+    assert "record never" not in lines
+    assert _balance({"log": None}) == _balance({}) == []
