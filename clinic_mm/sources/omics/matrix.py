@@ -120,19 +120,19 @@ def _sheet(lines: Lines, told: Declared | None) -> Declared:
 
 
 def _laid_out(lines: Lines) -> tuple[list[str], Float32[Array, "line column"]]:
-    """Ids and values of all lines, the values in a temporary file."""
+    """Ids and values of all lines, the values mapped to a temporary file."""
     names: list[str] = []
     width = len(lines.columns)
-    spool = tempfile.TemporaryFile()  # noqa: SIM115 - the values stay mapped to it
-    for block in lines.blocks:
-        names += block.ids
-        if len(names) * width > omics_policy().values:
-            raise EvidenceError("omics.too_large", "The matrix is too large to be read", "", "Cut it into parts")
-        spool.write(np.ascontiguousarray(block.values, np.float32).tobytes())
-    if not names or not width:
-        raise EvidenceError("omics.empty", "The table has no samples or no features", "", SEE)
-    spool.flush()
-    values: Array = np.memmap(spool, np.float32, "r+", shape=(len(names), width))
+    with tempfile.TemporaryFile() as spool:  # the map keeps it until it is gone itself
+        for block in lines.blocks:
+            names += block.ids
+            if len(names) * width > omics_policy().values:
+                raise EvidenceError("omics.too_large", "The matrix is too large to be read", "", "Cut it into parts")
+            spool.write(np.ascontiguousarray(block.values, np.float32).tobytes())
+        if not names or not width:
+            raise EvidenceError("omics.empty", "The table has no samples or no features", "", SEE)
+        spool.flush()
+        values: Array = np.memmap(spool, np.float32, "r+", shape=(len(names), width))
     return names, values
 
 
@@ -144,8 +144,8 @@ def _chosen(values: Array, kept: Sequence[int] | None, across: bool) -> Float32[
     n = values.shape[0] if across else values.shape[1]
     if not len(rows):
         raise EvidenceError("omics.empty", "The table has no features", "", SEE)
-    spool = tempfile.TemporaryFile()  # noqa: SIM115 - the values stay mapped to it
-    turned: Array = np.memmap(spool, np.float32, "w+", shape=(n, len(rows)))
+    with tempfile.TemporaryFile() as spool:
+        turned: Array = np.memmap(spool, np.float32, "w+", shape=(n, len(rows)))
     step = max(1, BLOCK_VALUES // n)
     for a in range(0, len(rows), step):
         part = rows[a : a + step]
