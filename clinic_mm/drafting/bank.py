@@ -62,6 +62,7 @@ class Bank:
         u: Coordinates by modality [n, r], rows of NaN where absent.
         sentences: Every sentence that may be written, in lower case.
         said: For each case, which sentences its note has.
+        frequent: The draft of most frequent sentences, the same for every case.
     """
 
     case_keys: tuple[str, ...]
@@ -69,6 +70,7 @@ class Bank:
     u: Mapping[str, Float32[Array, "n r"]]
     sentences: tuple[Tokens, ...]
     said: tuple[tuple[int, ...], ...]
+    frequent: tuple[Tokens, ...] = ()
 
     def __len__(self) -> int:
         return len(self.case_keys)

@@ -32,8 +32,8 @@ BEAM: Final = 6
 MOST_WORDS: Final = 40
 """Of one sentence."""
 LENGTH_POWER: Final = 0.7
-MOST_BLANKS: Final = 1 / 3
-"""Share of blanks above which a sentence is not worth writing."""
+MOST_BLANKS: Final = 1 / 5
+"""Share of blanks above which a sentence is neither learnt nor written: `No ___.` says nothing, and looks like much."""
 
 
 class Decoder(nn.Module):

@@ -43,9 +43,7 @@ class Drafter:
         foretell: From the plain summaries of each modality to its coordinates.
         lexicon: Words that may be written.
         decoder: Writes word by word.
-        frequent: The draft of most frequent sentences, the same for every case.
-        slots: Sentences that a retrieval draft has.
-        most: Sentences that a decoder draft has at most.
+        slots: Sentences that a draft has at most, of each kind.
         neighbours: Training cases that vote on the sentences of a retrieval draft.
         bank: Training cases; None where it was taken out of the folder.
         facts: What is worth knowing of its making (JSON).
@@ -56,9 +54,7 @@ class Drafter:
     foretell: Mapping[str, Foretell]
     lexicon: Lexicon
     decoder: Decoder
-    frequent: tuple[Tokens, ...]
     slots: Slots
-    most: int
     neighbours: int
     bank: Bank | None
     facts: Mapping[str, JsonValue]
@@ -79,11 +75,11 @@ def write_drafts(
     """A draft by each method for each case; a case without any evidence gets none.
 
     Raises:
-        ArtifactError: For a retrieval draft where the bank was taken out.
+        ArtifactError: For any draft but a decoder's where the bank was taken out.
     """
     assert prepared.names == drafter.names, "columns must stand in the order of the drafter"
     bank = drafter.bank
-    if bank is None and "retrieval" in methods:
+    if bank is None and set(methods) - {"decoder"}:
         mend = "Copy the whole folder, or ask for --method decoder"
         raise ArtifactError("The bank of training sentences was taken out of this drafter", "bank.json", mend)
     u = drafter.coordinates(prepared.plain)
@@ -145,11 +141,11 @@ class _Case:
 
     def _sentences(self, method: Method) -> Sequence[Tokens]:
         drafter = self.drafter
-        if method == "most_frequent":
-            return drafter.frequent
         if method == "decoder":
-            return write(drafter.decoder, self.u, self.present, drafter.most)
+            return write(drafter.decoder, self.u, self.present, sum(drafter.slots))
         assert drafter.bank is not None
+        if method == "most_frequent":
+            return drafter.bank.frequent
         return retrieved(drafter.bank, self.near, drafter.neighbours, drafter.slots)
 
     def _sentence(self, words: Tokens, support: Array) -> DraftSentence:

@@ -1,12 +1,12 @@
 """A drafter as a folder: JSON and safetensors, a hash of each file, and nothing that can run code.
 
-    drafter.json          task, prep recipes, words that may be written, frequent sentences, what is known of its making
+    drafter.json          task, prep recipes, words that may be written, what is known of its making
     drafter.safetensors   the decoder; from summaries to coordinates
     bank.json             PATIENT-DERIVED: keys of training cases, sentences of their notes
     bank.safetensors      PATIENT-DERIVED: their coordinates
     manifest.json         schema version, sha256 of each file above; its own hash names the drafter
 
-Without both bank files the decoder still writes; retrieval and supporting cases need them.
+Without both bank files the decoder still writes; retrieval, frequent sentences and supporting cases need them.
 """
 
 from collections.abc import Mapping
@@ -89,9 +89,7 @@ def _described(drafter: Drafter) -> dict[str, Any]:
         "k": drafter.lexicon.k,
         "words": drafter.lexicon.forms,
         "vocabulary": list(drafter.decoder.vocabulary),
-        "frequent": [list(one) for one in drafter.frequent],
         "slots": list(drafter.slots),
-        "most": drafter.most,
         "neighbours": drafter.neighbours,
         "facts": dict(drafter.facts),
     }
@@ -105,6 +103,7 @@ def _bank_described(bank: Bank) -> dict[str, Any]:
         "patients": list(bank.patients),
         "sentences": [list(one) for one in bank.sentences],
         "said": [list(one) for one in bank.said],
+        "frequent": [list(one) for one in bank.frequent],
     }
 
 
@@ -127,9 +126,7 @@ def _drafter(files: Mapping[str, bytes]) -> Drafter:
         foretell=foretell,
         lexicon=Lexicon(told["k"], told["words"]),
         decoder=decoder.eval(),
-        frequent=tuple(tuple(one) for one in told["frequent"]),
         slots=Slots(*told["slots"]),
-        most=told["most"],
         neighbours=told["neighbours"],
         bank=_bank(files, names),
         facts=told["facts"],
@@ -146,4 +143,5 @@ def _bank(files: Mapping[str, bytes], names: tuple[str, ...]) -> Bank | None:
         u={name: arrays[name] for name in names},  # in the order of the drafter, not of the file
         sentences=tuple(tuple(one) for one in told["sentences"]),
         said=tuple(tuple(one) for one in told["said"]),
+        frequent=tuple(tuple(one) for one in told["frequent"]),
     )

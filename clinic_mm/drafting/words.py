@@ -20,6 +20,7 @@ GAP: Final = "___"
 """Stands where a word was withheld: a blank, to be filled by a person."""
 STOPS: Final = frozenset({".", "!", "?"})
 SIGNS: Final = frozenset(".,;:!?()%+/-")
+LONGEST_ABBREVIATION: Final = 5
 TIGHT: Final = frozenset(".,;:?!)%")
 """Signs that no space stands before."""
 _TOKEN: Final = re.compile(r"[^\s,;:()!?]*\d[^\s,;:()!?]*|[^\W\d_]+(?:['’-][^\W\d_]+)*|[.,;:!?()%+/-]")
@@ -29,8 +30,20 @@ Tokens = tuple[str, ...]
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text; a line ends a sentence too."""
-    return [part.strip() for part in _SENTENCE.split(text) if part.strip()]
+    """The sentences of a text; a line ends a sentence too, a title or an initial with its stop does not."""
+    found: list[str] = []
+    for part in _SENTENCE.split(text):
+        if found and _goes_on(found[-1]):
+            found[-1] += f" {part}"
+        elif part.strip():
+            found.append(part.strip())
+    return found
+
+
+def _goes_on(sentence: str) -> bool:
+    last = sentence.split()[-1]
+    bare = last.strip(".(").lower()
+    return last.endswith(".") and (bare in _listed().titles or (len(bare) == 1 and bare.isalpha()))
 
 
 def tokens(sentence: str) -> list[str]:
@@ -65,8 +78,9 @@ class Lexicon:
         for token in tokens(sentence):
             word = token.lower()
             kept = word in self.forms or token in SIGNS
-            if kept or not made or made[-1] != GAP:
-                made.append(word if kept else GAP)
+            said = word if kept else GAP
+            if not made or said != made[-1] or said not in STOPS | {GAP}:  # one gap for a run, one stop at the end
+                made.append(said)
         if made and made[-1] not in STOPS:
             made.append(".")
         return tuple(made) if any(word in self.forms for word in made) else ()
@@ -89,21 +103,22 @@ def fit_lexicon(notes: Sequence[str], patients: Sequence[str], *, k: int) -> Lex
         k: Patients whose notes must have a word.
     """
     owners: dict[str, set[str]] = defaultdict(set)
-    inside: dict[str, Counter[str]] = defaultdict(Counter)
+    seen: dict[str, Counter[str]] = defaultdict(Counter)
     for note, patient in zip(notes, patients, strict=True):
         for sentence in sentences(note):
             for place, token in enumerate(tokens(sentence)):
                 owners[token.lower()].add(patient)
-                inside[token.lower()][token] += place > 0
+                # The first word of a sentence has a capital whatever it is: that tells nothing.
+                seen[token.lower()][token] += place > 0 or token == token.lower() or token.isupper()
     often = sorted(word for word, who in owners.items() if len(who) >= k and word not in SIGNS)
-    forms = {word: _form(word, inside[word]) for word in often}
-    return Lexicon(k, {word: form for word, form in forms.items() if _may_be_written(word, form)})
+    forms = {word: _form(word, seen[word]) for word in often}
+    return Lexicon(k, {word: form or word for word, form in forms.items() if _may_be_written(word, form)})
 
 
-def _form(word: str, inside: Counter[str]) -> str:
-    """As the word is mostly written where it does not begin a sentence."""
-    (form, count), *_ = sorted(inside.items(), key=lambda one: (-one[1], one[0]))
-    return form if count else word
+def _form(word: str, seen: Counter[str]) -> str:
+    """As the word is mostly written, "" where it only begins sentences."""
+    (form, count), *_ = sorted(seen.items(), key=lambda one: (-one[1], one[0]))
+    return form if count else ""
 
 
 def _may_be_written(word: str, form: str) -> bool:
@@ -112,26 +127,34 @@ def _may_be_written(word: str, form: str) -> bool:
         return word in _listed().terms
     if word in _listed().names:
         return False
-    # Capitalised within a sentence: a name, a place, a month, unless the word is known to be clinical. Capitals all
-    # through are an abbreviation. German nouns are withheld by this, which is the safe side.
-    return not form[:1].isupper() or form.isupper() or word in _listed().clinical
+    # A capital within a sentence, or only ever at its beginning: a name, a place, a month, unless the word is known.
+    # Short words in capitals are abbreviations. German nouns are withheld by this, which is the safe side.
+    short = form.isupper() and len(form) <= LONGEST_ABBREVIATION
+    return form == word or short or word in _listed().known
 
 
 @dataclass(frozen=True, slots=True)
 class _Lists:
     names: frozenset[str]
-    clinical: frozenset[str]
+    known: frozenset[str]
     terms: frozenset[str]
+    titles: frozenset[str]
 
 
 @cache
 def _listed() -> _Lists:
-    """Common names and months, clinical words and terms with digits, in lower case."""
+    """Common names, titles and months; clinical and ordinary words; terms with digits; in lower case."""
     notes, findings = policy("deid_note"), policy("findings")
-    named = _lower([*notes["first_names"], *notes["surnames"], *notes["months"], *notes["titles"], *notes["degrees"]])
-    said = [part for names in findings["finding"].values() for name in names for part in name.split()]
-    clinical = _lower([*notes["clinical_words"], *said])
-    return _Lists(named - _lower(notes["ordinary"]) - clinical, clinical, _lower(findings["terms_with_digits"]))
+    said = [*findings["denied_by"], *findings["denied_after"]]
+    said += [name for table in ("finding", "grade") for some in findings[table].values() for name in some]
+    clinical = _lower([*notes["clinical_words"], *(part for one in said for part in one.split())])
+    titles = _lower(notes["sure_titles"])
+    named = _lower([*notes["first_names"], *notes["surnames"], *notes["months"], *notes["degrees"], *notes["titles"]])
+    ordinary = _lower(notes["ordinary"])
+    names = named - ordinary - clinical
+    return _Lists(
+        names, (clinical | ordinary | _lower(notes["not_names"])) - names, _lower(findings["terms_with_digits"]), titles
+    )
 
 
 def _lower(some: Iterable[str]) -> frozenset[str]:

@@ -1,7 +1,8 @@
 """Score drafts against the notes that people wrote: by words, by order, and by what they say of findings.
 
-In:  drafts and notes, one of each per case, and the patient of each. Out: figures with intervals by patient, and paired
-differences from a baseline.
+In:  drafts and notes, one of each per case, and the patient of each. Out: figures with intervals by patient, paired
+differences from a baseline, and from the drafts of other patients: what a draft owes to the evidence of its own case. A
+method may beat a baseline by writing more; it beats the drafts of others only by what it has seen.
 
 Every metric is put together from a few numbers per case, so that a resample of patients costs a sum. None of them says
 that a draft is true: two notes of one patient differ too.
@@ -9,19 +10,21 @@ that a draft is true: two notes of one patient differ too.
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
+from jaxtyping import Float64, Int
 from numpy import ndarray as Array
 
 from clinic_mm.drafting.findings import mentions
 from clinic_mm.drafting.words import words
-from clinic_mm.evaluate.bootstrap import DRAWS, Interval, draw_counts, percentile
+from clinic_mm.evaluate.bootstrap import DRAWS, draw_counts, percentile
 
 BLEU_N: Final = 4
+OTHERS: Final = 5
+"""Other patients whose drafts each note is held against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ def text_table(
     seed: int = 0,
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """Every metric of every method, with its interval, and its difference from a baseline on the same draws.
+    """Every metric of every method, with its interval, and two paired differences on the same draws.
 
     Args:
         drafts: Of each method, one per case.
@@ -155,18 +158,47 @@ def text_table(
         n: Draws.
         seed: Of the draws.
         level: Of the intervals.
+
+    Returns:
+        One row per metric and method: `estimate`, `low`, `high`; `gain` over the baseline; `own`, over the drafts that
+        the same method wrote of other patients (0 where there is one patient).
     """
     names, index = np.unique(np.asarray(patients), return_inverse=True)
+    others = _others(index, len(names))
     rows = []
     for metric in TEXT_METRICS:
         sums = {method: metric.sums(texts, notes) for method, texts in drafts.items()}
-        draws = {method: np.zeros(0) for method in drafts}
-        for counts in draw_counts(index, len(names), n=n, seed=seed):
-            draws = {m: np.concatenate([draws[m], metric.whole(counts @ sums[m])]) for m in drafts}
-        at = {m: float(metric.whole(sums[m].sum(axis=0, keepdims=True))[0]) for m in drafts}
+        strange = {
+            method: np.mean([metric.sums([texts[j] for j in other], notes) for other in others], axis=0)
+            for method, texts in drafts.items()
+        }
+        every = np.ones((1, len(notes)))
+        draws = [*draw_counts(index, len(names), n=n, seed=seed)]
+        at = {m: _over(metric, sums[m], [every]) for m in drafts}
+        drawn = {m: _over(metric, sums[m], draws) for m in drafts}
         for method in drafts:
-            own = Interval(at[method], *percentile(draws[method], level), len(names), len(notes))
-            low, high = percentile(draws[method] - draws[baseline], level)
-            gain = {"gain": at[method] - at[baseline], "gain_low": low, "gain_high": high}
-            rows.append({"metric": metric.name, "method": method, **asdict(own), **gain})
+            row = {"metric": metric.name, "method": method, "n_patients": len(names), "n_rows": len(notes)}
+            against = _over(metric, strange[method], [every]), _over(metric, strange[method], draws)
+            row |= _span("estimate", at[method][0], drawn[method], level)
+            row |= _span("gain", (at[method] - at[baseline])[0], drawn[method] - drawn[baseline], level)
+            row |= _span("own", (at[method] - against[0])[0], drawn[method] - against[1], level)
+            rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _others(index: Int[Array, " n"], patients: int) -> list[list[int]]:
+    """For each case a case of another patient, a few times over; the case itself where there is no other patient."""
+    first = [int(np.flatnonzero(index == patient)[0]) for patient in range(patients)]
+    step = max(1, patients // (OTHERS + 1))
+    shifts = range(step, min(patients, OTHERS * step + 1), step) if patients > 1 else (0,)
+    return [[first[(patient + shift) % patients] for patient in index.tolist()] for shift in shifts]
+
+
+def _over(metric: TextMetric, sums: Float64[Array, "n s"], draws: Sequence[Float64[Array, "r n"]]) -> Array:
+    return np.concatenate([metric.whole(counts @ sums) for counts in draws])
+
+
+def _span(name: str, at: float, draws: Float64[Array, " r"], level: float) -> dict[str, float]:
+    low, high = percentile(draws, level)
+    ends = ("low", "high") if name == "estimate" else (f"{name}_low", f"{name}_high")
+    return {name: float(at), ends[0]: low, ends[1]: high}

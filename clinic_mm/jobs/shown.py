@@ -78,21 +78,20 @@ def retrieval_table(figures: pd.DataFrame) -> pd.DataFrame:
 
 
 def text_metrics_table(figures: pd.DataFrame) -> pd.DataFrame:
-    """One row per metric and method; each with its interval, and its gain over the baseline with its own."""
-    gains = figures["gain"].map("{:+.3f}".format) + " (" + figures["gain_low"].map("{:+.3f}".format)
+    """One row per metric and method: the figure, the gain over the baseline, and over drafts of other patients."""
     return pd.DataFrame(
         {
             "metric": figures["metric"],
             "method": figures["method"],
-            "patients": figures["n_patients"],
-            "figure (95 %)": [
-                f"{row['estimate']:.3f} ({row['low']:.3f} to {row['high']:.3f})" for _, row in figures.iterrows()
-            ],
-            "gain over most frequent": (gains + " to " + figures["gain_high"].map("{:+.3f}".format) + ")").where(
-                figures["method"] != "most_frequent", ""
-            ),
+            "figure (95 %)": _interval(figures, "estimate", "low", "high", sign=""),
+            "over most frequent": _interval(figures, "gain", "gain_low", "gain_high"),
+            "over drafts of others": _interval(figures, "own", "own_low", "own_high"),
         }
     )
+
+
+def _interval(rows: pd.DataFrame, at: str, low: str, high: str, sign: str = "+") -> list[str]:
+    return [f"{row[at]:{sign}.3f} ({row[low]:{sign}.3f} to {row[high]:{sign}.3f})" for _, row in rows.iterrows()]
 
 
 def drafter_words(drafter: Drafter, out: Path) -> str:

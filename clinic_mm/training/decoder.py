@@ -26,7 +26,7 @@ BATCH: Final = 32
 LEARNING_RATE: Final = 5e-3
 WEIGHT_DECAY: Final = 0.05
 MOST_EPOCHS, MOST_STEPS = 60, 1000
-PATIENCE: Final = 5
+PATIENCE: Final = 4
 LEFT_OUT: Final = 5
 """One in so many patients is left out to choose the number of epochs."""
 SHOWS_NOTHING: Final = 0.1
@@ -46,6 +46,7 @@ class Lesson:
         patients: Whose each is.
         vocabulary: Words that may be written.
         seed: Of weights, order and subsets.
+        epochs: At most so many; by the number of cases where None.
     """
 
     u: Mapping[str, Float32[Array, "n r"]]
@@ -54,6 +55,7 @@ class Lesson:
     patients: Array
     vocabulary: Sequence[str]
     seed: int
+    epochs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def _epochs(lesson: Lesson, words: Int[Array, "n t"], rows: Int[Array, " k"]) ->
         state = torch.get_rng_state()
     optimiser = torch.optim.AdamW(decoder.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     steps = -(-len(rows) // BATCH)
-    for _ in range(min(MOST_EPOCHS, max(1, MOST_STEPS // steps))):
+    for _ in range(max(1, min(MOST_EPOCHS, MOST_STEPS // steps) if lesson.epochs is None else lesson.epochs)):
         with torch.random.fork_rng(devices=[]):
             torch.set_rng_state(state)
             decoder.train()

@@ -6,7 +6,7 @@ no label is used. Words of fewer than k patients, numbers and names reach neithe
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
@@ -118,15 +118,15 @@ def fit_drafter(
     keys = tuple(prepared.cases[row].case_key for row in rows)
     plain = {name: summaries[rows] for name, summaries in prepared.plain.items()}
     near = fit_near(plain, finding_scores(mine, patients, k), patients, task.seed)
+    slots = _slots(covered)
     bank = _bank(keys, patients, near.u, covered)
-    slots = _slots(bank)
-    frequent = choose(_counts(bank, patients), slots)
+    bank = replace(bank, frequent=tuple(choose(_counts(bank, patients), slots)))
     use.say("retrieval")
     neighbours = best_neighbours(bank)
     use.say("decoder")
     legible = [_findings_first(note) for note in covered]
     decoder, worth = fit_decoder(
-        Lesson(near.u, prepared.present[rows], legible, patients, _vocabulary(legible), task.seed)
+        Lesson(near.u, prepared.present[rows], legible, patients, _vocabulary(legible), task.seed, task.train.epochs)
     )
     facts: dict[str, JsonValue] = {
         "clinic_mm": __version__,
@@ -140,10 +140,7 @@ def fit_drafter(
         "evidence_helps": worth.helps,
         "patients_sha256": [patient_hash(patient) for patient in sorted(set(patients.tolist()))],
     }
-    most = _median([sum(map(_legible, note)) for note in covered])
-    return Drafter(
-        task, recipe, near.foretell, lexicon, decoder, tuple(frequent), slots, max(1, most), neighbours, bank, facts
-    )
+    return Drafter(task, recipe, near.foretell, lexicon, decoder, slots, neighbours, bank, facts)
 
 
 def _check(prepared: PreparedCases, rows: Array) -> None:
@@ -165,11 +162,10 @@ def _bank(keys: tuple[str, ...], patients: Array, u: dict[str, Array], covered: 
     return Bank(keys, tuple(patient_hash(p) for p in patients.tolist()), u, tuple(every), said)
 
 
-def _slots(bank: Bank) -> Slots:
-    """How many sentences the notes have, of each kind, in the middle."""
-    names_one = [bool(in_sentence(one)) for one in bank.sentences]
-    findings = [sum(names_one[s] for s in said) for said in bank.said]
-    others = [len(said) - named for said, named in zip(bank.said, findings, strict=True)]
+def _slots(covered: Sequence[Sequence[Tokens]]) -> Slots:
+    """How many sentences notes have of each kind, in the middle; those with withheld words count too."""
+    findings = [sum(bool(in_sentence(one)) for one in note) for note in covered]
+    others = [len(note) - named for note, named in zip(covered, findings, strict=True)]
     return Slots(max(1, _median(findings)), _median(others))
 
 

@@ -141,21 +141,27 @@ def _ridge(z: Float[Array, "n p"], t: Float[Array, "n r"]) -> Float[Array, "a p 
 
 
 def best_neighbours(bank: Bank) -> int:
-    """How many of the nearest cases foresee best what a note says: log loss on cases whose patients do not vote."""
+    """How many of the nearest cases foresee what a note says, by log loss on cases whose patients do not vote.
+
+    The largest number whose loss is within one standard error of the best (Breiman et al. 1984): where the nearest do
+    not foresee more than all, all vote.
+    """
     rows = np.unique(np.linspace(0, len(bank) - 1, min(TRIED_CASES, len(bank))).astype(int))
     near = similarities(bank, {name: u[rows] for name, u in bank.u.items()})
     patients = np.array(bank.patients)
-    near[patients[rows][:, None] == patients[None]] = 0.0
+    others = patients[rows][:, None] != patients[None]
+    near[~others] = 0.0
     told = _told(bank)
     rank = np.argsort(np.argsort(-near, axis=1, kind="stable"), axis=1)
-    prior = told.mean(axis=0)
+    prior = (others @ told + 0.5) / (others.sum(axis=1, keepdims=True) + 1)  # the own patient says nothing of itself
     losses = {}
     for count in (*(count for count in NEIGHBOURS if count < len(bank)), len(bank)):
         votes = np.where(rank < count, near, 0.0)
         rate = (votes @ told + PRIOR_VOTES * prior) / (votes.sum(axis=1, keepdims=True) + PRIOR_VOTES)
-        rate = np.clip(rate, 1e-6, 1 - 1e-6)
-        losses[count] = -np.where(told[rows], np.log(rate), np.log1p(-rate)).mean()
-    return min(losses, key=lambda count: losses[count])
+        losses[count] = -np.where(told[rows], np.log(rate), np.log1p(-rate)).mean(axis=1)
+    best = min(losses, key=lambda count: losses[count].mean())
+    worse = {count: loss - losses[best] for count, loss in losses.items()}
+    return max(n for n, loss in worse.items() if loss.mean() <= loss.std(ddof=1) / np.sqrt(len(rows)))
 
 
 def _told(bank: Bank) -> Float[Array, "n g"]:

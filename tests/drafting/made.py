@@ -12,9 +12,16 @@ from clinic_mm.training.drafts import fit_drafter
 from clinic_mm.types import Absent, CaseRecord
 
 SUMMARIES = {"xray": 6, "labs": 4}
-TASK = parse_task({"target": "ill", "modalities": list(SUMMARIES), "modality": {"labs": {"kind": "record"}}})
+TASK = parse_task(
+    {
+        "target": "ill",
+        "modalities": list(SUMMARIES),
+        "modality": {"labs": {"kind": "record"}},
+        "train": {"epochs": 30},
+    }
+)
 FINDINGS = ("fever", "cough", "headache")
-CASES = 150
+CASES = 110
 
 
 def made_draft() -> Draft:
