@@ -22,7 +22,7 @@ PRIOR = torch.tensor([0.5, 0.3, 0.2])
 PRESENT = torch.tensor([[True, True, False], [False, True, True], [True, False, False], [True, True, True]])
 LESS = torch.tensor([[True, False, False], [False, False, True], [True, False, False], [True, False, True]])
 TARGET = torch.tensor([0, 1, 2, 0])
-FUSIONS = ("hybrid", "bottleneck")
+FUSIONS = ("gated", "perceiver")
 each_bridge = pytest.mark.parametrize("name", sorted(BRIDGES))
 each_term = pytest.mark.parametrize("name", sorted(TERMS))
 
@@ -81,14 +81,14 @@ def test_what_stands_in_an_absent_row_reaches_no_answer_no_loss_and_no_gradient(
 
 @each_bridge
 def test_what_dropout_took_away_is_as_absent_as_what_never_was(name: str) -> None:
-    joined = Joined(name, NAMES, "bottleneck")
+    joined = Joined(name, NAMES, "perceiver")
     whole, less = (joined(_with_junk(junk, LESS), LESS) for junk in (0.5, float("nan")))
     torch.testing.assert_close(whole, less, rtol=0, atol=0)
 
 
 @each_bridge
 def test_rows_do_not_look_at_each_other(name: str) -> None:
-    joined, outputs, order = Joined(name, NAMES, "bottleneck").eval(), outputs_of(NAMES, 4), torch.tensor([2, 0, 3, 1])
+    joined, outputs, order = Joined(name, NAMES, "perceiver").eval(), outputs_of(NAMES, 4), torch.tensor([2, 0, 3, 1])
     many = joined(outputs, PRESENT)
     torch.testing.assert_close(joined(_rows(outputs, order), PRESENT[order]), many[order], rtol=1e-5, atol=1e-6)
     for k in range(4):
@@ -120,7 +120,7 @@ def test_nothing_is_filled_where_nobody_is_and_nobody_is_counted_who_is_not_ther
 
 @each_bridge
 def test_every_parameter_learns_within_three_steps_and_is_saved(name: str) -> None:
-    joined = Joined(name, NAMES, "bottleneck").train()
+    joined = Joined(name, NAMES, "perceiver").train()
     moved = dict.fromkeys(dict(joined.named_parameters()), False)
     optimiser = torch.optim.SGD(joined.parameters(), lr=0.1)
     for _ in range(3):
@@ -137,7 +137,7 @@ def test_every_parameter_learns_within_three_steps_and_is_saved(name: str) -> No
 
 @each_bridge
 def test_save_and_load_give_the_same_bits(name: str, tmp_path: Path) -> None:
-    joined, other = Joined(name, NAMES, "bottleneck"), Joined(name, NAMES, "bottleneck", seed=9)
+    joined, other = Joined(name, NAMES, "perceiver"), Joined(name, NAMES, "perceiver", seed=9)
     save_file(joined.state_dict(), tmp_path / "joined.safetensors")
     other.load_state_dict(load_file(tmp_path / "joined.safetensors"))
     outputs = outputs_of(NAMES, 4)
@@ -158,7 +158,7 @@ def test_a_term_sees_nothing_of_an_absent_row_and_is_finite(name: str) -> None:
     seen = []
     for junk in JUNK:
         torch.manual_seed(0)
-        term, joined = make_term(name, NAMES, WIDTH), Joined("missing_tokens", NAMES, "bottleneck")
+        term, joined = make_term(name, NAMES, WIDTH), Joined("missing_tokens", NAMES, "perceiver")
         outputs = _with_junk(junk)
         loss = term(_moment(outputs, joined))
         loss.backward()
@@ -172,7 +172,7 @@ def test_a_term_sees_nothing_of_an_absent_row_and_is_finite(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(TERMS) - {"align"}))  # which asks of the present what they share
 def test_a_term_asks_for_nothing_where_nothing_was_dropped(name: str) -> None:
-    term, joined, outputs = make_term(name, NAMES, WIDTH), Joined("prompts", NAMES, "bottleneck"), outputs_of(NAMES, 4)
+    term, joined, outputs = make_term(name, NAMES, WIDTH), Joined("prompts", NAMES, "perceiver"), outputs_of(NAMES, 4)
     whole = Moment(outputs, LESS, LESS, joined(outputs, LESS), TARGET, joined)
     assert term(whole).item() == 0
 
