@@ -377,8 +377,10 @@ def retrieve(
     """
     from clinic_mm.console import progress, show_json, show_table
     from clinic_mm.jobs.one import given_paths
-    from clinic_mm.jobs.retrieve import Use, names_of, nearest, retrieval_figures
+    from clinic_mm.jobs.retrieve import nearest
+    from clinic_mm.jobs.retrieve_figures import retrieval_figures
     from clinic_mm.jobs.shown import nearest_table, nearest_words, retrieval_table
+    from clinic_mm.jobs.space import Use, names_of
     from clinic_mm.prep.cache import open_cache
 
     paths = given_paths({"ct": ct, "xray": xray, "eeg": eeg, "record": record, "note": note}, evidence)

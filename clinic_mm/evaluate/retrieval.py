@@ -8,6 +8,7 @@ says the same of everybody scores chance. An entry that must not be ranked for a
 the same diagnosis is asked) is left out of that query's gallery.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +20,6 @@ from scipy.special import gammaln
 from clinic_mm.evaluate.bootstrap import DRAWS, draw_counts, percentile
 
 KS: Final = (1, 5, 10)
-QUERIES_AT_ONCE: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +78,31 @@ def ranked(
     """
     allowed = np.ones_like(right) if allowed is None else allowed
     right = right & allowed
-    generator = np.random.default_rng(seed)
     asked = np.flatnonzero(right.any(axis=1))
-    first, precision = np.zeros(len(asked), np.int64), np.zeros(len(asked))
-    for start in range(0, len(asked), QUERIES_AT_ONCE):
-        rows = slice(start, start + QUERIES_AT_ONCE)
-        query = asked[rows]
-        # Rounded: rows that say the same differ in the last bits by where they stand in the product.
-        near = np.where(allowed[query], np.round(queries[query] @ gallery.T, 9), -np.inf)
-        order = np.lexsort((generator.random(near.shape), -near), axis=1)
-        hit = np.take_along_axis(right[query], order, axis=1)
-        first[rows] = hit.argmax(axis=1) + 1
-        at_rank = np.cumsum(hit, axis=1) / np.arange(1, hit.shape[1] + 1)
-        precision[rows] = (at_rank * hit).sum(axis=1) / hit.sum(axis=1)
-    return Ranked(first, precision, right[asked].sum(axis=1), allowed[asked].sum(axis=1), asked)
+    # Rounded: rows that say the same differ in the last bits by where they stand in the product.
+    near = np.where(allowed[asked], np.round(queries[asked] @ gallery.T, 9), -np.inf)
+    order = np.lexsort((np.random.default_rng(seed).random(near.shape), -near), axis=1)
+    hit = np.take_along_axis(right[asked], order, axis=1)
+    at_rank = np.cumsum(hit, axis=1) / np.arange(1, hit.shape[1] + 1)
+    n_right = hit.sum(axis=1)
+    precision = (at_rank * hit).sum(axis=1) / n_right
+    return Ranked(hit.argmax(axis=1) + 1, precision, n_right, allowed[asked].sum(axis=1), asked)
+
+
+def together(parts: Sequence[Ranked], starts: Sequence[int]) -> Ranked:
+    """Blocks of queries as one.
+
+    Args:
+        parts: From `ranked`.
+        starts: The number of the first query of each block.
+    """
+    return Ranked(
+        first=np.concatenate([part.first for part in parts]),
+        precision=np.concatenate([part.precision for part in parts]),
+        right=np.concatenate([part.right for part in parts]),
+        size=np.concatenate([part.size for part in parts]),
+        query=np.concatenate([part.query + start for part, start in zip(parts, starts, strict=True)]),
+    )
 
 
 def scores(found: Ranked, patients: Array, *, n: int = DRAWS, seed: int = 0, level: float = 0.95) -> list[Found]:

@@ -9,7 +9,9 @@ import pytest
 
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.task_cases import task_cases
-from clinic_mm.jobs.retrieve import Use, nearest, retrieval_figures
+from clinic_mm.jobs.retrieve import nearest
+from clinic_mm.jobs.retrieve_figures import retrieval_figures
+from clinic_mm.jobs.space import Use
 from clinic_mm.predict.artifact import load_model, save_model
 from clinic_mm.predict.model import listen
 from clinic_mm.predict.seen import unseen
