@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from clinic_mm.bundle import folder
 from clinic_mm.modalities import BUILT_IN, table
+from clinic_mm.prep.code import code_version
 from clinic_mm.report.run import open_run
 from tests.cli.terminal import run
 
@@ -78,6 +79,13 @@ def test_a_broken_curve_is_refused_with_its_reason_and_stops_nothing(
     assert told.code == 0
     assert "spirometry.numbers" in told.out
     assert re.search(r"spirometry +49 ", told.out)
+
+
+def test_whatever_its_package_changes_is_prepared_anew(package: Path) -> None:
+    before = code_version.__wrapped__("spirometry")
+    assert code_version.__wrapped__("spirometry") == before
+    (package / "clinic_spirometry" / "tables.py").write_text("NORMAL = 0.7", encoding="utf-8")
+    assert code_version.__wrapped__("spirometry") != before
 
 
 def _case_page(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:

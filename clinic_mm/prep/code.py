@@ -62,7 +62,7 @@ def code_version(kind: str) -> str:
     """SHA-256 over what reads and prepares a kind of evidence: once per process, some milliseconds.
 
     Args:
-        kind: Row of the modality table; the modules that a foreign row names are part of it.
+        kind: Row of the modality table; the packages that a foreign row names are part of it.
     """
     total = hashlib.sha256()
     for name, text in (*_ours(), *_foreign(kind), *((name, _version(name).encode()) for name in LIBRARIES)):
@@ -77,11 +77,20 @@ def _ours() -> tuple[tuple[str, bytes], ...]:
 
 
 def _foreign(kind: str) -> Iterator[tuple[str, bytes]]:
+    """The Python of the packages that a row names and that are not ours, whole: what they import of themselves too."""
     row = modality(kind)
-    for module in (row.load.partition(":")[0], row.prep.partition(":")[0]):
-        found = find_spec(module)
-        if not module.startswith("clinic_mm.") and found and found.origin:
-            yield module, Path(found.origin).read_bytes()
+    for name in sorted(
+        {dotted.partition(":")[0].partition(".")[0] for dotted in (row.load, row.prep)} - {PACKAGE.name}
+    ):
+        found = find_spec(name)
+        if found is None:
+            continue
+        if found.submodule_search_locations:
+            files = sorted({path for place in found.submodule_search_locations for path in Path(place).rglob("*.py")})
+        else:
+            files = [Path(found.origin)] if found.origin else []
+        for path in files:
+            yield path.name, path.read_bytes()
 
 
 def _version(name: str) -> str:
