@@ -81,7 +81,15 @@ def plan_of(
     chosen = [name for name in wanted if name != DEFAULT]
     for name in chosen:
         method(name)
-    return Plan((DEFAULT, *dict.fromkeys(chosen)), repeats, test_share, draws, tuple(map(_disturbance, noise)), labels)
+    # The late average is what every gain is held against.
+    return Plan(
+        (DEFAULT, *dict.fromkeys([*chosen, "average"])),
+        repeats,
+        test_share,
+        draws,
+        tuple(map(_disturbance, noise)),
+        labels,
+    )
 
 
 def _disturbance(told: str) -> tuple[str, How, float]:

@@ -25,6 +25,9 @@ Learning = Literal["feature", "model", "joint"]
 LEARNINGS: Final[tuple[str, ...]] = get_args(Learning)
 TOKENS: Final = 4
 CLIP: Final = 5.0
+MOST_FORGOTTEN: Final = 0.8
+"""Chosen on SUPPORT2, which is scored nowhere: 184 noisy summaries of 2,100 patients give AUROC 0.77, 0.74 without
+forgetting; 0.69 and 0.64 with 80 % of the summaries gone at test."""
 DROPOUT: Final = 0.2
 MOST_INPUTS: Final = 256
 """Summaries beyond which principal components of the training rows stand for them."""
@@ -148,11 +151,18 @@ class PlainAdapter(Adapter):
 
     def speak(self, given: Given, rows: Int[Tensor, " k"]) -> tuple[Tensor, Tensor, Tensor]:
         """A few tokens, each reading all summaries."""
-        cells = self.features(given.plain[rows])
+        plain = given.plain[rows]
+        cells = self.features(_forgotten(plain) if self.training else plain)
         if self.n_opinion:
             cells = torch.cat([cells, given.opinion[rows]], dim=1)
         tokens = self.embed(cells)
         return tokens, self.summarise(tokens.mean(dim=1)), given.opinion[rows]
+
+
+def _forgotten(plain: Float[Tensor, "k p"]) -> Float[Tensor, "k p"]:
+    """Summaries forgotten, each case at a rate of its own, so that gaps at any rate are familiar."""
+    rate = MOST_FORGOTTEN * torch.rand(len(plain), 1)
+    return plain.masked_fill(torch.rand(plain.shape) < rate, torch.nan)
 
 
 class SpokenAdapter(Adapter):
