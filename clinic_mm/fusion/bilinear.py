@@ -23,7 +23,7 @@ from clinic_mm.fusion.algebra import summaries
 from clinic_mm.fusion.base import Fusion
 from clinic_mm.shapes import Logits, Presence
 
-FIRST_SCALE: Final = 0.3
+FIRST_SCALE: Final = 0.03
 """Spread of a pair's word before training, for summaries of unit variance."""
 
 

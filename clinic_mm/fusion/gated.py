@@ -11,6 +11,7 @@ Source: Arevalo et al. 2017, arXiv 1702.01992 (the unit for k modalities).
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,9 @@ from clinic_mm.fusion.algebra import OwnLinear, head, only, summaries
 from clinic_mm.fusion.base import Fusion
 from clinic_mm.shapes import Logits, Presence
 
+FIRST_SCALE: Final = 0.3
+"""Spread of W_m z_m before training, for summaries of unit variance: tanh is not yet saturated."""
+
 
 class Gated(Fusion):
     """One network over the gated sum."""
@@ -28,7 +32,7 @@ class Gated(Fusion):
 
     def __init__(self, names: Sequence[str], width: int, prior: Tensor) -> None:
         super().__init__(names, width, prior)
-        self.content = OwnLinear(len(self.names), width, width)
+        self.content = OwnLinear(len(self.names), width, width, scale=FIRST_SCALE)
         self.gate = nn.Linear(len(self.names) * width, len(self.names) * width)
         self.head = head(width, width, len(prior))
 

@@ -28,6 +28,8 @@ LARGEST: Final = 2**16
 WIDEST: Final = 31
 FEWEST: Final = 3
 HIDDEN: Final = 32
+FIRST_SCALE: Final = 0.3
+"""Spread of the narrow summaries before training: products of high order start small."""
 
 
 class TensorFusion(Fusion):
@@ -51,7 +53,7 @@ class TensorFusion(Fusion):
         n = len(self.names)
         self.narrow = chosen_width(n, width) if narrow is None else narrow
         size = checked_size(self.narrow, n)
-        self.project = OwnLinear(n, width, self.narrow)
+        self.project = OwnLinear(n, width, self.narrow, scale=FIRST_SCALE)
         self.head = head(size, HIDDEN, len(prior))
 
     def evidence(self, outputs: Mapping[str, ModalityOutput], present: Presence) -> Logits:
