@@ -34,12 +34,17 @@ def tiles(prediction: Prediction, kinds: dict[str, str], labels: dict[str, str])
     present = {kind for name, kind in kinds.items() if name not in absent}
     known = {kind for row in ROWS for kind in row}
     rows = [*ROWS, *((kind,) for kind in dict.fromkeys(kinds.values()) if kind in present - known)]
-    for row in rows:
-        here = [tile for kind in row if kind in present for tile in _shared(prediction, kind, kinds)]
-        here = [(kind, names) for kind, names in here if not absent.issuperset(names)]
+    for here in [side_by_side for row in rows for side_by_side in _rows(prediction, row, kinds, absent)]:
         for column, (kind, names) in zip(st.columns(len(here)) if here else [], here, strict=True):
             with column, st.container(border=True):
                 _tile(prediction, kind, names, labels)
+
+
+def _rows(prediction: Prediction, row: tuple[str, ...], kinds: dict[str, str], absent: set[str]) -> list[list[Tile]]:
+    """One row, or one below the other where a kind has tiles of its own for single modalities."""
+    found = [_shared(prediction, kind, kinds) for kind in row]
+    shown = [[tile for tile in some if not absent.issuperset(tile[1])] for some in found]
+    return [[some[depth] for some in shown if depth < len(some)] for depth in range(max(map(len, shown), default=0))]
 
 
 def _shared(prediction: Prediction, kind: str, kinds: dict[str, str]) -> list[Tile]:
