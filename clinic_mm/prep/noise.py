@@ -6,6 +6,7 @@ plain summaries tell of the same disturbed signal, and what a check refuses (no 
 
     noise   level is the signal-to-noise ratio in dB: 10 log10(variance of signal / variance of noise)
             images, EEG, ECG, sound, gaze: white Gaussian noise, against the variance of the image, channel, coordinate
+            (as acquired: an image that is made smaller afterwards loses much of it)
             records: each number by itself, against the variance of its parameter between these cases
             notes: letters of words replaced at random; the share of words is the noise's share of the power
     blur    level is sigma as a share of the image's side: CT and X-ray

@@ -1,6 +1,7 @@
 """Fit a fusion network on what was heard, with modality dropout over all subsets (METHODS §1.3, §3).
 
-In:  a lesson; settings: `fusion` (a name of fusion.base), `colearning` (bridges and terms), `dropout` (default true).
+In:  a lesson; settings: `fusion` (a name of fusion.base), `colearning` (bridges and terms), `dropout`: true for
+     subsets of each case's own (the default), "pattern" for one pattern per step, false for none.
 Out: JoinedNetwork, the same bytes for the same seed and threads.
 
 Loss: cross-entropy on a random subset of what is present and on a smaller one inside it, a ranking loss (more evidence
@@ -8,7 +9,7 @@ must not hurt), the fusion's own penalty, and the terms of co-learning. A share 
 weights that served them best are taken: small cohorts are overfitted within a few passes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, cast
 
 import numpy as np
@@ -21,7 +22,7 @@ from torch.nn.functional import cross_entropy
 
 from clinic_mm.cohort.split import UNLABELLED
 from clinic_mm.colearning.bridge import Bridge
-from clinic_mm.colearning.dropout import drawn_subset
+from clinic_mm.colearning.dropout import drawn_pattern, drawn_subset
 from clinic_mm.colearning.moment import Moment
 from clinic_mm.colearning.registry import BRIDGES, check_colearning, make_term
 from clinic_mm.encoders.base import WIDTH, ModalityOutput
@@ -32,6 +33,8 @@ from clinic_mm.predict.network import JoinedNetwork, Network, given_of
 from clinic_mm.training.balance import Held, Watch
 from clinic_mm.training.encode import step
 from clinic_mm.training.methods.base import Lesson
+
+Draw = Callable[[Bool[Array, "b M"], np.random.Generator], Bool[Array, "b M"]]
 
 BATCH: Final = 128
 STEPS_PER_ROW: Final = 0.15
@@ -58,7 +61,8 @@ def fit(lesson: Lesson, settings: Mapping[str, JsonValue]) -> Joined:
         _fit_inputs(network, lesson, features)
         width = WIDTH[lesson.task.size]
         terms = nn.ModuleList(make_term(name, network.names, width) for name in wanted if name not in BRIDGES)
-        _train(network, terms, lesson, dropout=bool(settings.get("dropout", True)) and lesson.task.fusion.dropout)
+        asked = settings.get("dropout", True) if lesson.task.fusion.dropout else False
+        _train(network, terms, lesson, drawn=_drawn(asked))
     return JoinedNetwork(told, network)
 
 
@@ -109,7 +113,14 @@ def _fit_inputs(network: Network, lesson: Lesson, features: Mapping[str, Feature
             adapter.encoder.fit_input(torch.from_numpy(x.astype(np.float32)))
 
 
-def _train(network: Network, terms: nn.ModuleList, lesson: Lesson, *, dropout: bool) -> None:
+def _drawn(dropout: JsonValue) -> Draw | None:
+    """How subsets are drawn, None for no dropout."""
+    if dropout == "pattern":
+        return drawn_pattern
+    return drawn_subset if dropout else None
+
+
+def _train(network: Network, terms: nn.ModuleList, lesson: Lesson, *, drawn: Draw | None) -> None:
     generator = np.random.default_rng(lesson.seed)
     fit_rows, held = _parted(lesson, generator)
     if len(terms) + len(network.bridges):  # cross-entropy alone learns nothing from a case without a label
@@ -122,7 +133,8 @@ def _train(network: Network, terms: nn.ModuleList, lesson: Lesson, *, dropout: b
     for done in range(1, n_steps + 1):
         network.train()
         cases = _batch(lesson, fit_rows, generator)
-        step(network, optimiser, _loss(network, terms, lesson, cases, generator if dropout else None))
+        nested = None if drawn is None else _nested(lesson.heard.present[cases], drawn, generator)
+        step(network, optimiser, _loss(network, terms, lesson, cases, nested))
         schedule.step()
         if done % max(1, n_steps // LOOKS) == 0:
             look(done)
@@ -153,17 +165,17 @@ def _loss(
     terms: nn.ModuleList,
     lesson: Lesson,
     cases: Int[Array, " b"],
-    generator: np.random.Generator | None,
+    nested: tuple[Tensor, Tensor] | None,
 ) -> Tensor:
-    """Loss of one batch; without a generator of subsets, of the cases as they are."""
+    """Loss of one batch on two nested subsets of each case; without any, of the cases as they are."""
     present, target = lesson.heard.present[cases], torch.from_numpy(lesson.labels[cases])
     outputs = network.hear(given_of(lesson.heard, cases))
-    if generator is None:
+    if nested is None:
         subset = torch.from_numpy(present)
         logits = network.answer(outputs, subset)
         loss = cross_entropy(logits, target, reduction="none", ignore_index=UNLABELLED)
     else:
-        subset, smaller = _nested(present, generator)
+        subset, smaller = nested
         # Both subsets in one pass: the price of a small network is in its steps, not in its rows.
         both = network.answer(outputs, torch.cat([subset, smaller]), torch.arange(len(target)).repeat(2))
         more, less = cross_entropy(both, target.repeat(2), reduction="none", ignore_index=UNLABELLED).chunk(2)
@@ -175,9 +187,9 @@ def _loss(
     return torch.stack([answered, network.fusion.penalty(), *extra, *own]).sum()
 
 
-def _nested(present: Bool[Array, "b M"], generator: np.random.Generator) -> tuple[Tensor, Tensor]:
-    larger = drawn_subset(present, generator)
-    return torch.from_numpy(larger), torch.from_numpy(drawn_subset(larger, generator))
+def _nested(present: Bool[Array, "b M"], drawn: Draw, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+    larger = drawn(present, generator)
+    return torch.from_numpy(larger), torch.from_numpy(drawn(larger, generator))
 
 
 def _live(network: Network) -> list[tuple[int, str]]:
