@@ -171,3 +171,26 @@ def test_a_header_is_read_without_its_samples(tmp_path: Path) -> None:
     with pytest.raises(EvidenceError) as caught:
         load([path])
     assert caught.value.code == "audio.too_long"
+
+
+SCIPYS = sorted((Path(wavfile.__file__).parent / "tests" / "data").glob("*.wav"))
+FULL = {"uint8": 128.0, "int16": 2.0**15, "int32": 2.0**31, "float32": 1.0, "float64": 1.0}
+
+
+@pytest.mark.skipif(not SCIPYS, reason="scipy came without its test files")
+@pytest.mark.filterwarnings("ignore::scipy.io.wavfile.WavFileWarning")
+def test_files_of_others_are_what_scipy_reads_or_refused() -> None:
+    read, refused = [], set()
+    for path in SCIPYS:
+        try:
+            wav = read_wav(path)
+        except EvidenceError as fault:
+            refused.add(fault.code)
+            continue
+        rate, known = wavfile.read(path)
+        zero = 128.0 if known.dtype == np.uint8 else 0.0
+        assert wav.sfreq_hz == rate
+        np.testing.assert_allclose(wav.samples().T.squeeze(), (known.astype(float) - zero) / FULL[str(known.dtype)])
+        read.append(path.stem)
+    assert {"test-8000Hz-le-3ch-5S-24bit", "test-8000Hz-le-3ch-5S-24bit-rf64", "test-8000Hz-le-2ch-1byteu"} <= set(read)
+    assert refused == {"audio.format", "audio.codec", "audio.header", "audio.truncated"}
