@@ -1,8 +1,11 @@
 import sys
+from inspect import signature
 
 import numpy as np
+import pytest
 
 from clinic_mm.bundle import folder
+from clinic_mm.modalities import BUILT_IN, modality, resolve
 from clinic_mm.signals import OmicsSample, Peers
 
 sys.path.insert(0, str(folder("dashboards")))
@@ -59,3 +62,10 @@ def test_a_slow_recording_is_played_at_a_rate_that_browsers_have() -> None:
 def test_even_a_very_short_or_silent_recording_is_drawn() -> None:
     for wave in (np.zeros(200, np.float32), np.ones(10, np.float32)):
         assert drawn(wave, 2000.0, 0.0).shape[2] == 3
+
+
+@pytest.mark.parametrize("kind", sorted(one.name for one in BUILT_IN))
+def test_every_row_has_a_viewer_that_takes_a_signal_and_a_key(kind: str) -> None:
+    parameters = signature(resolve(modality(kind).viewer)).parameters
+    assert list(parameters)[1] == "key"
+    assert set(list(parameters)[2:]) <= {"at"}

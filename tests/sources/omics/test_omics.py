@@ -239,3 +239,18 @@ def test_no_name_of_a_file_can_say_whose_the_samples_of_a_matrix_are(tmp_path: P
     text(tmp_path, COHORT.split('[[source]]\nname = "small')[0] + 'patient = "stem"\n', "cohort.toml")
     with pytest.raises(TaskError, match="holds several patients"):
         ingest(tmp_path / "cohort.toml", tmp_path / "cohort", key=tmp_path / "key")
+
+
+@pytest.mark.realdata
+def test_a_real_table_of_712_people_is_read_as_it_is_declared(data: Path) -> None:
+    path = data / "multimodal" / "psychiatric_eeg.csv"
+    ignore = ["sex", "age", "education", "IQ", "label", "diagnosis"]
+    ones = found(path, layout="samples_in_rows", scale="rate", ignore=ignore)
+    assert len(ones) == 712
+    assert all(isinstance(one.finding, Evidence) for one in ones)
+    sample = load([path], locator=ones[0].finding.locator)
+    assert sample.features == tuple(f"{b}_average" for b in ("delta", "theta", "alpha", "beta", "highbeta", "gamma"))
+    assert sample.values[0] == np.float32(21.23040163)
+    (undeclared,) = found(path, layout="samples_in_rows", scale="rate")
+    assert isinstance(undeclared.finding, Rejected)
+    assert undeclared.finding.code == "omics.not_numeric", "a diagnosis is no value of an assay"
