@@ -26,7 +26,7 @@ from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.task import Task
 from clinic_mm.training.joint import best_share
 from clinic_mm.training.learnt import Learnt, Say, learn, silent
-from clinic_mm.training.methods.base import DEFAULT, Method, method
+from clinic_mm.training.methods.base import Method, asked_of
 from clinic_mm.training.residual import PoolLogits, train_residual
 from clinic_mm.training.secondlevel import (
     JointRows,
@@ -53,10 +53,9 @@ def fit_model(prepared: PreparedCases, recipe: Recipe, task: Task, say: Say = si
 
     Raises:
         TaskError: Too few cases, a case without a label, a modality that no or hardly any training case has, a fold
-            without a class, an unknown way of joining.
+            without a class, an unknown way of joining, co-learning without a network.
     """
-    name = task.fusion.method
-    asked = None if name == DEFAULT else method(name)
+    asked = asked_of(task)
     learnt = learn(prepared, recipe, task, say)
     return fit_default(learnt, say) if asked is None else fit_method(learnt, asked, say)
 

@@ -26,6 +26,7 @@ from clinic_mm.modalities import resolve
 from clinic_mm.task import Task
 
 DEFAULT = "default"
+NETWORK = "clinic_mm.training.methods.network:fit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,19 @@ def check_joins(task: Task) -> None:
         raise TaskError("There is nothing to join: the task has one modality", "modalities", mend)
 
 
+def asked_of(task: Task) -> Method | None:
+    """The method of a task, None for the default; known before anything is fitted.
+
+    Raises:
+        TaskError: As `check_fusion`, and for co-learning with a method that has no network.
+    """
+    check_fusion(task)
+    asked = None if task.fusion.method == DEFAULT else method(task.fusion.method)
+    if task.fusion.colearning and (asked is None or asked.fit != NETWORK):
+        mend = "Name a fusion network as method, such as perceiver or gated, or leave colearning out"
+        raise TaskError(f"Method {task.fusion.method!r} has no network to learn together", "fusion.colearning", mend)
+    return asked
+
+
 def _added(name: str) -> Method:
-    fit = "clinic_mm.training.methods.network:fit"
-    return Method(name, "fusion", name, fit, "see its package", "see its package", "masked", {"fusion": name})
+    return Method(name, "fusion", name, NETWORK, "see its package", "see its package", "masked", {"fusion": name})
