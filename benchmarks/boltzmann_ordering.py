@@ -43,7 +43,7 @@ SECTION: Final = "The ordering, measured"
 NAMES: Final = ("image", "text")
 LONG: Final = {"epochs": 40, "joint_epochs": 60}
 BOTH: Final = ("DBM", "SVM", "LDA (discriminant)", "LDA (Dirichlet)")
-ONE: Final = ("generated, mean field", "generated, Gibbs", "zero", "single")
+ONE: Final = ("generated, mean field", "generated, Gibbs", "zero", "single", "single, SVM")
 Answers = dict[str, Array]
 """Probabilities of the test cases by every way."""
 
@@ -125,6 +125,7 @@ def answers(lesson: Lesson, settings: Mapping[str, JsonValue], test: Array) -> A
             _judged(dbm, drawn, alone),
             _judged(dbm, _zero_filled(dbm, heard, test, alone), alone),
             softmax(single.logits(_only(heard, name), test, alone[:, [column]])),
+            softmax(svm.fit(_narrowed(lesson, name), {}).logits(_only(heard, name), test, alone[:, [column]])),
         )
         out |= {f"{name}: {way}": p for way, p in zip(ONE, ways, strict=True)}
     return out
@@ -174,12 +175,12 @@ def table(runs: Sequence[Answers], labels: Array) -> list[str]:
     views = [name.partition(":")[0] for name in names if name.endswith(ONE[0])]
     lines = ["| with all that a case has | AUROC | DBM minus it |", "|---|---|---|"]
     lines += [f"| {n} | {mean[n]:.3f} | {'' if n == BOTH[0] else gap(BOTH[0], n)} |" for n in BOTH]
-    head = ["one modality alone", *ONE, "generated − zero", "zero − single", "generated − single"]
+    head = ["one modality alone", *ONE, "generated − zero", "zero − single", "generated − single", "zero − SVM"]
     lines += ["", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for view in views:
         ways = [f"{view}: {way}" for way in ONE]
         best = max(ways[:2], key=lambda way: mean[way])
-        gaps = (gap(best, ways[2]), gap(ways[2], ways[3]), gap(best, ways[3]))
+        gaps = (gap(best, ways[2]), gap(ways[2], ways[3]), gap(best, ways[3]), gap(ways[2], ways[4]))
         lines.append(f"| {view} | " + " | ".join([*(f"{mean[way]:.3f}" for way in ways), *gaps]) + " |")
     return lines
 
