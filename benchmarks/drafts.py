@@ -91,8 +91,8 @@ def body(sim: pd.DataFrame, cohen: dict[int, pd.DataFrame]) -> str:
     below = {name: int((every[f"{name}_high"] < 0).sum()) for name in ("gain", "own")}
     return (
         "SIMULATED: X-ray and record → note, which share the label alone. chest_cohen: real X-rays and measurements →\n"
-        "free-text history (test-only licence: figures alone). The last column holds each draft against those that the\n"
-        "same method wrote of other patients: what it owes to the evidence of its own case.\n\n"
+        "free-text history (test-only licence: figures alone). The last column holds each draft against those that\n"
+        "the same method wrote of other patients: what it owes to the evidence of its own case.\n\n"
         f"Of {len(every)} comparisons with the most frequent sentences, {above['gain']} lie above and {below['gain']} "
         f"below 0 throughout their 95 % interval;\nof those with drafts of others, {above['own']} above and "
         f"{below['own']} below.\n\n" + "\n".join(rows)
