@@ -24,7 +24,9 @@ def table() -> Table:
 def test_absent_summaries_reach_no_subset() -> None:
     cases = made.prepared(("record", "note"), 40, missing=0.3)
     beside, every = side_by_side(cases.plain, cases.names), np.arange(40)
-    np.testing.assert_array_equal(beside.of(every, cases.present), concatenated(heard_of(cases, np.zeros((len(cases), len(cases.names), 2)), {})))
+    np.testing.assert_array_equal(
+        beside.of(every, cases.present), concatenated(heard_of(cases, np.zeros((len(cases), len(cases.names), 2)), {}))
+    )
     alone = beside.of(every, cases.present & np.array([True, False]))
     assert np.isnan(alone[:, np.flatnonzero(beside.owner == 1)]).all()
     assert (alone[:, -1] == 0).all()
