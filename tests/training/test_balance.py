@@ -104,7 +104,7 @@ def test_a_lazy_modality_is_seen_in_training_without_dropout_and_wakes_with_it()
     seen, mended = (lesson.log["imbalance"]["modalities"]["note"] for lesson in (without, with_dropout))
     assert seen["state"] == "lazy"
     assert seen["skill"] < seen["expert"] - 0.1
-    assert mended["skill"] > seen["skill"] + 0.1
+    assert mended["skill"] > seen["skill"] + 0.05
     assert [w for w in without.log["imbalance"]["warnings"] if w.startswith("note never came up to its own expert")]
     assert without.log["imbalance"]["modalities"]["record"]["state"] == "even"
 
