@@ -18,7 +18,7 @@ from scipy import ndimage
 from clinic_mm.errors import EvidenceError
 from clinic_mm.prep.base import Prep, Prepared, quantiles
 from clinic_mm.prep.resample import resize
-from clinic_mm.prep.texture import LEVELS, blob_names, blob_summary, shares
+from clinic_mm.prep.texture import LEVELS, blob_names, blob_summaries, shares
 from clinic_mm.signals import CtVolume
 from clinic_mm.task import ModalityTask
 
@@ -96,7 +96,6 @@ def plain_summary(hu: Array) -> Array:
         [
             shares(hu, TISSUE_EDGES_HU),
             quantiles(hu, LEVELS),
-            blob_summary(hu, lung, SIGMAS),
-            blob_summary(hu, body & ~lung, SIGMAS),
+            blob_summaries(hu, (lung, body & ~lung), SIGMAS),
         ]
     ).astype(np.float32)

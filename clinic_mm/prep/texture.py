@@ -4,6 +4,8 @@ In:  an image or volume. Out: short float32 vectors with their names. Learns not
 Blob response: scale-normalised difference of Gaussians (Lindeberg, doi:10.1023/A:1008045108935).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy import ndarray as Array
 from scipy import ndimage
@@ -27,11 +29,12 @@ def blob_response(image: Array, sigma: float) -> Array:
     return response
 
 
-def blob_summary(image: Array, where: Array, sigmas: tuple[float, ...]) -> Array:
-    """Quantiles of the blob response inside a mask, for each scale."""
-    return np.concatenate([quantiles(blob_response(image, s)[where], BLOB_LEVELS) for s in sigmas])
+def blob_summaries(image: Array, places: Sequence[Array], sigmas: tuple[float, ...]) -> Array:
+    """Quantiles of the blob response inside each mask, mask by mask, for each scale."""
+    responses = [blob_response(image, s) for s in sigmas]
+    return np.concatenate([quantiles(response[where], BLOB_LEVELS) for where in places for response in responses])
 
 
 def blob_names(place: str, sigmas: tuple[float, ...]) -> tuple[str, ...]:
-    """Names that go with `blob_summary`."""
+    """Names that go with one mask of `blob_summaries`."""
     return tuple(f"blob {place} s{s:g} q{q:g}" for s in sigmas for q in BLOB_LEVELS)

@@ -16,7 +16,7 @@ from scipy import ndimage
 from clinic_mm.errors import EvidenceError
 from clinic_mm.prep.base import Prep, Prepared, quantiles
 from clinic_mm.prep.resample import resize
-from clinic_mm.prep.texture import LEVELS, blob_names, blob_summary, shares
+from clinic_mm.prep.texture import LEVELS, blob_names, blob_summaries, shares
 from clinic_mm.signals import XrayImage
 from clinic_mm.task import ModalityTask
 
@@ -82,8 +82,7 @@ def plain_summary(x: Array) -> Array:
         [
             shares(x, EDGES),
             quantiles(x, LEVELS),
-            blob_summary(x, lungs, sigmas),
-            blob_summary(x, ~lungs, sigmas),
+            blob_summaries(x, (lungs, ~lungs), sigmas),
             [np.abs(x - x[:, ::-1]).mean()],
         ]
     ).astype(np.float32)
