@@ -36,9 +36,9 @@ from clinic_mm.training.methods.base import Lesson
 
 Draw = Callable[[Bool[Array, "b M"], np.random.Generator], Bool[Array, "b M"]]
 
-BATCH: Final = 128
+BATCH: Final = 64
 STEPS_PER_ROW: Final = 0.15
-FEWEST_STEPS, MOST_STEPS = 80, 400
+FEWEST_STEPS, MOST_STEPS = 80, 320
 LEARNING_RATE: Final = 2e-3
 WEIGHT_DECAY: Final = 0.05
 RANKING: Final = 0.1
