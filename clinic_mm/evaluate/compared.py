@@ -101,7 +101,7 @@ def by_pattern(compared: Compared, methods: Sequence[str] = ()) -> pd.DataFrame:
     for pattern in _patterns(compared):
         for method in methods or compared.methods:
             parts = [native(repeat, method, pattern) for repeat in compared.repeats]
-            if _enough(parts):
+            if _enough(parts, 1 if pattern == ALL else FEWEST_RAREST):
                 rows.append(
                     {
                         "pattern": pattern,
@@ -122,7 +122,7 @@ def by_subset(compared: Compared, limits: Mapping[str, float] | None = None) -> 
     for pattern in subsets:
         for method in compared.methods:
             parts = [masked(repeat, method, pattern) for repeat in compared.repeats]
-            if not _enough(parts):
+            if not _enough(parts, FEWEST_RAREST):
                 continue
             found = compared.interval(auroc, weighted(parts))
             rows.append(
@@ -135,7 +135,7 @@ def by_subset(compared: Compared, limits: Mapping[str, float] | None = None) -> 
                     "n_patients": found.n_patients,
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=None if rows else ["pattern", "method", "auroc", "n_patients"])
 
 
 def curves(compared: Compared, kind: str, methods: Sequence[str] = ()) -> pd.DataFrame:
@@ -356,8 +356,8 @@ def _size(pattern: str) -> tuple[int, str]:
     return pattern.count("+"), pattern
 
 
-def _enough(parts: Sequence[Scored]) -> bool:
+def _enough(parts: Sequence[Scored], fewest: int) -> bool:
     """Whether every repeat has enough of each class."""
     classes = np.unique(np.concatenate([p.labels for p in parts]))
     counts = [min((int((p.labels == c).sum()) for c in classes), default=0) for p in parts]
-    return len(classes) > 1 and min(counts) >= FEWEST_RAREST
+    return len(classes) > 1 and min(counts) >= fewest
