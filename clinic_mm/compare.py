@@ -33,7 +33,7 @@ from clinic_mm.prep.gaps import take
 from clinic_mm.prep.noise import Disturbance, How, noisy
 from clinic_mm.report.atomic import written_whole
 from clinic_mm.task import Task
-from clinic_mm.training.contest import SHARED, Contest, Entry, ask
+from clinic_mm.training.contest import FAILED, SHARED, Contest, Entry, ask
 from clinic_mm.training.crossval import identity
 from clinic_mm.training.methods.base import DEFAULT, check_fusion, check_joins, method, methods
 from clinic_mm.training.train import ALONE, Resources, training_cases
@@ -150,11 +150,11 @@ def compare_prepared(
         _Split(source, task.model_copy(update={"seed": task.seed + number}), out, number, plan)
         for number in range(plan.repeats)
     ]
-    _at_once([split for split in splits if not split.done()], use)
+    tried = _at_once([split for split in splits if not split.done()], use)
     told: list[dict[str, dict[str, Any]]] = []
     repeats = []
     for split in splits:
-        entries = dict(split.entries(use))
+        entries = dict(split.entries(use, tried=split.number in tried))
         repeats.append(split.repeat(entries))
         told.append({name: entry.told for name, entry in entries.items()})
     tables = tables_of(Compared(tuple(repeats), plan.draws), told, ours=DEFAULT, limits=limits)
@@ -175,14 +175,18 @@ def compare_prepared(
     return tables
 
 
-def _at_once(splits: Sequence["_Split"], use: Resources) -> None:
-    """Several splits in processes of their own, which leave their answers on disk; one alone is done by the caller."""
+def _at_once(splits: Sequence["_Split"], use: Resources) -> set[int]:
+    """Several splits in processes of their own, which leave their answers on disk; returns their numbers.
+
+    One alone is done by the caller.
+    """
     if use.workers < 2 or len(splits) < 2:
-        return
+        return set()
     # Not fork: the parent may hold threads of torch or OpenBLAS.
     with ProcessPoolExecutor(use.workers, mp_context=get_context("spawn")) as pool:
         for number in pool.map(_alone, splits):
             use.say(f"repeat {number + 1} is done")
+    return {split.number for split in splits}
 
 
 def _alone(split: "_Split") -> int:
@@ -210,7 +214,8 @@ class _Split:
     def done(self) -> bool:
         """Whether every method has answered already."""
         held = self.held()
-        return all(self._kept(name, held) is not None for name in (SHARED, *self.plan.methods))
+        kept = [self._kept(name, held) for name in (SHARED, *self.plan.methods)]
+        return all(entry is not None and not entry.told.get(FAILED) for entry in kept)
 
     def held(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Test cases; those with nothing at all are in neither part."""
@@ -218,13 +223,16 @@ class _Split:
         patients = self.source.prepared.patients.tolist()
         return split_patients(patients, test_share=self.plan.test_share, seed=self.task.seed, labels=labels)
 
-    def entries(self, use: Resources) -> Iterator[tuple[str, Entry]]:
-        """Kept ones first of all; the experts are fitted only where something lacks."""
+    def entries(self, use: Resources, *, tried: bool = False) -> Iterator[tuple[str, Entry]]:
+        """Kept ones first of all; the experts are fitted only where something lacks.
+
+        What failed by our fault is tried again in each run; `tried` says that this run has done so.
+        """
         held = self.held()
         contest: Contest | None = None
         for name in (SHARED, *self.plan.methods):
             entry = self._kept(name, held)
-            if entry is None:
+            if entry is None or (entry.told.get(FAILED) and not tried):
                 contest = contest or self._contest(held, use)
                 use.say(f"repeat {self.number + 1} of {self.plan.repeats}: {name}")
                 entry = contest.experts() if name == SHARED else contest.enter(name)

@@ -130,6 +130,22 @@ def test_a_method_that_cannot_is_told_with_its_reason(tmp_path: Path, monkeypatc
     assert "Too large" in (tmp_path / "compare.html").read_text(encoding="utf-8")
 
 
+def test_a_method_with_a_fault_of_ours_costs_the_others_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(contest, "fit_method", break_down)
+    plan = Plan(("default", "gated"), repeats=1, test_share=0.3, draws=50)
+    done = compare_prepared(source(), made.task(KINDS, train=PLAIN), tmp_path, plan).methods.set_index("method")
+    assert done.loc["gated", "refused"] == "our fault: ZeroDivisionError"
+    assert done.loc["default", "auroc"] > 0.5
+    monkeypatch.undo()
+    again = compare_prepared(source(), made.task(KINDS, train=PLAIN), tmp_path, plan).methods.set_index("method")
+    assert again.loc["gated", "refused"] == ""
+
+
 def test_few_labels_are_learnt_from_and_the_others_serve_co_learning(tmp_path: Path) -> None:
     plan = Plan(("default", "gated", "distill"), repeats=1, test_share=0.3, draws=50, labels=40)
     done = compare_prepared(source(), made.task(KINDS, train=PLAIN), tmp_path, plan).methods.set_index("method")

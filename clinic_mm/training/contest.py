@@ -37,6 +37,8 @@ from clinic_mm.training.methods.base import DEFAULT, method
 
 PRIOR: Final = "prior"
 SHARED: Final = "experts"
+FAILED: Final = "failed"
+"""Told of a method that ended with an error of ours: shown, and tried again in the next run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,8 @@ class Contest:
             model = fit_default(learnt, self.say) if name == DEFAULT else fit_method(learnt, method(name), self.say)
         except TaskError as error:
             return Entry(name, pd.DataFrame(), {"refused": str(error)})
+        except Exception as error:  # noqa: BLE001 - one method's fault must not cost the others their night
+            return Entry(name, pd.DataFrame(), {FAILED: True, "refused": f"our fault: {type(error).__name__}"})
         fitted_s = time.perf_counter() - started
         started = time.perf_counter()
         frame = pd.concat([self._answers(model, *one) for one in self._rounds()], ignore_index=True)

@@ -232,7 +232,9 @@ def _held_agreement(
             both = present[out][:, a] & present[out][:, b]
             if both.sum() > 2:
                 found.append(_correlations(scores[a][both], scores[b][both]))
-    mean = np.mean(found, axis=0) if found else np.zeros(dim)
+    # Small parts have fewer dimensions: only those that every part has can be believed.
+    shortest = min((len(agreement) for agreement in found), default=0)
+    mean = np.mean([agreement[:shortest] for agreement in found], axis=0) if shortest else np.zeros(dim)
     return np.minimum.accumulate(np.maximum(mean, 0.0))
 
 
