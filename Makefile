@@ -42,8 +42,9 @@ types: setup
 layers: setup
 	$(BIN)/lint-imports
 
+# One thread each: two processes with two threads each on two cores take a third longer.
 unit: setup
-	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long" -n 2 --dist loadscope
 
 schemas: setup   ## write schemas/*.schema.json anew from the models
 	$(BIN)/python -m clinic_mm.schema_files
