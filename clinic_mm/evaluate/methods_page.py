@@ -22,7 +22,8 @@ Every way of joining modalities, by the name that task files (`[fusion] method =
 take. z_m is the summary of modality m, a_m is 1 where it is present, S is who is present, p_m what an expert says.
 The default (experts, calibrated log-pool, residual where it pays) is described in [artifact.md](artifact.md).
 
-This page is written by `$command`; what could not be compared there is not on it.
+This page is written by `$command`, with `--only`, `--methods` and `--repeats` where a section below has fewer methods
+or repeats than all and 5; what was not compared yet is not on it.
 """
 
 
@@ -85,7 +86,7 @@ def _line(row: Mapping[str, Any]) -> list[str]:
         f"**{row['method']}**" if row["method"] == "default" else f"{own}{row['method']}{own}",
         _span(row, "auroc", ""),
         _span(row, "nll", ""),
-        *(_span(row, key, "+") for key in gains),
+        *(_itself(row) or _span(row, key, "+") if key == "minus_ours" else _span(row, key, "+") for key in gains),
         *("" if count is None else f"{int(count):,}" for count in counts),
         "" if row.get("seconds") is None else f"{row['seconds']:.1f}",
     ]
@@ -95,7 +96,7 @@ def _areas(told: Mapping[str, Any]) -> str:
     parts = []
     for kind in dict.fromkeys(row["dropped"] for row in told["areas"]):
         rows = sorted((r for r in told["areas"] if r["dropped"] == kind), key=lambda r: -r["area"])
-        lines = [[r["method"], _span(r, "area", ""), _span(r, "ours_minus", "+")] for r in rows]
+        lines = [[r["method"], _span(r, "area", ""), _itself(r) or _span(r, "ours_minus", "+")] for r in rows]
         parts.append(markdown([f"{kind} dropped", "mean AUROC 0–90 %", "default − it"], lines))
     return "\n\n".join(parts)
 
@@ -110,6 +111,11 @@ def _elsewhere(told: Mapping[str, Any]) -> str:
 def _refused(told: Mapping[str, Any]) -> str:
     lines = [f"- `{row['method']}` could not: {row['refused']}" for row in told["methods"] if row.get("refused")]
     return "\n".join(lines)
+
+
+def _itself(row: Mapping[str, Any]) -> str:
+    """Nothing is held against itself."""
+    return "–" if row["method"] == "default" else ""
 
 
 def _span(row: Mapping[str, Any], key: str, sign: str) -> str:
