@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from clinic_mm.encoders.base import ModalityOutput
-from clinic_mm.fusion.tokens import Layer, TokenFusion
+from clinic_mm.fusion.tokens import Layer, TokenFusion, muted
 from clinic_mm.shapes import Logits, Presence
 
 LATENTS: Final = 4
@@ -58,8 +58,9 @@ class Perceiver(TokenFusion):
         strangers = (whose[:, None] != whose).expand(len(present), -1, -1)
         padding = torch.cat([strangers, holes[:, whose]], dim=2)
         latents = self.latents.repeat(n_subsets, 1).expand(len(present), -1, -1)
+        unheard = muted(padding, latents)
         for layer in self.layers:
-            latents = layer(latents, torch.cat([latents, tokens], dim=1), padding)
+            latents = layer(latents, torch.cat([latents, tokens], dim=1), unheard)
         word: Tensor = self.head(latents.reshape(len(latents), n_subsets, LATENTS, -1).mean(dim=2))
         return word
 

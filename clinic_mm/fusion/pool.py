@@ -48,24 +48,27 @@ class LogPool:
         """Pooled logits; opinions of absent modalities are never looked at."""
         spoken = np.where(present[..., None], log_ratio(opinions, self.prior), 0.0)
         patterns, whose = np.unique(present, axis=0, return_inverse=True)
-        weights, shift = np.zeros(patterns.shape), np.zeros((len(patterns), len(self.prior)))
-        for k, row in enumerate(patterns):
-            if row.any():
-                weights[k, row], shift[k] = self.weights(row), self.shift_of(row)
+        weights, shift = self.of_patterns(patterns)
         whose = whose.ravel()
         pooled: Array = np.log(self.prior) + shift[whose] + np.einsum("nmc,nm->nc", spoken, weights[whose])
         return pooled
 
+    def of_patterns(self, present: Bool[Array, "k M"]) -> tuple[Float[Array, "k M"], Float[Array, "k C"]]:
+        """Weights and shifts of subsets; 0 for what is absent, and for all of the empty subset."""
+        some = present.any(axis=1)
+        log_weights = self.trust + self.size[np.maximum(present.sum(axis=1), 1) - 1][:, None]
+        shift = np.zeros((len(present), len(self.prior)))
+        if self.own or self.shift:
+            for k in np.flatnonzero(some):
+                pattern = self.pattern(present[k])
+                log_weights[k] += self.own.get(pattern, 0.0)
+                shift[k] = self.shift.get(pattern, 0.0)
+        return np.where(present, np.exp(log_weights), 0.0), shift
+
     def weights(self, present: Bool[Array, " M"]) -> Float[Array, " m"]:
         """Weights of the present modalities in one subset."""
-        pattern = self.pattern(present)
-        own = self.own[pattern][present] if pattern in self.own else 0.0
-        weights: Array = np.exp(self.trust[present] + self.size[present.sum() - 1] + own)
+        weights: Array = self.of_patterns(present[None])[0][0, present]
         return weights
-
-    def shift_of(self, present: Bool[Array, " M"]) -> Float[Array, " C"]:
-        """b_S of one subset, zero where the pattern has none of its own."""
-        return self.shift.get(self.pattern(present), np.zeros_like(self.prior))
 
     def pattern(self, present: Bool[Array, " M"]) -> Pattern:
         """Sorted names of a subset."""

@@ -53,18 +53,24 @@ class Layer(nn.Module):
         Args:
             queries: [B, Q, D].
             keys: [B, K, D].
-            padding: True where a key is not to be heard: of all queries [B, K], or of each [B, Q, K]. Nobody may be
-                left without a key.
+            padding: True where a key is not to be heard: of all queries [B, K], or of each [B, Q, K]; or what
+                `muted` made of it. Nobody may be left without a key.
         """
         if not len(queries):  # torch cannot attend with a mask where there are no rows at all
             return queries
         keys = self.key_norm(keys)
-        of_each = padding if padding.ndim == 3 else padding[:, None].expand(-1, queries.shape[1], -1)
-        mask = of_each.repeat_interleave(self.attend.num_heads, dim=0)
+        mask = muted(padding, queries, self.attend.num_heads) if padding.dtype == torch.bool else padding
         heard, _ = self.attend(self.query_norm(queries), keys, keys, attn_mask=mask, need_weights=False)
         queries = queries + heard
         thought: Tensor = queries + self.mlp(self.mlp_norm(queries))
         return thought
+
+
+def muted(padding: Tensor, queries: Tensor, heads: int = HEADS) -> Tensor:
+    """What attention adds to its scores [B * heads, Q, K]: made once where several layers hear the same."""
+    of_each = padding if padding.ndim == 3 else padding[:, None].expand(-1, queries.shape[1], -1)
+    added = queries.new_zeros(of_each.shape).masked_fill_(of_each, -torch.inf)
+    return added.repeat_interleave(heads, dim=0)
 
 
 def mean_of_real(tokens: Tokens, padding: TokenMask) -> Tensor:
