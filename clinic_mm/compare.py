@@ -27,7 +27,8 @@ from clinic_mm.errors import TaskError
 from clinic_mm.evaluate.compare_page import write_html
 from clinic_mm.evaluate.compare_tables import Tables, tables_of
 from clinic_mm.evaluate.compared import Compared, Repeat
-from clinic_mm.jobs.evaluate import read_limits
+from clinic_mm.evaluate.distance import NOTHING_KNOWN, Known
+from clinic_mm.known import known_of
 from clinic_mm.prep.batch import PreparedCases, Recipe, fit_preps, plan_recipe, prepare_cases
 from clinic_mm.prep.gaps import take
 from clinic_mm.prep.noise import Disturbance, How, noisy
@@ -109,21 +110,32 @@ def compare(
     plan: Plan,
     *,
     limit: Path | None = None,
+    key: Path | None = None,
     use: Resources = ALONE,
 ) -> Tables:
     """Compare, and write the folder.
 
+    Args:
+        cohort: Where the cases are.
+        task: What is asked.
+        out: Folder to write; what is kept there is not done again.
+        plan: Methods, repeats, shares.
+        limit: `limit.json` of a simulated cohort; its truth, where it stands beside, gives the distance to the limit.
+        key: The pseudonym key file that the cohort was ingested with, for the truth.
+        use: Workers, cache, progress.
+
     Raises:
+        InputError: If the truth is not of this cohort.
         TaskError: If the task has one modality only, no labels, or a fold would lack a class.
     """
     check_joins(task)
     check_fusion(task)
-    limits = read_limits(limit) if limit else None
+    known = known_of(limit, key) if limit else NOTHING_KNOWN
     cases = training_cases(cohort, task, 0.0)
     recipe = fit_preps(cases, cohort.roots, plan_recipe(task))
     prepared = prepare_cases(cases, cohort.roots, recipe, workers=use.workers, cache=use.cache, progress=use.progress)
     source = Source(prepared, recipe, cohort.roots, cohort.info.simulated)
-    return compare_prepared(source, task, out, plan, limits=limits, use=use)
+    return compare_prepared(source, task, out, plan, known=known, use=use)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +154,7 @@ def compare_prepared(
     out: Path,
     plan: Plan,
     *,
-    limits: Mapping[str, float] | None = None,
+    known: Known = NOTHING_KNOWN,
     use: Resources = ALONE,
 ) -> Tables:
     """Compare on cases that are prepared already; with several workers that many splits at a time."""
@@ -157,7 +169,7 @@ def compare_prepared(
         entries = dict(split.entries(use, tried=split.number in tried))
         repeats.append(split.repeat(entries))
         told.append({name: entry.told for name, entry in entries.items()})
-    tables = tables_of(Compared(tuple(repeats), plan.draws), told, ours=DEFAULT, limits=limits)
+    tables = tables_of(Compared(tuple(repeats), plan.draws), told, ours=DEFAULT, known=known)
     about = {
         "target": task.target,
         "modalities": list(task.modalities),

@@ -19,6 +19,7 @@ import typer
 from clinic_mm.bundle import policy
 from clinic_mm.cohort.ingest import ingest
 from clinic_mm.cohort.manifest import Cohort, open_cohort
+from clinic_mm.cohort.public import public_key
 from clinic_mm.compare import Plan, compare, plan_of
 from clinic_mm.evaluate.methods_page import methods_page
 from clinic_mm.prep.cache import PrepCache
@@ -62,19 +63,21 @@ def main(
     (out / "methods.md").write_text(methods_page(policy("methods")["method"], told, COMMAND), encoding="utf-8")
 
 
-def _compared(cohort: Cohort, task: Task, name: str, plan: Plan, limit: Path | None = None) -> None:
+def _compared(
+    cohort: Cohort, task: Task, name: str, plan: Plan, limit: Path | None = None, key: Path | None = None
+) -> None:
     use = Resources(2, PrepCache(RUNS / name / "cache"), say=lambda told: typer.echo(told, err=True))
-    compare(cohort, task, RUNS / name / "compare", plan, limit=limit, use=use)
+    compare(cohort, task, RUNS / name / "compare", plan, limit=limit, key=key, use=use)
 
 
 def _simulated(files: Path, name: str, methods: str) -> None:
     """One split: half to learn from, half to test; no networks below (`epochs = 0`), as on the real sets."""
-    folder = RUNS / name / "cohort"
-    cohort = open_cohort(folder) if folder.is_dir() else ingest(files, folder)
+    folder, key = RUNS / name / "cohort", public_key(RUNS / name)
+    cohort = open_cohort(folder) if folder.is_dir() else ingest(files, folder, key=key)
     task = read_task(files / "task.toml")
     task = task.model_copy(update={"train": task.train.model_copy(update={"epochs": 0})})
     plan = plan_of(methods, repeats=1, test_share=0.5, draws=1000)
-    _compared(cohort, task, name, plan, files / "limit.json")
+    _compared(cohort, task, name, plan, files / "limit.json", key)
 
 
 if __name__ == "__main__":

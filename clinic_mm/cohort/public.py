@@ -40,7 +40,13 @@ def public_cohort(spec: Path, data: Path, work: Path, labels: pd.DataFrame) -> C
     labels.to_csv(work / "labels.csv", index=False)
     (work / "data").unlink(missing_ok=True)
     (work / "data").symlink_to(data.resolve(), target_is_directory=True)
-    key = work / "public.key"
-    key.write_bytes(KEY)
-    key.chmod(0o600)
-    return ingest(work / SPEC_NAME, work / "cohort", key=key)
+    return ingest(work / SPEC_NAME, work / "cohort", key=public_key(work))
+
+
+def public_key(work: Path) -> Path:
+    """The key that is no secret, as a file in a work folder: also for simulated cohorts."""
+    work.mkdir(parents=True, exist_ok=True)
+    path = work / "public.key"
+    path.write_bytes(KEY)
+    path.chmod(0o600)
+    return path

@@ -61,6 +61,7 @@ def _page(tables: Tables, about: Mapping[str, Any]) -> str:
         _table(_cross(tables.by_pattern)),
         "<h2>Every subset, all cases that have it masked down to it</h2>",
         _table(_cross(tables.by_subset)),
+        *_distances(tables.distances),
     ]
     head = f"<meta charset=utf-8><title>{escape(title)}</title><style>{STYLE}</style>"
     foot = "<p class=small>clinic_mm is not a medical device.</p>"
@@ -138,6 +139,22 @@ def _disturbed(table: pd.DataFrame) -> list[str]:
         shown = {f"{what}, level {level:g}": [r["method"] for r in rows], "AUROC": [_span(r, "auroc") for r in rows]}
         parts.append(_table(pd.DataFrame({**shown, "change": [_span(r, "change") for r in rows]})))
     return parts
+
+
+def _distances(table: pd.DataFrame) -> list[str]:
+    """How far the default is from the best possible answers to the same cases, where these are known."""
+    if not len(table):
+        return []
+    rows = table.to_dict("records")
+    shown = {
+        "evidence": [r["pattern"].replace("+", " + ") for r in rows],
+        "best possible AUROC": [_number(r["best"], 3) for r in rows],
+        "default": [_number(r["ours"], 3) for r in rows],
+        "distance": [_span(r, "distance") for r in rows],
+        "n": [r["n_patients"] for r in rows],
+    }
+    said = "The generator's own answers to the same cases, and how far the default is from them; paired by patient."
+    return ["<h2>Distance to the known limit</h2>", f"<p class=small>{said}</p>", _table(pd.DataFrame(shown))]
 
 
 def _cross(table: pd.DataFrame) -> pd.DataFrame:

@@ -25,10 +25,11 @@ from clinic_mm.evaluate.compared import (
     disturbed,
     gains,
 )
+from clinic_mm.evaluate.distance import COLUMNS, NOTHING_KNOWN, Known, distances
 from clinic_mm.evaluate.table import ALL, SINGLE
 from clinic_mm.types import SCHEMA_VERSION
 
-FRAMES: Final = ("methods", "by_pattern", "by_subset", "curves", "areas", "disturbed")
+FRAMES: Final = ("methods", "by_pattern", "by_subset", "distances", "curves", "areas", "disturbed")
 COST: Final = ("seconds", "seconds_answering", "peak_mib")
 
 
@@ -40,6 +41,7 @@ class Tables:
         methods: One row per method: metrics on all cases as they are, gains, cost; `refused` where it could not.
         by_pattern: Metrics per availability pattern of the cases as they are.
         by_subset: AUROC of every subset, masked down to.
+        distances: Of the default to the best possible answers, per subset; empty where they are not known.
         curves: AUROC over missing rates, with a column `dropped`.
         areas: Areas under those curves, and ours − theirs.
         disturbed: AUROC with one modality disturbed, and the change; empty where nothing was.
@@ -50,6 +52,7 @@ class Tables:
     methods: pd.DataFrame
     by_pattern: pd.DataFrame
     by_subset: pd.DataFrame
+    distances: pd.DataFrame
     curves: pd.DataFrame
     areas: pd.DataFrame
     disturbed: pd.DataFrame
@@ -78,7 +81,7 @@ def tables_of(
     told: Sequence[Mapping[str, Mapping[str, Any]]],
     *,
     ours: str,
-    limits: Mapping[str, float] | None = None,
+    known: Known = NOTHING_KNOWN,
 ) -> Tables:
     """Everything.
 
@@ -86,7 +89,7 @@ def tables_of(
         compared: Answers.
         told: For each repeat what each method told of its fit.
         ours: The default, which the others are held against.
-        limits: Best possible AUROC per pattern, of simulated cohorts.
+        known: Limits and best possible answers, of simulated cohorts.
     """
     patterns = by_pattern(compared)
     versus = against_default(compared, ours)
@@ -103,7 +106,8 @@ def tables_of(
     return Tables(
         methods=methods.sort_values("auroc", ascending=False, na_position="last", ignore_index=True),
         by_pattern=patterns,
-        by_subset=by_subset(compared, limits),
+        by_subset=by_subset(compared, known.limits),
+        distances=distances(compared, known.best, ours) if known.best else pd.DataFrame(columns=COLUMNS),
         curves=drawn,
         areas=under,
         disturbed=disturbed(compared),

@@ -76,6 +76,19 @@ def masked(repeat: Repeat, method: str, pattern: str) -> Scored:
     return _scored(repeat, found[found["pattern"] == pattern])
 
 
+def masked_keys(repeat: Repeat, method: str, pattern: str) -> list[str]:
+    """Keys of the cases that `masked` scores, in its order."""
+    found = _subset_rows(repeat, method)
+    case = found.loc[found["pattern"] == pattern, "case"].sort_values(kind="stable")
+    return [str(key) for key in repeat.cases["case_key"].iloc[case]]
+
+
+def subsets_of(compared: Compared) -> list[str]:
+    """All subsets that were asked for, fewest modalities first."""
+    asked = {p for r in compared.repeats for p in _subset_rows(r, compared.methods[0])["pattern"].unique()}
+    return sorted(asked, key=_size)
+
+
 def dropped(repeat: Repeat, method: str, kind: str, rate: float) -> Scored:
     """Answers with parameters gone, noise, or (looked up among the subsets) modalities gone."""
     if rate == 0:
@@ -115,11 +128,8 @@ def by_pattern(compared: Compared, methods: Sequence[str] = ()) -> pd.DataFrame:
 
 def by_subset(compared: Compared, limits: Mapping[str, float] | None = None) -> pd.DataFrame:
     """AUROC and NLL of every subset, all cases that have it masked down to it; beside the limit where it is known."""
-    subsets = sorted(
-        {p for r in compared.repeats for p in _subset_rows(r, compared.methods[0])["pattern"].unique()}, key=_size
-    )
     rows = []
-    for pattern in subsets:
+    for pattern in subsets_of(compared):
         for method in compared.methods:
             parts = [masked(repeat, method, pattern) for repeat in compared.repeats]
             if not _enough(parts, FEWEST_RAREST):

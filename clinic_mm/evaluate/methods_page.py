@@ -74,7 +74,16 @@ def _result(title: str, told: Mapping[str, Any]) -> str:
     ]
     table = markdown(head, [_line(row) for row in sorted(scored, key=lambda r: -r["auroc"])])
     return "\n\n".join(
-        [f"## {title}{mark}", about, told["words"], table, _areas(told), _elsewhere(told), _refused(told)]
+        [
+            f"## {title}{mark}",
+            about,
+            told["words"],
+            table,
+            _distances(told),
+            _areas(told),
+            _elsewhere(told),
+            _refused(told),
+        ]
     )
 
 
@@ -90,6 +99,22 @@ def _line(row: Mapping[str, Any]) -> list[str]:
         *("" if count is None else f"{int(count):,}" for count in counts),
         "" if row.get("seconds") is None else f"{row['seconds']:.1f}",
     ]
+
+
+def _distances(told: Mapping[str, Any]) -> str:
+    """Of the default to the best possible answers, per subset masked down to; only simulated cohorts know them."""
+    rows = told.get("distances") or []
+    lines = [
+        [
+            r["pattern"].replace("+", " + "),
+            str(r["n_patients"]),
+            f"{r['best']:.3f}",
+            f"{r['ours']:.3f}",
+            _span(r, "distance", "+"),
+        ]
+        for r in rows
+    ]
+    return markdown(["evidence", "n", "best possible", "default", "distance in AUROC"], lines) if rows else ""
 
 
 def _areas(told: Mapping[str, Any]) -> str:
