@@ -1,6 +1,5 @@
 """The comparison: every method on the same patient-level splits, resumable, as one JSON and one HTML page.
 
-    OUT/splits/<repeat>/cases.parquet             the test cases
     OUT/splits/<repeat>/<method>.parquet, .json   answers and costs, under the key of what made them
     OUT/compare.json  OUT/compare.html
 
@@ -128,14 +127,22 @@ def compare(
         InputError: If the truth is not of this cohort.
         TaskError: If the task has one modality only, no labels, or a fold would lack a class.
     """
+    known = known_of([limit], key) if limit else NOTHING_KNOWN
+    return compare_prepared([source_of(cohort, task, use)], task, out, plan, known=known, use=use)
+
+
+def source_of(cohort: Cohort, task: Task, use: Resources = ALONE) -> "Source":
+    """The labelled cases of a cohort, prepared.
+
+    Raises:
+        TaskError: If the task has one modality only, or the cohort no labels.
+    """
     check_joins(task)
     check_fusion(task)
-    known = known_of(limit, key) if limit else NOTHING_KNOWN
     cases = training_cases(cohort, task, 0.0)
     recipe = fit_preps(cases, cohort.roots, plan_recipe(task))
     prepared = prepare_cases(cases, cohort.roots, recipe, workers=use.workers, cache=use.cache, progress=use.progress)
-    source = Source(prepared, recipe, cohort.roots, cohort.info.simulated)
-    return compare_prepared(source, task, out, plan, known=known, use=use)
+    return Source(prepared, recipe, cohort.roots, cohort.info.simulated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +156,7 @@ class Source:
 
 
 def compare_prepared(
-    source: Source,
+    sources: Sequence[Source],
     task: Task,
     out: Path,
     plan: Plan,
@@ -157,10 +164,14 @@ def compare_prepared(
     known: Known = NOTHING_KNOWN,
     use: Resources = ALONE,
 ) -> Tables:
-    """Compare on cases that are prepared already; with several workers that many splits at a time."""
+    """Compare on cases that are prepared already; with several workers that many splits at a time.
+
+    Cohorts of one kind (simulated with several seeds) are split each by itself, and scored as repeats of one another.
+    """
+    every = [source for source in sources for _ in range(plan.repeats)]
     splits = [
-        _Split(source, task.model_copy(update={"seed": task.seed + number}), out, number, plan)
-        for number in range(plan.repeats)
+        _Split(source, task.model_copy(update={"seed": task.seed + number}), out, number, plan, len(every))
+        for number, source in enumerate(every)
     ]
     tried = _at_once([split for split in splits if not split.done()], use)
     told: list[dict[str, dict[str, Any]]] = []
@@ -174,12 +185,13 @@ def compare_prepared(
         "target": task.target,
         "modalities": list(task.modalities),
         "learning": task.fusion.learning,
-        "n_cases": len(source.prepared),
-        "n_patients": len(set(source.prepared.patients.tolist())),
-        "repeats": plan.repeats,
+        "n_cases": sum(len(source.prepared) for source in sources),
+        "n_patients": len({key for source in sources for key in source.prepared.patients.tolist()}),
+        "cohorts": len(sources),
+        "repeats": len(splits),
         "test_share": plan.test_share,
         "folds": task.folds,
-        "simulated": source.simulated,
+        "simulated": any(source.simulated for source in sources),
         "labels": plan.labels,
     }
     written_whole(out / "compare.json", orjson.dumps(tables.as_json(about), option=orjson.OPT_INDENT_2))
@@ -218,6 +230,7 @@ class _Split:
     out: Path
     number: int
     plan: Plan
+    of: int
 
     @property
     def folder(self) -> Path:
@@ -246,7 +259,7 @@ class _Split:
             entry = self._kept(name, held)
             if entry is None or (entry.told.get(FAILED) and not tried):
                 contest = contest or self._contest(held, use)
-                use.say(f"repeat {self.number + 1} of {self.plan.repeats}: {name}")
+                use.say(f"repeat {self.number + 1} of {self.of}: {name}")
                 entry = contest.experts() if name == SHARED else contest.enter(name)
                 self._keep(entry, held)
             yield name, entry
@@ -265,7 +278,7 @@ class _Split:
         """Test cases with one modality read again, disturbed."""
         found = {}
         for modality, how, level in self.plan.noise:
-            use.say(f"repeat {self.number + 1} of {self.plan.repeats}: {modality} with {how} {level:g}")
+            use.say(f"repeat {self.number + 1} of {self.of}: {modality} with {how} {level:g}")
             disturbance = Disturbance(how, level, self.task.seed)
             cases = noisy(test, self.source.recipe, self.source.roots, modality, disturbance, workers=use.workers)
             found[f"{modality} {how}", level] = cases

@@ -4,8 +4,10 @@ In:  the limit.json that `simulate` wrote, and the pseudonym key of the ingest. 
 The simulator shares nothing with what reads it; here, above both, its truth meets the cases.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from jaxtyping import Float
@@ -15,28 +17,44 @@ from clinic_mm.cohort.link import case_key, patient_key, read_key
 from clinic_mm.errors import InputError
 from clinic_mm.evaluate.distance import Known
 from clinic_mm.jobs.evaluate import read_limits
-from clinic_mm.simulate.truth import read_truth
+from clinic_mm.simulate.truth import Truth, read_truth
 from clinic_mm.times import parse_iso
 
 MEND = "Name the limit.json of the folder that was ingested, and the pseudonym key (--key) that it was ingested with"
 
 
-def known_of(limit: Path, key: Path | None = None) -> Known:
+def known_of(limits: Sequence[Path], key: Path | None = None) -> Known:
     """Limits, and where the truth stands beside them the best possible answers.
+
+    Args:
+        limits: `limit.json` of cohorts that one world made with several seeds; the limits of the first are told.
+        key: The pseudonym key file that they were ingested with.
 
     Raises:
         InputError: If a file is not what `simulate` wrote; from `best`, if the cases are of another cohort or key.
     """
-    limits = read_limits(limit)
-    if not (limit.parent / "truth.csv").is_file():
-        return Known(limits)
-    truth, secret = read_truth(limit.parent), read_key(key)
-    named = zip(truth.patient_ids, truth.decision_times, strict=True)
-    row = {case_key(patient_key(secret, who), parse_iso(when)): n for n, (who, when) in enumerate(named)}
+    if not all((limit.parent / "truth.csv").is_file() for limit in limits):
+        return Known(read_limits(limits[0]))
+    secret = read_key(key)
+    known = [_Keyed.of(read_truth(limit.parent), secret) for limit in limits]
 
     def best(keys: Sequence[str], pattern: str) -> Float[Array, "n 2"]:
-        if not row.keys() >= set(keys):
-            raise InputError("The truth does not know the cases of this cohort", str(limit), MEND)
-        return truth.probabilities(np.array([row[k] for k in keys]), [pattern] * len(keys))
+        for one in known:
+            if one.row.keys() >= set(keys):
+                return one.truth.probabilities(np.array([one.row[k] for k in keys]), [pattern] * len(keys))
+        raise InputError("The truth does not know the cases of this cohort", str(limits[0]), MEND)
 
-    return Known(limits, best)
+    return Known(read_limits(limits[0]), best)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keyed:
+    """A truth, and which of its rows each case is."""
+
+    truth: Truth
+    row: Mapping[str, int]
+
+    @classmethod
+    def of(cls, truth: Truth, secret: bytes) -> Self:
+        named = zip(truth.patient_ids, truth.decision_times, strict=True)
+        return cls(truth, {case_key(patient_key(secret, who), parse_iso(at)): n for n, (who, at) in enumerate(named)})

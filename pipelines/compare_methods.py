@@ -6,7 +6,7 @@ Each comparison is kept in runs/NAME/compare and goes on where it stopped. `--si
 made by `clinic-mm simulate DIR/s1 --cases 4000 --seed 1` and so on: 2,000 cases to learn from, 2,000 to test each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -20,8 +20,9 @@ from clinic_mm.bundle import policy
 from clinic_mm.cohort.ingest import ingest
 from clinic_mm.cohort.manifest import Cohort, open_cohort
 from clinic_mm.cohort.public import public_key
-from clinic_mm.compare import Plan, compare, plan_of
+from clinic_mm.compare import Plan, compare, compare_prepared, plan_of, source_of
 from clinic_mm.evaluate.methods_page import methods_page
+from clinic_mm.known import known_of
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.task import Task, read_task
 from clinic_mm.training.train import Resources
@@ -55,29 +56,35 @@ def main(
             plan = plan_of(methods, repeats=repeats, test_share=0.2, draws=1000)
             _compared(cohort_of(data, RUNS / name), task, name, plan)
         elif simulated is not None:
-            for seed in SEEDS:
-                _simulated(simulated / f"s{seed}", f"simulated_{seed}", methods)
+            _simulated([simulated / f"s{seed}" for seed in SEEDS], methods)
     results = {title: RUNS / name / "compare" / "compare.json" for name, (title, *_) in SETS.items()}
-    results |= {f"Simulated, seed {seed}": RUNS / f"simulated_{seed}" / "compare" / "compare.json" for seed in SEEDS}
+    results["Three simulated cohorts, seeds 1 to 3"] = RUNS / "simulated" / "compare" / "compare.json"
     told = {title: orjson.loads(path.read_bytes()) for title, path in results.items() if path.is_file()}
     (out / "methods.md").write_text(methods_page(policy("methods")["method"], told, COMMAND), encoding="utf-8")
 
 
-def _compared(
-    cohort: Cohort, task: Task, name: str, plan: Plan, limit: Path | None = None, key: Path | None = None
-) -> None:
-    use = Resources(2, PrepCache(RUNS / name / "cache"), say=lambda told: typer.echo(told, err=True))
-    compare(cohort, task, RUNS / name / "compare", plan, limit=limit, key=key, use=use)
+def _use(name: str) -> Resources:
+    return Resources(2, PrepCache(RUNS / name / "cache"), say=lambda told: typer.echo(told, err=True))
 
 
-def _simulated(files: Path, name: str, methods: str) -> None:
-    """One split: half to learn from, half to test; no networks below (`epochs = 0`), as on the real sets."""
-    folder, key = RUNS / name / "cohort", public_key(RUNS / name)
-    cohort = open_cohort(folder) if folder.is_dir() else ingest(files, folder, key=key)
-    task = read_task(files / "task.toml")
+def _compared(cohort: Cohort, task: Task, name: str, plan: Plan) -> None:
+    compare(cohort, task, RUNS / name / "compare", plan, use=_use(name))
+
+
+def _simulated(folders: Sequence[Path], methods: str) -> None:
+    """Half of each cohort to learn from, half to test; no networks below (`epochs = 0`), as on the real sets."""
+    key, use = public_key(RUNS / "simulated"), _use("simulated")
+    task = read_task(folders[0] / "task.toml")
     task = task.model_copy(update={"train": task.train.model_copy(update={"epochs": 0})})
     plan = plan_of(methods, repeats=1, test_share=0.5, draws=1000)
-    _compared(cohort, task, name, plan, files / "limit.json", key)
+    sources = [source_of(_cohort(folder, key), task, use) for folder in folders]
+    known = known_of([folder / "limit.json" for folder in folders], key)
+    compare_prepared(sources, task, RUNS / "simulated" / "compare", plan, known=known, use=use)
+
+
+def _cohort(files: Path, key: Path) -> Cohort:
+    kept = RUNS / "simulated" / files.name
+    return open_cohort(kept) if kept.is_dir() else ingest(files, kept, key=key)
 
 
 if __name__ == "__main__":

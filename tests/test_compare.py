@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tables(folder: Path) -> Tables:
-    return compare_prepared(source(), made.task(KINDS, train=PLAIN), folder, PLAN)
+    return compare_prepared([source()], made.task(KINDS, train=PLAIN), folder, PLAN)
 
 
 def test_every_method_is_scored_on_the_same_cases_beside_the_plain_ones(tables: Tables) -> None:
@@ -95,7 +95,7 @@ def test_what_is_there_already_is_taken_again(tables: Tables, folder: Path, monk
         raise AssertionError("nothing is to be fitted again")
 
     monkeypatch.setattr(comparing, "Contest", never)
-    again = compare_prepared(source(), made.task(KINDS, train=PLAIN), folder, PLAN)
+    again = compare_prepared([source()], made.task(KINDS, train=PLAIN), folder, PLAN)
     assert again.words == tables.words
     np.testing.assert_array_equal(again.methods["auroc"], tables.methods["auroc"])
 
@@ -106,7 +106,7 @@ def test_only_what_is_lacking_is_fitted(tables: Tables, folder: Path, monkeypatc
     entered: list[str] = []
     enter = contest.Contest.enter
     monkeypatch.setattr(contest.Contest, "enter", lambda self, name: entered.append(name) or enter(self, name))
-    compare_prepared(source(), made.task(KINDS, train=PLAIN), folder, PLAN)
+    compare_prepared([source()], made.task(KINDS, train=PLAIN), folder, PLAN)
     assert entered == ["gated"]
 
 
@@ -115,7 +115,7 @@ def test_another_task_is_fitted_anew(folder: Path, tables: Tables, monkeypatch: 
     monkeypatch.setattr(comparing, "Contest", lambda *_: (_ for _ in ()).throw(RuntimeError("fitted")))
     other = made.task(KINDS, train=PLAIN).model_copy(update={"level": 0.8})
     with pytest.raises(RuntimeError, match="fitted"):
-        compare_prepared(source(), other, folder, PLAN)
+        compare_prepared([source()], other, folder, PLAN)
 
 
 def test_a_method_that_cannot_is_told_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ def test_a_method_that_cannot_is_told_with_its_reason(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(contest, "fit_method", refuse)
     plan = Plan(("default", "gated"), repeats=1, test_share=0.3, draws=50)
-    made_tables = compare_prepared(source(), made.task(KINDS, train=PLAIN), tmp_path, plan)
+    made_tables = compare_prepared([source()], made.task(KINDS, train=PLAIN), tmp_path, plan)
     row = made_tables.methods.set_index("method").loc["gated"]
     assert "Too large" in row["refused"]
     assert "Too large" in (tmp_path / "compare.html").read_text(encoding="utf-8")
@@ -138,17 +138,17 @@ def test_a_method_with_a_fault_of_ours_costs_the_others_nothing(
 
     monkeypatch.setattr(contest, "fit_method", break_down)
     plan = Plan(("default", "gated"), repeats=1, test_share=0.3, draws=50)
-    done = compare_prepared(source(), made.task(KINDS, train=PLAIN), tmp_path, plan).methods.set_index("method")
+    done = compare_prepared([source()], made.task(KINDS, train=PLAIN), tmp_path, plan).methods.set_index("method")
     assert done.loc["gated", "refused"] == "our fault: ZeroDivisionError"
     assert done.loc["default", "auroc"] > 0.5
     monkeypatch.undo()
-    again = compare_prepared(source(), made.task(KINDS, train=PLAIN), tmp_path, plan).methods.set_index("method")
+    again = compare_prepared([source()], made.task(KINDS, train=PLAIN), tmp_path, plan).methods.set_index("method")
     assert again.loc["gated", "refused"] == ""
 
 
 def test_few_labels_are_learnt_from_and_the_others_serve_co_learning(tmp_path: Path) -> None:
     plan = Plan(("default", "gated", "distill"), repeats=1, test_share=0.3, draws=50, labels=40)
-    done = compare_prepared(source(), made.task(KINDS, train=PLAIN), tmp_path, plan).methods.set_index("method")
+    done = compare_prepared([source()], made.task(KINDS, train=PLAIN), tmp_path, plan).methods.set_index("method")
     assert done.loc[["default", "gated", "distill"], "auroc"].notna().all()
     assert "Only 40 training cases" in (tmp_path / "compare.html").read_text(encoding="utf-8")
 
@@ -171,7 +171,7 @@ def test_bad_tasks_are_refused_with_the_mend() -> None:
 def test_a_class_that_a_part_would_lack_is_an_error(tmp_path: Path) -> None:
     cases = made.prepared(KINDS, 60, labels=np.r_[1, np.zeros(59, int)])
     with pytest.raises(TaskError, match="too few patients"):
-        compare_prepared(Source(cases, made.recipe(KINDS), {}), made.task(KINDS, train=PLAIN), tmp_path, PLAN)
+        compare_prepared([Source(cases, made.recipe(KINDS), {})], made.task(KINDS, train=PLAIN), tmp_path, PLAN)
 
 
 @pytest.mark.long
@@ -180,7 +180,21 @@ def test_splits_in_processes_of_their_own_answer_the_same(tmp_path: Path) -> Non
     plan = Plan(("default",), repeats=2, test_share=0.3, draws=50)
     few = Source(made.prepared(("record", "note"), 60), made.recipe(KINDS), {})
     one, many = (
-        compare_prepared(few, made.task(KINDS, train=PLAIN), tmp_path / name, plan, use=how)
+        compare_prepared([few], made.task(KINDS, train=PLAIN), tmp_path / name, plan, use=how)
         for name, how in (("one", ALONE), ("many", use))
     )
     np.testing.assert_allclose(one.by_subset["auroc"], many.by_subset["auroc"])
+
+
+def test_cohorts_of_one_kind_are_split_each_by_itself_and_scored_together(tmp_path: Path) -> None:
+    first, second = (made.prepared(KINDS, 90, seed=seed) for seed in (1, 2))
+    plan = Plan(("default", "average"), repeats=1, test_share=0.5, draws=60)
+    sources = [Source(cases, made.recipe(KINDS), {}) for cases in (first, second)]
+    compare_prepared(sources, made.task(KINDS, train=PLAIN), tmp_path, plan)
+    told = orjson.loads((tmp_path / "compare.json").read_bytes())
+    assert (told["cohorts"], told["repeats"], told["n_cases"]) == (2, 2, 180)
+    assert told["best_elsewhere"] is not None
+    default = next(row for row in told["methods"] if row["method"] == "default")
+    tested = [row for row in told["by_pattern"] if row["method"] == "default" and row["pattern"] == "all"]
+    assert tested[0]["n_cases"] == default["n_cases"]
+    assert 80 <= default["n_cases"] <= 100

@@ -36,7 +36,7 @@ def cohort(written: Path) -> Cohort:
 
 
 def test_the_generators_answer_to_a_case_is_the_one_that_truth_csv_states(written: Path, cohort: Cohort) -> None:
-    best = known_of(written / "limit.json", public_key(written.parent / "work")).best
+    best = known_of([written / "limit.json"], public_key(written.parent / "work")).best
     assert best is not None
     truth = pd.read_csv(written / "truth.csv")
     cases = [case for case in task_cases(cohort, TASK) if case.label is not None]
@@ -50,7 +50,7 @@ def test_the_generators_answer_to_a_case_is_the_one_that_truth_csv_states(writte
 
 
 def test_the_best_possible_answers_are_at_no_distance_from_themselves(written: Path, cohort: Cohort) -> None:
-    known = known_of(written / "limit.json", public_key(written.parent / "work"))
+    known = known_of([written / "limit.json"], public_key(written.parent / "work"))
     assert known.best is not None
     labelled = [case for case in task_cases(cohort, TASK) if "record" in case.pattern and case.label is not None]
     keys = [case.case_key for case in labelled]
@@ -79,7 +79,7 @@ def test_the_best_possible_answers_are_at_no_distance_from_themselves(written: P
 
 def test_the_truth_of_another_cohort_is_refused(written: Path, tmp_path: Path) -> None:
     other = tmp_path / "secret.key"
-    best = known_of(written / "limit.json", other).best
+    best = known_of([written / "limit.json"], other).best
     assert best is not None
     with pytest.raises(InputError, match="does not know the cases") as refused:
         best(["0123456789abcdef"], "record")
@@ -92,4 +92,4 @@ def test_labels_and_truth_of_two_cohorts_are_refused(written: Path, tmp_path: Pa
     labels = pd.read_csv(written / "labels.csv").iloc[::-1]
     labels.to_csv(tmp_path / "labels.csv", index=False)
     with pytest.raises(InputError, match="do not name the same cases"):
-        known_of(tmp_path / "limit.json")
+        known_of([tmp_path / "limit.json"])

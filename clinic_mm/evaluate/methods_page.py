@@ -57,7 +57,7 @@ def _result(title: str, told: Mapping[str, Any]) -> str:
     mark = " · SIMULATED" if told["simulated"] else ""
     about = (
         f"{told['n_cases']} cases of {told['n_patients']} patients, {', '.join(told['modalities'])}; "
-        f"{told['repeats']} repeats of one split by patient, {100 * told['test_share']:.0f} % tested, "
+        f"{_splits(told)}, {100 * told['test_share']:.0f} % tested, "
         f"inner folds {told['folds']}; networks learn at level “{told['learning']}”."
     )
     scored = [row for row in told["methods"] if row["auroc"] is not None]
@@ -85,6 +85,13 @@ def _result(title: str, told: Mapping[str, Any]) -> str:
             _refused(told),
         ]
     )
+
+
+def _splits(told: Mapping[str, Any]) -> str:
+    cohorts = told.get("cohorts", 1)
+    if cohorts > 1:
+        return f"{cohorts} cohorts, {told['repeats'] // cohorts} split by patient of each"
+    return f"{told['repeats']} repeats of one split by patient"
 
 
 def _line(row: Mapping[str, Any]) -> list[str]:
