@@ -195,6 +195,5 @@ def test_cohorts_of_one_kind_are_split_each_by_itself_and_scored_together(tmp_pa
     assert (told["cohorts"], told["repeats"], told["n_cases"]) == (2, 2, 180)
     assert told["best_elsewhere"] is not None
     default = next(row for row in told["methods"] if row["method"] == "default")
-    tested = [row for row in told["by_pattern"] if row["method"] == "default" and row["pattern"] == "all"]
-    assert tested[0]["n_cases"] == default["n_cases"]
-    assert 80 <= default["n_cases"] <= 100
+    # Each splits its own patients, who have the same names here: more are tested than one cohort has in its half.
+    assert default["n_patients"] > 0.6 * told["n_patients"]
