@@ -44,10 +44,15 @@ class Prediction(Frozen):
         probabilities: Calibrated, one per class, summing to 1.
         pattern: Sorted names of the modalities that spoke.
         subsets: Calibrated probabilities for every subset of what is present; the key joins sorted names with "+",
-            "" is the prior. The dashboard's toggles read these.
+            "" is the prior. The dashboard's toggles read these. Beyond 8 modalities: of the whole, of all but one, and
+            of nothing.
         shapley: Each present modality's share. Binary: of the log-odds of the second class. Otherwise: of the
             centred log-probability of the most probable class. They sum to v(all) - v(none).
         shapley_exact: False where shares were sampled (more than 8 modalities).
+        shapley_error: Standard error of each share that was sampled; empty where shares are exact.
+        interactions: What each pair of present modalities says beyond its two parts, in the unit of the shares; the key
+            joins sorted names with "+". A share is what its modality says alone plus half of each of its pairs
+            (Shapley-Taylor index). Empty where shares were sampled.
         decision: The most probable class, "" where the model abstains.
         abstained: Why no answer is given, "" where one is.
     """
@@ -66,6 +71,8 @@ class Prediction(Frozen):
     subsets: dict[str, tuple[float, ...]]
     shapley: dict[str, float]
     shapley_exact: bool = True
+    shapley_error: dict[str, float] = Field(default_factory=dict)
+    interactions: dict[str, float] = Field(default_factory=dict)
     missing: tuple[MissingEvidence, ...] = ()
     flags: tuple[SeenFlag, ...] = ()
     abstained: str = ""

@@ -5,6 +5,7 @@ subset of what is present. A case without usable evidence gets the prior and an 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import numpy as np
@@ -12,8 +13,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray as Array
 
 from clinic_mm.fusion.heard import Heard
-from clinic_mm.fusion.pool import subsets
-from clinic_mm.predict.attribute import shapley, worth
+from clinic_mm.predict.attribute import Game, game_of, worth
 from clinic_mm.predict.model import Model, listen, subset_probabilities
 from clinic_mm.predict.prediction import MissingEvidence, Prediction, PredictionSet, SeenFlag, canonical_hash
 from clinic_mm.prep.batch import PreparedCases
@@ -25,23 +25,43 @@ FEW: Final = 20
 """Training cases with the same pattern below which the reader is told so."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The answers to one case, and what its modalities add: probabilities of every mask of its game, then shares."""
+
+    game: Game
+    probabilities: Float[Array, "k C"]
+    share: Float[Array, " m"]
+    error: Float[Array, " m"]
+    pair: Float[Array, " q"]
+
+
 def predict_cases(model: Model, model_hash: str, prepared: PreparedCases, run_id: str = "") -> list[Prediction]:
     """A Prediction for each case."""
     heard = listen(model, prepared)
-    masks = [np.vstack([np.zeros((1, len(model.names)), bool), _subsets(row)]) for row in prepared.present]
-    case = np.repeat(np.arange(len(prepared)), [len(m) for m in masks])
-    every = np.concatenate([*masks, np.zeros((0, len(model.names)), bool)])
-    probabilities = _probabilities(model, heard, case, every)
     settings = settings_hash(model)
-    ends = np.cumsum([len(m) for m in masks], dtype=int)
     return [
-        _prediction(model, model_hash, settings, prepared, index, mine, answers).model_copy(update={"run_id": run_id})
-        for index, (mine, answers) in enumerate(zip(masks, np.split(probabilities, ends)[:-1], strict=True))
+        _prediction(model, model_hash, settings, prepared, index, answer).model_copy(update={"run_id": run_id})
+        for index, answer in enumerate(_answers(model, heard))
     ]
 
 
-def _subsets(present: Bool[Array, " M"]) -> Bool[Array, "k M"]:
-    return subsets(present) if present.any() else np.zeros((0, len(present)), dtype=bool)
+def _answers(model: Model, heard: Heard) -> list[_Answer]:
+    """All that is asked of all cases at once; then the shares, pattern by pattern."""
+    patterns, whose = np.unique(heard.present, axis=0, return_inverse=True)
+    whose = whose.ravel()
+    games = [game_of(model.names, row) for row in patterns]
+    asked = np.array([len(games[k].masks) for k in whose], dtype=int)
+    every = np.concatenate([np.zeros((0, len(model.names)), bool), *(games[k].masks for k in whose)])
+    probabilities = _probabilities(model, heard, np.repeat(np.arange(len(heard)), asked), every)
+    first = np.cumsum(asked) - asked
+    answers: dict[int, _Answer] = {}
+    for k, game in enumerate(games):
+        cases = np.flatnonzero(whose == k)
+        mine = probabilities[first[cases][:, None] + np.arange(len(game.masks))]
+        shares = game.shares(worth(mine, mine[:, 0].argmax(axis=1)))
+        answers |= {int(c): _Answer(game, *parts) for c, *parts in zip(cases, mine, *shares, strict=True)}
+    return [answers[index] for index in range(len(heard))]
 
 
 def _probabilities(model: Model, heard: Heard, case: Array, masks: Bool[Array, "r M"]) -> Float[Array, "r C"]:
@@ -69,16 +89,12 @@ def _prediction(
     settings: str,
     prepared: PreparedCases,
     index: int,
-    masks: Bool[Array, "k M"],
-    probabilities: Float[Array, "k C"],
+    told: _Answer,
 ) -> Prediction:
     task, case, present = model.task, prepared.cases[index], prepared.present[index]
-    pattern = model.pool.pattern(present)
-    by_subset = {"+".join(model.pool.pattern(m)): _tuple(p) for m, p in zip(masks, probabilities, strict=True)}
-    answer = np.array(by_subset["+".join(pattern)])
+    game, pattern = told.game, tuple(sorted(told.game.names))
+    answer = told.probabilities[0]
     top = int(answer.argmax())
-    value = worth(by_subset, top)
-    shares, exact = shapley(lambda s: value[s], pattern) if len(pattern) <= 8 else ({}, False)
     inside = model.thresholds.sets(answer[None], present[None])[0] if pattern else np.ones(len(answer), bool)
     return Prediction(
         case_key=case.case_key,
@@ -95,9 +111,11 @@ def _prediction(
             n=model.thresholds.of(pattern).n,
         ),
         pattern=pattern,
-        subsets=by_subset,
-        shapley=shares,
-        shapley_exact=exact,
+        subsets=dict(zip(game.keys, map(_tuple, told.probabilities[game.kept]), strict=True)),
+        shapley=_named(game.names, told.share),
+        shapley_exact=game.exact,
+        shapley_error={} if game.exact else _named(game.names, told.error),
+        interactions=_named(game.pairs, told.pair),
         missing=missing_of(prepared, index),
         flags=flags_of(prepared, index),
         abstained="" if pattern else NOTHING,
@@ -106,6 +124,10 @@ def _prediction(
         input_hash=input_hash(case, [task.kind_of(name) for name in task.modalities]),
         settings_hash=settings,
     )
+
+
+def _named(names: Sequence[str], values: Float[Array, " k"]) -> dict[str, float]:
+    return dict(sorted(zip(names, map(float, values), strict=True)))
 
 
 def _tuple(p: Float[Array, " C"]) -> tuple[float, ...]:

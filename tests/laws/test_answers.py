@@ -1,7 +1,6 @@
 """Laws of what turns opinions into answers: pool, temperatures, prediction sets, shares."""
 
 from fractions import Fraction
-from itertools import combinations, permutations
 from math import ceil
 
 import numpy as np
@@ -12,7 +11,6 @@ from hypothesis.extra.numpy import arrays
 from numpy import ndarray as Array
 
 from clinic_mm.fusion.pool import LogPool, softmax, subsets, unfitted
-from clinic_mm.predict.attribute import shapley, worth
 from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.conformal import Threshold, Thresholds, threshold
 
@@ -180,44 +178,3 @@ def test_prediction_sets_cover_exchangeable_cases_in_every_pattern() -> None:
 def test_a_rare_pattern_borrows_the_threshold_of_its_size_and_then_of_all() -> None:
     sets = Thresholds(("a", "b", "c"), 0.9, {("a",): Threshold(0.1, 50)}, {2: Threshold(0.2, 80)}, Threshold(0.3, 200))
     assert [sets.of(p).n for p in (("a",), ("a", "b"), ("c",))] == [50, 80, 200]
-
-
-def _value(names: tuple[str, ...], seed: int = 0) -> dict[frozenset[str], float]:
-    rng = np.random.default_rng(seed)
-    return {frozenset(s): float(rng.normal()) for k in range(len(names) + 1) for s in combinations(names, k)}
-
-
-@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5])
-def test_shares_sum_to_the_whole_and_equal_the_mean_over_all_orders(n: int) -> None:
-    names = _names(n)
-    value = _value(names)
-    shares, exact = shapley(lambda s: value[s], names)
-    assert exact
-    assert sum(shares.values()) == pytest.approx(value[frozenset(names)] - value[frozenset()])
-    for name in names:
-        gains = [
-            value[frozenset(order[: order.index(name) + 1])] - value[frozenset(order[: order.index(name)])]
-            for order in permutations(names)
-        ]
-        assert shares[name] == pytest.approx(np.mean(gains))
-
-
-def test_shares_of_nine_modalities_are_sampled_and_still_sum_to_the_whole() -> None:
-    names = tuple("abcdefghi")
-    weights = dict(zip(names, np.random.default_rng(0).normal(size=9), strict=True))
-    shares, exact = shapley(lambda s: sum(weights[m] for m in s), names)
-    assert not exact
-    assert shares == pytest.approx(weights)  # an additive game has no order to depend on
-
-
-def test_one_who_adds_nothing_gets_nothing_and_twins_get_the_same() -> None:
-    shares, _ = shapley(lambda s: float(bool(s & {"a", "b"})), ("a", "b", "idle"))
-    assert shares == pytest.approx({"a": 0.5, "b": 0.5, "idle": 0.0})
-
-
-def test_worth_is_the_log_odds_or_the_centred_log_probability() -> None:
-    two = worth({"": (0.5, 0.5), "a+b": (0.2, 0.8)}, 0)
-    assert two[frozenset()] == pytest.approx(0.0)
-    assert two[frozenset({"a", "b"})] == pytest.approx(np.log(4))
-    three = worth({"a": (0.2, 0.3, 0.5)}, 2)
-    assert three[frozenset({"a"})] == pytest.approx(np.log(0.5) - np.log([0.2, 0.3, 0.5]).mean())
