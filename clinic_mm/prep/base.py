@@ -85,6 +85,11 @@ class Prep(ABC, Generic[S]):
     def plain_names(self) -> tuple[str, ...]:
         """A name for each plain summary, in order."""
 
+    def looking_as_in(self, signal: S) -> Self:
+        """The same prep, whose summaries look at the places where they look in this signal: for hiding parts of it."""
+        del signal
+        return self
+
     @property
     def key(self) -> str:
         """Identity of what this prep does: kind, version and recipe. Two equal keys give equal outputs."""

@@ -36,6 +36,8 @@ class CtPrep(Prep[CtVolume]):
 
     kind: ClassVar[str] = "ct"
     dtype = np.float16
+    places: tuple[Array, Array] | None = None
+    """Where the summaries look, if not in the lung and the tissue of the volume itself."""
 
     @classmethod
     def plan(cls, size: str, options: ModalityTask) -> Self:
@@ -51,7 +53,13 @@ class CtPrep(Prep[CtVolume]):
         """
         del until
         hu = self.grid(signal)
-        return Prepared(self.tensor(hu), plain_summary(hu), signal.flags)
+        return Prepared(self.tensor(hu), plain_summary(hu, self.places), signal.flags)
+
+    def looking_as_in(self, signal: CtVolume) -> Self:
+        """The same prep with the lung and the tissue of this volume."""
+        held = type(self)(self.recipe)
+        held.places = lung_and_tissue(self.grid(signal))
+        return held
 
     def grid(self, signal: CtVolume) -> Float32[Array, "x y z"]:
         """Hounsfield units on the grid of the model size.
@@ -87,15 +95,20 @@ class CtPrep(Prep[CtVolume]):
         )
 
 
-def plain_summary(hu: Array) -> Array:
-    """Tissue shares, quantiles and blob responses of a resized volume, in HU."""
+def lung_and_tissue(hu: Array) -> tuple[Array, Array]:
+    """Where there is lung, and what else is inside the body, of a resized volume in HU."""
     smooth = ndimage.gaussian_filter(hu, 2.0, truncate=2.0)
     body = ndimage.binary_fill_holes(smooth > LUNG_BELOW_HU)
     lung = body & (smooth < LUNG_BELOW_HU)
+    return lung, body & ~lung
+
+
+def plain_summary(hu: Array, places: tuple[Array, Array] | None = None) -> Array:
+    """Tissue shares, quantiles and blob responses of a resized volume, in HU; places are found where none are given."""
     return np.concatenate(
         [
             shares(hu, TISSUE_EDGES_HU),
             quantiles(hu, LEVELS),
-            blob_summaries(hu, (lung, body & ~lung), SIGMAS),
+            blob_summaries(hu, places or lung_and_tissue(hu), SIGMAS),
         ]
     ).astype(np.float32)

@@ -34,6 +34,8 @@ class XrayPrep(Prep[XrayImage]):
 
     kind: ClassVar[str] = "xray"
     dtype = np.float16
+    lungs: Array | None = None
+    """Where the summaries look, if not in the lung fields of the image itself."""
 
     @classmethod
     def plan(cls, size: str, options: ModalityTask) -> Self:
@@ -50,12 +52,21 @@ class XrayPrep(Prep[XrayImage]):
         del until
         if not np.isfinite(signal.grey).all():
             raise EvidenceError("xray.not_finite", "Pixels are not numbers", "xray", "Export the image again")
+        x = self._stretched(signal)
+        return Prepared(x[None].astype(self.dtype), plain_summary(x, self.lungs), signal.flags)
+
+    def looking_as_in(self, signal: XrayImage) -> Self:
+        """The same prep with the lung fields of this image."""
+        held = type(self)(self.recipe)
+        held.lungs = lung_fields(self._stretched(signal))
+        return held
+
+    def _stretched(self, signal: XrayImage) -> Array:
         grey = resize(signal.grey, self.shape[1:])
         low, high = np.quantile(grey, (0.01, 0.99))
         if high - low < BLANK_BELOW:
             raise EvidenceError("xray.blank", "The image is blank", "xray", "Export the image again, or leave it out")
-        x = np.clip((grey - low) / (high - low), 0.0, 1.0).astype(np.float32)
-        return Prepared(x[None].astype(self.dtype), plain_summary(x), signal.flags)
+        return np.clip((grey - low) / (high - low), 0.0, 1.0).astype(np.float32)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -74,9 +85,9 @@ class XrayPrep(Prep[XrayImage]):
         )
 
 
-def plain_summary(x: Array) -> Array:
-    """Plain summaries of a stretched, square image."""
-    lungs = lung_fields(x)
+def plain_summary(x: Array, lungs: Array | None = None) -> Array:
+    """Plain summaries of a stretched, square image; its lung fields are found where none are given."""
+    lungs = lung_fields(x) if lungs is None else lungs
     sigmas = tuple(s * x.shape[0] / 128 for s in SIGMAS)
     return np.concatenate(
         [
