@@ -24,7 +24,7 @@ from clinic_mm.fusion.bottleneck import Bottleneck
 from clinic_mm.fusion.heard import Heard
 from clinic_mm.fusion.pool import subsets, unfitted
 from clinic_mm.predict.calibrate import Temperatures
-from clinic_mm.predict.conformal import Threshold, Thresholds
+from clinic_mm.predict.conformal import Thresholds, single
 from clinic_mm.predict.experts import Expert
 from clinic_mm.predict.model import Model, listen, subset_logits, subset_probabilities
 from clinic_mm.predict.network import JoinedNetwork, Network
@@ -80,7 +80,7 @@ def default_model(kinds: Sequence[str], size: str) -> Model:
         pool=unfitted(names, prior),
         residual=Bottleneck(names, WIDTH[size], torch.from_numpy(prior.astype(np.float32))).eval(),
         temperatures=Temperatures(names, 0.1, np.zeros(len(names))),
-        thresholds=Thresholds(names, 0.9, {}, {}, Threshold(0.7, 200)),
+        thresholds=Thresholds(names, 0.9, {}, {}, single(0.7, 200), (0.9,)),
         concat=fit_ridge(rng.random((40, columns)), np.arange(40) % CLASSES, CLASSES, seed=0),
         facts={},
         share=0.5,

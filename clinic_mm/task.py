@@ -65,6 +65,20 @@ class FusionTask(Frozen):
     dropout: bool = True
 
 
+class SetsTask(Frozen):
+    """How prediction sets are made; the share of patients they hold the truth for is the task's `level`.
+
+    `class_conditional`: the level is kept among the patients of every class, not only on the whole.
+    `guarantee`: thresholds from out-of-fold answers (approximate), or from 20 % of the patients, held out of all
+    fitting (split).
+    `shift`: whether a new cohort's sets are weighted by how much likelier each training case is there than in training.
+    """
+
+    class_conditional: bool = False
+    guarantee: Literal["approximate", "split"] = "approximate"
+    shift: Literal["none", "weighted"] = "none"
+
+
 class Budget(Frozen):
     """How long the networks may train. `None` means the default of the size."""
 
@@ -91,6 +105,7 @@ class Task(Frozen):
     level: float = Field(default=0.9, gt=0.5, lt=1.0)
     fusion: FusionTask = FusionTask()
     train: Budget = Budget()
+    sets: SetsTask = SetsTask()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

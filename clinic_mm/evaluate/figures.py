@@ -17,8 +17,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy import ndarray as Array
 
-from clinic_mm.evaluate.metrics import METRICS, claim, clopper_pearson, ece, excess_ece
+from clinic_mm.evaluate.metrics import METRICS, claim, ece, excess_ece
 from clinic_mm.evaluate.table import SINGLE
+from clinic_mm.predict.interval import clopper_pearson
 
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
 """Told apart with any colour vision (Okabe & Ito 2008); methods differ in marker too."""

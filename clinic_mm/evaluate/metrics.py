@@ -13,7 +13,8 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 from numpy import ndarray as Array
-from scipy.stats import beta
+
+from clinic_mm.predict.interval import clopper_pearson
 
 ECE_BINS: Final = 15
 REDRAWS: Final = 50
@@ -224,21 +225,6 @@ def coverage(
         hit = np.bincount(index, hit) / np.bincount(index)
     low, high = clopper_pearson(float(hit.sum()), len(hit), level=level, comparisons=comparisons)
     return Coverage(float(hit.mean()), low, high, len(hit))
-
-
-def clopper_pearson(hits: float, n: int, *, level: float = 0.95, comparisons: int = 1) -> tuple[float, float]:
-    """Exact binomial interval (Clopper & Pearson 1934), Bonferroni over `comparisons`.
-
-    Args:
-        hits: Successes; a fraction where a patient's rows disagree.
-        n: Trials, at least 1.
-        level: Of all intervals together.
-        comparisons: How many intervals are read together.
-    """
-    tail = (1 - level) / (2 * comparisons)
-    low = 0.0 if hits <= 0 else float(beta.ppf(tail, hits, n - hits + 1))
-    high = 1.0 if hits >= n else float(beta.ppf(1 - tail, hits + 1, n - hits))
-    return low, high
 
 
 def set_size(sets: Bool[Array, "n C"]) -> float:

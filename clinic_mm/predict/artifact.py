@@ -34,7 +34,7 @@ from clinic_mm.fusion.joined import Joined, restored
 from clinic_mm.fusion.pool import pattern_of, pool_from, pool_told
 from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.card import model_card
-from clinic_mm.predict.conformal import Threshold, Thresholds
+from clinic_mm.predict.conformal import thresholds_from, thresholds_told
 from clinic_mm.predict.experts import Expert
 from clinic_mm.predict.heads import Head, from_arrays
 from clinic_mm.predict.model import Model
@@ -135,10 +135,7 @@ def _calibration(model: Model) -> dict[str, Any]:
         "base": temperatures.base,
         "size": temperatures.size.tolist(),
         "own": {"+".join(p): t for p, t in temperatures.own.items()},
-        "level": thresholds.level,
-        "thresholds": {"+".join(p): [t.score, t.n] for p, t in thresholds.pattern.items()},
-        "by_size": {str(s): [t.score, t.n] for s, t in thresholds.size.items()},
-        "every": [thresholds.every.score, thresholds.every.n],
+        **thresholds_told(thresholds),
     }
 
 
@@ -181,13 +178,7 @@ def _model(files: Mapping[str, bytes]) -> Model:
             np.array(calibration["size"]),
             {pattern_of(p): t for p, t in calibration["own"].items()},
         ),
-        thresholds=Thresholds(
-            task.modalities,
-            calibration["level"],
-            {pattern_of(p): Threshold(*t) for p, t in calibration["thresholds"].items()},
-            {int(s): Threshold(*t) for s, t in calibration["by_size"].items()},
-            Threshold(*calibration["every"]),
-        ),
+        thresholds=thresholds_from(calibration, task.modalities),
         concat=_must(_head(told["concat"], CONCAT, arrays)),
         facts=told["facts"],
         share=told.get("concat_share", 0.0),

@@ -28,13 +28,45 @@ class SeenFlag(Frozen):
     flag: Flag
 
 
+class ShownCoverage(Frozen):
+    """How often sets of out-of-fold cases with the same evidence held the truth, with the 95 % interval.
+
+    `n`: patients. `mean_size`: classes in a set, on average.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+    mean_size: float
+
+
 class PredictionSet(Frozen):
-    """Classes that cannot be ruled out at a level, the calibration patients behind it, and what it promises."""
+    """Classes that cannot be ruled out at a level, the calibration patients behind it, and what it promises.
+
+    Attributes:
+        level: Share of patients whose set holds the truth: among those with this evidence, if nothing is borrowed.
+        classes: What stands in the set.
+        n: Calibration patients behind the threshold; those masked down to this evidence count as far as they weigh.
+        guarantee: "split" where the threshold is this evidence's own and comes from patients held out of all fitting.
+        n_exact: Of those, patients with exactly this evidence; None in artifacts that did not keep it.
+        borrowed: Whether the threshold is of all combinations of as many modalities (size), or of all cases (all).
+        class_conditional: Whether the level is kept among the patients of every class.
+        shift: "weighted" where calibration cases were weighted to a new cohort (`predict.shift`).
+        coverage: What was seen; None where nothing was, or older artifacts did not keep it.
+        coverage_by_class: The same by class, where every class has its threshold.
+    """
 
     level: float
     classes: tuple[str, ...]
     n: int
     guarantee: Literal["approximate", "split"] = "approximate"
+    n_exact: int | None = None
+    borrowed: Literal["", "size", "all"] = ""
+    class_conditional: bool = False
+    shift: Literal["none", "weighted"] = "none"
+    coverage: ShownCoverage | None = None
+    coverage_by_class: dict[str, ShownCoverage] = Field(default_factory=dict)
 
 
 class Prediction(Frozen):

@@ -15,7 +15,8 @@ from numpy import ndarray as Array
 from clinic_mm.fusion.heard import Heard
 from clinic_mm.predict.attribute import Game, game_of, worth
 from clinic_mm.predict.model import Model, listen, subset_probabilities
-from clinic_mm.predict.prediction import MissingEvidence, Prediction, PredictionSet, SeenFlag, canonical_hash
+from clinic_mm.predict.prediction import MissingEvidence, Prediction, SeenFlag, canonical_hash
+from clinic_mm.predict.set_of import prediction_set
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.types import Absent, CaseRecord, Failed, Rejected
 
@@ -91,11 +92,10 @@ def _prediction(
     index: int,
     told: _Answer,
 ) -> Prediction:
-    task, case, present = model.task, prepared.cases[index], prepared.present[index]
+    task, case = model.task, prepared.cases[index]
     game, pattern = told.game, tuple(sorted(told.game.names))
     answer = told.probabilities[0]
     top = int(answer.argmax())
-    inside = model.thresholds.sets(answer[None], present[None])[0] if pattern else np.ones(len(answer), bool)
     return Prediction(
         case_key=case.case_key,
         patient_key=case.patient_key,
@@ -105,11 +105,7 @@ def _prediction(
         classes=task.classes,
         probabilities=_tuple(answer),
         decision=task.classes[top] if pattern else "",
-        prediction_set=PredictionSet(
-            level=task.level,
-            classes=tuple(c for c, kept in zip(task.classes, inside, strict=True) if kept),
-            n=model.thresholds.of(pattern).n,
-        ),
+        prediction_set=prediction_set(model.thresholds, task.classes, answer, pattern),
         pattern=pattern,
         subsets=dict(zip(game.keys, map(_tuple, told.probabilities[game.kept]), strict=True)),
         shapley=_named(game.names, told.share),

@@ -35,8 +35,8 @@ from clinic_mm.training.secondlevel import (
     crossfit_pool,
     crossfit_residual,
     crossfit_temperatures,
-    fit_thresholds,
 )
+from clinic_mm.training.thresholds import fit_thresholds
 from clinic_mm.training.verdict import fusion_verdict
 
 FEWEST_FOR_RESIDUAL: Final = 100
@@ -124,7 +124,9 @@ def _finished(
     """Calibration and verdict from the out-of-fold logits of all second-level rows, and the model."""
     table, task, beside = learnt.table, learnt.task, learnt.beside(say)
     temperatures, probabilities = crossfit_temperatures(table, logits)
-    thresholds = fit_thresholds(table, probabilities, task.level)
+    thresholds = fit_thresholds(
+        table.answered(probabilities), task.level, class_conditional=task.sets.class_conditional
+    )
     experts = learnt.refit(networks=networks, say=say).experts
     ours = _by_case(table, probabilities)
     verdict = fusion_verdict(learnt.prepared, table.opinions, table.prior, ours, beside.oof)

@@ -1,4 +1,4 @@
-"""The second level: pool, residual, temperatures and thresholds, each cross-fitted again by patient (METHODS §2).
+"""The second level: pool, residual and temperatures, each cross-fitted again by patient (METHODS §2).
 
 In:  out-of-fold opinions of the experts, what each fold's networks said. Out: the fitted second level, and for every
 subset of every training case a calibrated probability from parts that did not see it.
@@ -16,14 +16,13 @@ from clinic_mm.encoders.run import Spoken
 from clinic_mm.fusion.heard import Heard
 from clinic_mm.fusion.pool import LogPool
 from clinic_mm.predict.calibrate import Temperatures
-from clinic_mm.predict.conformal import Threshold, Thresholds, threshold
 from clinic_mm.predict.joint import mixed
 from clinic_mm.predict.model import corrections, heard_of
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.training.pool import SubsetRows, fit_pool, fit_temperatures, subset_rows
 from clinic_mm.training.residual import PoolLogits, train_residual
+from clinic_mm.training.thresholds import Rows
 
-FEWEST_FOR_THRESHOLD: Final = 30
 FREEDOMS: Final = (0.0, 0.25, 0.5, 1.0)
 Folds = Int[Array, " n"]
 
@@ -44,6 +43,19 @@ class Table:
     def heard(self, prepared: PreparedCases, spoken: Mapping[str, Spoken]) -> Heard:
         """The out-of-fold opinions together with what one chain's networks said."""
         return heard_of(prepared, self.opinions, spoken)
+
+    def answered(self, probabilities: Float[Array, "r C"]) -> Rows:
+        """Second-level rows with their calibrated answers, as thresholds are fitted on them."""
+        rows, case = self.rows, self.rows.case
+        return Rows(
+            self.names,
+            probabilities,
+            self.labels[case],
+            self.patients[case],
+            rows.present,
+            rows.native,
+            self.fold[case],
+        )
 
     def asked(self, pool: LogPool, joint: "JointRows | None" = None) -> PoolLogits:
         """Logits of any cases and subsets: the pool's, with the joint head's out-of-fold opinion mixed in."""
@@ -191,33 +203,10 @@ def crossfit_temperatures(table: Table, logits: Float[Array, "r C"]) -> tuple[Te
     for k in range(table.fold.max() + 1):
         held = table.fold[rows.case] == k
         fitted = _temperatures(table, logits, ~held)
-        probabilities[held] = fitted.probabilities(logits[held], rows.present[held])
+        probabilities[held] = fitted.probabilities(logits[held], rows.present[held], table.present[rows.case[held]])
     return _temperatures(table, logits, np.ones(len(logits), dtype=bool)), probabilities
 
 
 def _temperatures(table: Table, logits: Float[Array, "r C"], keep: Bool[Array, " r"]) -> Temperatures:
-    return fit_temperatures(logits[keep], table.rows.only(keep), table.labels, table.patients, table.names)
-
-
-def fit_thresholds(table: Table, probabilities: Float[Array, "r C"], level: float) -> Thresholds:
-    """Conformal thresholds from second-level out-of-fold scores; masked rows only where native ones are few."""
-    rows = table.rows
-    used = rows.weight > 0
-    scores = 1.0 - probabilities[np.arange(len(probabilities)), table.labels[rows.case]]
-    patients = table.patients[rows.case]
-
-    def of(keep: Bool[Array, " r"]) -> Threshold:
-        return threshold(scores[keep], patients[keep], level)
-
-    masks = np.unique(rows.present, axis=0)
-    patterns = {
-        tuple(sorted(np.array(table.names)[mask])): of(used & (rows.present == mask).all(axis=1)) for mask in masks
-    }
-    sizes = {size: of(used & (rows.present.sum(axis=1) == size)) for size in range(1, len(table.names) + 1)}
-    return Thresholds(
-        table.names,
-        level,
-        {p: t for p, t in patterns.items() if t.n >= FEWEST_FOR_THRESHOLD},
-        {s: t for s, t in sizes.items() if t.n >= FEWEST_FOR_THRESHOLD},
-        of(rows.native),
-    )
+    rows, centre = table.rows.only(keep), np.log(table.prior)
+    return fit_temperatures(logits[keep], rows, table.labels, table.patients, table.names, centre, had=table.present)

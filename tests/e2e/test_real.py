@@ -14,7 +14,7 @@ from clinic_mm.fusion.pool import LogPool
 from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
 from clinic_mm.predict.artifact import save_model
 from clinic_mm.predict.calibrate import Temperatures
-from clinic_mm.predict.conformal import Threshold, Thresholds
+from clinic_mm.predict.conformal import Thresholds, single
 from clinic_mm.predict.experts import Expert
 from clinic_mm.predict.model import Model
 from clinic_mm.report.run import open_run
@@ -45,7 +45,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pool=LogPool(NAMES, prior, np.ones(size), np.zeros(size), {}, {}),
         residual=None,
         temperatures=Temperatures(NAMES, 0.0, np.zeros(size), {}),
-        thresholds=Thresholds(NAMES, 0.9, {}, {}, Threshold(0.9, 30)),
+        thresholds=Thresholds(NAMES, 0.9, {}, {}, single(0.9, 30), (0.9,)),
         concat=concat,
         facts={
             "clinic_mm": "0",

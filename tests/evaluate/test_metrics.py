@@ -10,13 +10,13 @@ from clinic_mm.evaluate.metrics import (
     auprc,
     auroc,
     brier,
-    clopper_pearson,
     coverage,
     ece,
     excess_ece,
     nll,
     set_size,
 )
+from clinic_mm.predict.interval import clopper_pearson
 
 
 def _sample(n: int = 300, n_classes: int = 2, seed: int = 0, digits: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from numpy import ndarray as Array
 
 from clinic_mm.fusion.pool import LogPool, softmax, subsets, unfitted
 from clinic_mm.predict.calibrate import Temperatures
-from clinic_mm.predict.conformal import Threshold, Thresholds, threshold
+from clinic_mm.predict.conformal import Thresholds, conformal_quantile, per_patient, single
 
 quick = settings(deadline=None, max_examples=40)
 
@@ -133,19 +133,19 @@ def test_a_conformal_threshold_equals_the_textbook_order_statistic(level: int) -
         scores = rng.random(n).round(2)  # with ties
         place = ceil((n + 1) * Fraction(level, 100))
         expected = sorted(scores)[place - 1] if place <= n else 1.0
-        assert threshold(scores, np.arange(n), level / 100) == Threshold(expected, n), n
+        assert conformal_quantile(scores, np.ones(n), level / 100) == expected, n
 
 
 @quick
 @given(st.lists(st.tuples(st.integers(0, 8), st.floats(0, 1)), min_size=1, max_size=40))
 def test_several_cases_of_a_patient_weigh_as_one(cases: list[tuple[int, float]]) -> None:
     who, scores = np.array([w for w, _ in cases]), np.array([s for _, s in cases])
-    once = threshold(scores, who, 0.6)
-    thrice = threshold(np.tile(scores, 3), np.tile(who, 3), 0.6)
+    once = conformal_quantile(scores, per_patient(who), 0.6)
+    thrice = conformal_quantile(np.tile(scores, 3), per_patient(np.tile(who, 3)), 0.6)
     assert once == thrice
     n = len(set(who))
-    inside = sum(np.mean(scores[who == w] <= once.score) for w in set(who))
-    assert once.score == 1.0 or inside >= (n + 1) * 0.6 - 1e-6
+    inside = sum(np.mean(scores[who == w] <= once) for w in set(who))
+    assert once == 1.0 or inside >= (n + 1) * 0.6 - 1e-6
 
 
 def test_prediction_sets_cover_exchangeable_cases_in_every_pattern() -> None:
@@ -162,8 +162,8 @@ def test_prediction_sets_cover_exchangeable_cases_in_every_pattern() -> None:
         of = {}
         for sharp, pattern in ((True, ("a",)), (False, ("a", "b"))):
             p, y = drawn(99, sharp)
-            of[pattern] = threshold(1 - p[np.arange(99), y], np.arange(99), level)
-        sets = Thresholds(names, level, of, {}, Threshold(1.0, 0))
+            of[pattern] = single(float(conformal_quantile(1 - p[np.arange(99), y], np.ones(99), level)), 99)
+        sets = Thresholds(names, level, of, {}, single(1.0, 0), (level,))
         for sharp in (True, False):
             p, y = drawn(100, sharp)
             inside = sets.sets(p, np.tile([True, not sharp], (100, 1)))
@@ -176,5 +176,6 @@ def test_prediction_sets_cover_exchangeable_cases_in_every_pattern() -> None:
 
 
 def test_a_rare_pattern_borrows_the_threshold_of_its_size_and_then_of_all() -> None:
-    sets = Thresholds(("a", "b", "c"), 0.9, {("a",): Threshold(0.1, 50)}, {2: Threshold(0.2, 80)}, Threshold(0.3, 200))
-    assert [sets.of(p).n for p in (("a",), ("a", "b"), ("c",))] == [50, 80, 200]
+    sets = Thresholds(("a", "b", "c"), 0.9, {("a",): single(0.1, 50)}, {2: single(0.2, 80)}, single(0.3, 200), (0.9,))
+    rules = [sets.of(p) for p in (("a",), ("a", "b"), ("c",))]
+    assert [(rule.n, rule.source) for rule in rules] == [(50, "pattern"), (80, "size"), (200, "all")]

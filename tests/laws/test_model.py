@@ -14,7 +14,7 @@ from clinic_mm.fusion.bottleneck import Bottleneck
 from clinic_mm.fusion.pool import LogPool
 from clinic_mm.predict.artifact import load_model, save_model
 from clinic_mm.predict.calibrate import Temperatures
-from clinic_mm.predict.conformal import Threshold, Thresholds
+from clinic_mm.predict.conformal import Thresholds, single
 from clinic_mm.predict.experts import Expert
 from clinic_mm.predict.heads import Head
 from clinic_mm.predict.joint import concatenated
@@ -57,7 +57,7 @@ def model(cases: PreparedCases) -> Model:
         pool=LogPool(NAMES, prior, rng.normal(size=3), rng.normal(size=3), {PAIR: rng.normal(size=3)}, {}),
         residual=Bottleneck(NAMES, WIDTH["tiny"], torch.tensor([0.7, 0.3])).eval(),
         temperatures=Temperatures(NAMES, 0.1, rng.normal(size=3) / 3, {PAIR: 0.2}),
-        thresholds=Thresholds(NAMES, 0.9, {PAIR: Threshold(0.61, 40)}, {1: Threshold(1 / 3, 90)}, Threshold(0.7, 200)),
+        thresholds=Thresholds(NAMES, 0.9, {PAIR: single(0.61, 40)}, {1: single(1 / 3, 90)}, single(0.7, 200), (0.9,)),
         concat=fit_ridge(concatenated(heard_of(cases, np.zeros((len(cases), len(cases.names), 2)), {})), y, 2, seed=0),
         share=0.5,
         facts={
