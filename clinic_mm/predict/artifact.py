@@ -5,6 +5,7 @@
     heads.safetensors     plain heads and the concat baseline
     networks.safetensors  encoders and residual; absent where no network is used
     joined.safetensors    the way of joining that the task names; absent for the default
+    drift.safetensors     what `clinic-mm monitor` measures drift against; the model answers without it
     card.md               for people
     manifest.json         schema version, sha256 of each file above; its own hash names the model
 
@@ -35,6 +36,7 @@ from clinic_mm.fusion.pool import pattern_of, pool_from, pool_told
 from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.card import model_card
 from clinic_mm.predict.conformal import thresholds_from, thresholds_told
+from clinic_mm.predict.drift import drift_from
 from clinic_mm.predict.experts import Expert
 from clinic_mm.predict.heads import Head, from_arrays
 from clinic_mm.predict.model import Model
@@ -48,6 +50,7 @@ MADE_BY: Final = "clinic-mm train"
 CONCAT: Final = "concat"
 RESIDUAL: Final = "residual"
 JOINED: Final = "joined.safetensors"
+DRIFT: Final = "drift.safetensors"
 MEND: Final = "Copy the folder again, or train the model again"
 JSON_STYLE: Final = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2
 
@@ -94,6 +97,8 @@ def _files(model: Model) -> dict[str, bytes]:
     if model.joined is not None:
         _, arrays = model.joined.to_state()
         files[JOINED] = save_arrays({key: np.ascontiguousarray(arrays[key]) for key in sorted(arrays)})
+    if model.drift is not None:
+        files[DRIFT] = save_arrays(model.drift.to_arrays())
     return files
 
 
@@ -183,6 +188,7 @@ def _model(files: Mapping[str, bytes]) -> Model:
         facts=told["facts"],
         share=told.get("concat_share", 0.0),
         joined=_joined(told.get("joined"), files),
+        drift=drift_from(load_arrays(files[DRIFT])) if DRIFT in files else None,
     )
 
 

@@ -21,6 +21,7 @@ from clinic_mm.fusion.late import weighted_mean
 from clinic_mm.fusion.pool import LogPool
 from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.conformal import Thresholds
+from clinic_mm.predict.drift import DriftReference
 from clinic_mm.predict.experts import Expert, spread
 from clinic_mm.predict.heads import Head
 from clinic_mm.predict.joint import concatenated, mixed, side_by_side
@@ -47,6 +48,7 @@ class Model:
         facts: What is worth knowing: n, verdicts, out-of-fold figures, versions (JSON).
         share: How much of the answer `concat` has beside the pool, 0 to 1; chosen out of fold.
         joined: The way of joining that the task names, in the place of pool, share and residual; None for the default.
+        drift: What drift is measured against; None in artifacts made before it was kept.
     """
 
     task: Task
@@ -60,6 +62,7 @@ class Model:
     facts: Mapping[str, JsonValue]
     share: float = 0.0
     joined: Joined | None = None
+    drift: DriftReference | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

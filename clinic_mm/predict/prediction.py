@@ -87,6 +87,9 @@ class Prediction(Frozen):
             (Shapley-Taylor index). Empty where shares were sampled.
         decision: The most probable class, "" where the model abstains.
         abstained: Why no answer is given, "" where one is.
+        drift_scores: For each modality that spoke, where its summaries lie among the training cases (`predict.drift`);
+            `clinic-mm monitor` reads them.
+        withheld: Why monitoring hides this answer, "" where it does not. The answer is stored all the same.
     """
 
     schema_version: str = SCHEMA_VERSION
@@ -109,6 +112,8 @@ class Prediction(Frozen):
     flags: tuple[SeenFlag, ...] = ()
     abstained: str = ""
     notices: tuple[str, ...] = Field(default=(), description="What a reader must know of this answer, in words.")
+    drift_scores: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    withheld: str = ""
     model_hash: str
     input_hash: str
     settings_hash: str

@@ -14,6 +14,7 @@ from numpy import ndarray as Array
 
 from clinic_mm.fusion.heard import Heard
 from clinic_mm.predict.attribute import Game, game_of, worth
+from clinic_mm.predict.drift import drift_scores
 from clinic_mm.predict.model import Model, listen, subset_probabilities
 from clinic_mm.predict.prediction import MissingEvidence, Prediction, SeenFlag, canonical_hash
 from clinic_mm.predict.set_of import prediction_set
@@ -40,9 +41,11 @@ class _Answer:
 def predict_cases(model: Model, model_hash: str, prepared: PreparedCases, run_id: str = "") -> list[Prediction]:
     """A Prediction for each case."""
     heard = listen(model, prepared)
-    settings = settings_hash(model)
+    settings, drift = settings_hash(model), drift_scores(model.drift, prepared)
     return [
-        _prediction(model, model_hash, settings, prepared, index, answer).model_copy(update={"run_id": run_id})
+        _prediction(model, model_hash, settings, prepared, index, answer).model_copy(
+            update={"run_id": run_id, "drift_scores": drift[index]}
+        )
         for index, answer in enumerate(_answers(model, heard))
     ]
 

@@ -24,6 +24,7 @@ from clinic_mm.predict.model import Model
 from clinic_mm.predict.seen import patient_hash
 from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.task import Task
+from clinic_mm.training.drift import learn_drift
 from clinic_mm.training.joint import best_share
 from clinic_mm.training.learnt import Learnt, Say, learn, silent
 from clinic_mm.training.methods.base import Method, asked_of
@@ -131,8 +132,9 @@ def _finished(
     ours = _by_case(table, probabilities)
     verdict = fusion_verdict(learnt.prepared, table.opinions, table.prior, ours, beside.oof)
     every = {**_facts(learnt), **facts, "verdict": verdict}
+    drift = learn_drift(learnt.prepared, table, logits)
     return Model(
-        task, learnt.recipe, experts, pool, residual, temperatures, thresholds, beside.head, every, share, joined
+        task, learnt.recipe, experts, pool, residual, temperatures, thresholds, beside.head, every, share, joined, drift
     )
 
 
