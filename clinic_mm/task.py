@@ -79,6 +79,17 @@ class SetsTask(Frozen):
     shift: Literal["none", "weighted"] = "none"
 
 
+class OutsideTask(Frozen):
+    """What becomes of an input unlike those that the model learnt from.
+
+    `then`: it is rejected, and the answer rests on the rest; or it is flagged, and speaks all the same.
+    `false_alarms`: share of good inputs of each modality that may be taken for foreign.
+    """
+
+    then: Literal["reject", "flag"] = "reject"
+    false_alarms: float = Field(default=0.01, gt=0, le=0.05)
+
+
 class Budget(Frozen):
     """How long the networks may train. `None` means the default of the size."""
 
@@ -105,6 +116,7 @@ class Task(Frozen):
     level: float = Field(default=0.9, gt=0.5, lt=1.0)
     fusion: FusionTask = FusionTask()
     train: Budget = Budget()
+    outside: OutsideTask = OutsideTask()
     sets: SetsTask = SetsTask()
 
     @model_validator(mode="after")

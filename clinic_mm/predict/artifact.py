@@ -6,6 +6,8 @@
     networks.safetensors  encoders and residual; absent where no network is used
     joined.safetensors    the way of joining that the task names; absent for the default
     drift.safetensors     what `clinic-mm monitor` measures drift against; the model answers without it
+    outside.json          detectors of what the model never learnt from; absent where there are none
+    outside.safetensors   their means and variances
     card.md               for people
     manifest.json         schema version, sha256 of each file above; its own hash names the model
 
@@ -40,6 +42,8 @@ from clinic_mm.predict.drift import drift_from
 from clinic_mm.predict.experts import Expert
 from clinic_mm.predict.heads import Head, from_arrays
 from clinic_mm.predict.model import Model
+from clinic_mm.predict.outside import NO_DETECTORS, Outside
+from clinic_mm.predict.outside_state import outside_arrays, outside_from, outside_told
 from clinic_mm.predict.sealed import read_sealed, write_sealed
 from clinic_mm.prep.base import make_prep
 from clinic_mm.prep.batch import Recipe
@@ -49,6 +53,7 @@ from clinic_mm.types import SCHEMA_VERSION
 MADE_BY: Final = "clinic-mm train"
 CONCAT: Final = "concat"
 RESIDUAL: Final = "residual"
+OUTSIDE: Final = "outside"
 JOINED: Final = "joined.safetensors"
 DRIFT: Final = "drift.safetensors"
 MEND: Final = "Copy the folder again, or train the model again"
@@ -99,6 +104,9 @@ def _files(model: Model) -> dict[str, bytes]:
         files[JOINED] = save_arrays({key: np.ascontiguousarray(arrays[key]) for key in sorted(arrays)})
     if model.drift is not None:
         files[DRIFT] = save_arrays(model.drift.to_arrays())
+    if model.outside != NO_DETECTORS:
+        files[f"{OUTSIDE}.json"] = orjson.dumps(outside_told(model.outside), option=JSON_STYLE)
+        files[f"{OUTSIDE}.safetensors"] = save_arrays(outside_arrays(model.outside))
     return files
 
 
@@ -189,7 +197,14 @@ def _model(files: Mapping[str, bytes]) -> Model:
         share=told.get("concat_share", 0.0),
         joined=_joined(told.get("joined"), files),
         drift=drift_from(load_arrays(files[DRIFT])) if DRIFT in files else None,
+        outside=_outside(files),
     )
+
+
+def _outside(files: Mapping[str, bytes]) -> Outside:
+    if f"{OUTSIDE}.json" not in files:
+        return NO_DETECTORS
+    return outside_from(orjson.loads(files[f"{OUTSIDE}.json"]), load_arrays(files[f"{OUTSIDE}.safetensors"]))
 
 
 def _joined(told: Mapping[str, Any] | None, files: Mapping[str, bytes]) -> Joined | None:

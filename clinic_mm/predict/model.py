@@ -25,6 +25,7 @@ from clinic_mm.predict.drift import DriftReference
 from clinic_mm.predict.experts import Expert, spread
 from clinic_mm.predict.heads import Head
 from clinic_mm.predict.joint import concatenated, mixed, side_by_side
+from clinic_mm.predict.outside import NO_DETECTORS, Attended, Outside, attend
 from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.task import Task
 
@@ -49,6 +50,7 @@ class Model:
         share: How much of the answer `concat` has beside the pool, 0 to 1; chosen out of fold.
         joined: The way of joining that the task names, in the place of pool, share and residual; None for the default.
         drift: What drift is measured against; None in artifacts made before it was kept.
+        outside: Detectors of what it has never learnt from; none in artifacts made before there were any.
     """
 
     task: Task
@@ -63,6 +65,7 @@ class Model:
     share: float = 0.0
     joined: Joined | None = None
     drift: DriftReference | None = None
+    outside: Outside = NO_DETECTORS
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,6 +77,11 @@ def listen(model: Model, prepared: PreparedCases) -> Heard:
     """Ask every expert once."""
     assert prepared.names == model.names, "columns must stand in the order of the task"
     return listen_to(model.experts, model.pool.prior, prepared, live=model.task.fusion.learning == "joint")
+
+
+def listen_inside(model: Model, prepared: PreparedCases) -> Attended:
+    """Ask every expert once, and leave out what lies outside of training: what every answer rests on."""
+    return attend(model.outside, model.recipe, prepared, listen(model, prepared))
 
 
 def listen_to(

@@ -89,6 +89,8 @@ class Prediction(Frozen):
         abstained: Why no answer is given, "" where one is.
         drift_scores: For each modality that spoke, where its summaries lie among the training cases (`predict.drift`);
             `clinic-mm monitor` reads them.
+        distance_percentile: For each modality that was there, whether or not it spoke: the percentage of training cases
+            that lie nearer to the middle of training (`predict.outside`). None for what has no detector.
         withheld: Why monitoring hides this answer, "" where it does not. The answer is stored all the same.
     """
 
@@ -113,6 +115,7 @@ class Prediction(Frozen):
     abstained: str = ""
     notices: tuple[str, ...] = Field(default=(), description="What a reader must know of this answer, in words.")
     drift_scores: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    distance_percentile: dict[str, float] = Field(default_factory=dict)
     withheld: str = ""
     model_hash: str
     input_hash: str

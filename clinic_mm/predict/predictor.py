@@ -15,7 +15,7 @@ from numpy import ndarray as Array
 from clinic_mm.fusion.heard import Heard
 from clinic_mm.predict.attribute import Game, game_of, worth
 from clinic_mm.predict.drift import drift_scores
-from clinic_mm.predict.model import Model, listen, subset_probabilities
+from clinic_mm.predict.model import Model, listen_inside, subset_probabilities
 from clinic_mm.predict.prediction import MissingEvidence, Prediction, SeenFlag, canonical_hash
 from clinic_mm.predict.set_of import prediction_set
 from clinic_mm.prep.batch import PreparedCases
@@ -40,11 +40,16 @@ class _Answer:
 
 def predict_cases(model: Model, model_hash: str, prepared: PreparedCases, run_id: str = "") -> list[Prediction]:
     """A Prediction for each case."""
-    heard = listen(model, prepared)
     settings, drift = settings_hash(model), drift_scores(model.drift, prepared)
+    attended = listen_inside(model, prepared)
+    prepared, heard = attended.prepared, attended.heard
     return [
         _prediction(model, model_hash, settings, prepared, index, answer).model_copy(
-            update={"run_id": run_id, "drift_scores": drift[index]}
+            update={
+                "run_id": run_id,
+                "drift_scores": drift[index],
+                "distance_percentile": attended.percentile_of(index),
+            }
         )
         for index, answer in enumerate(_answers(model, heard))
     ]

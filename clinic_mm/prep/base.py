@@ -85,6 +85,15 @@ class Prep(ABC, Generic[S]):
     def plain_names(self) -> tuple[str, ...]:
         """A name for each plain summary, in order."""
 
+    def looks(self, x: Float[Array, "n ..."]) -> Float[Array, "n q"]:
+        """What a detector of foreign inputs looks at beside the plain summaries; most kinds add nothing."""
+        return np.zeros((len(x), 0))
+
+    @property
+    def looks_names(self) -> tuple[str, ...]:
+        """A name for each column of `looks`."""
+        return ()
+
     def looking_as_in(self, signal: S) -> Self:
         """The same prep, whose summaries look at the places where they look in this signal: for hiding parts of it."""
         del signal

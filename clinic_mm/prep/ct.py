@@ -18,7 +18,7 @@ from scipy import ndimage
 from clinic_mm.errors import EvidenceError
 from clinic_mm.prep.base import Prep, Prepared, quantiles
 from clinic_mm.prep.resample import resize
-from clinic_mm.prep.texture import LEVELS, blob_names, blob_summaries, shares
+from clinic_mm.prep.texture import LEVELS, blob_names, blob_summaries, shares, thumbnails
 from clinic_mm.signals import CtVolume
 from clinic_mm.task import ModalityTask
 
@@ -28,6 +28,7 @@ WINDOW_HU: Final = (-1000.0, 600.0)
 GRID: Final = {"tiny": 48, "small": 64, "base": 96}
 TISSUE_EDGES_HU: Final = np.array([-1024, -950, -850, -700, -500, -200, -50, 0, 50, 100, 200, 400, 1000, 3072], float)
 LUNG_BELOW_HU: Final = -500.0
+THUMB_SIDE: Final = 6
 SIGMAS: Final = (0.8, 1.3, 2.0)
 
 
@@ -93,6 +94,20 @@ class CtPrep(Prep[CtVolume]):
             *blob_names("lung", SIGMAS),
             *blob_names("tissue", SIGMAS),
         )
+
+    def looks(self, x: Array) -> Array:
+        """The volume as a coarse grid."""
+        return thumbnails(x, self._thumb)
+
+    @property
+    def looks_names(self) -> tuple[str, ...]:
+        """Places of the coarse grid, from the left, posterior, inferior corner."""
+        places = range(1, self._thumb + 1)
+        return tuple(f"density at {a}, {b}, {c} of {self._thumb}" for a in places for b in places for c in places)
+
+    @property
+    def _thumb(self) -> int:
+        return min(THUMB_SIDE, self.shape[1])
 
 
 def lung_and_tissue(hu: Array) -> tuple[Array, Array]:

@@ -34,6 +34,8 @@ CLIP: Final = 20.0
 WINDOW_S: Final = 4.0
 WINDOWS: Final = {"tiny": 8, "small": 16, "base": 32}
 DEFAULT_MONTAGE: Final = "average"
+LEAST: Final = 1e-4
+"""Of the unit: 5 nanovolts, below what any amplifier tells from nothing."""
 
 
 class EegPrep(Prep[EegRecording]):
@@ -95,6 +97,16 @@ class EegPrep(Prep[EegRecording]):
             *(f"sharp {trace} q{q:g}" for trace in TRACES for q in SHARP_LEVELS),
         )
 
+    def looks(self, x: Array) -> Array:
+        """Amplitude and step of each derivation: log of the typical absolute value and of the typical change."""
+        return np.concatenate([_typical(x), _typical(np.diff(x, axis=3))], axis=1)
+
+    @property
+    def looks_names(self) -> tuple[str, ...]:
+        """By derivation."""
+        names = derivations(self.montage)
+        return (*(f"amplitude of {one}" for one in names), *(f"sharpness of {one}" for one in names))
+
     def _starts(self, signal: EegRecording) -> Array:
         """First samples of the windows at the new rate, spread evenly over all places where a window fits."""
         edges = [
@@ -154,6 +166,15 @@ def _ten_twenty(signal: EegRecording) -> tuple[list[str], list[int]]:
     if not names:
         raise _none()
     return names, [where[name] for name in names]
+
+
+def _typical(x: Array) -> Array:
+    """Log of the mean absolute value of each derivation [n, window, derivation, sample]; NaN where it is not there."""
+    there = np.isfinite(x)
+    total = np.where(there, np.abs(x), 0).sum(axis=(1, 3), dtype=np.float32)
+    count = there.sum(axis=(1, 3))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(count > 0, np.log(total / count + LEAST), np.nan))
 
 
 def _none() -> EvidenceError:

@@ -14,6 +14,7 @@ from clinic_mm.prep.base import quantiles
 
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 BLOB_LEVELS = (0.99, 0.999, 1.0)
+ROWS_AT_ONCE = 256
 
 
 def shares(values: Array, edges: Array) -> Array:
@@ -38,3 +39,17 @@ def blob_summaries(image: Array, places: Sequence[Array], sigmas: tuple[float, .
 def blob_names(place: str, sigmas: tuple[float, ...]) -> tuple[str, ...]:
     """Names that go with one mask of `blob_summaries`."""
     return tuple(f"blob {place} s{s:g} q{q:g}" for s in sigmas for q in BLOB_LEVELS)
+
+
+def thumbnails(x: Array, side: int) -> Array:
+    """Images or volumes [n, 1, ...] as means over a coarse grid of `side` places along each axis, [n, place].
+
+    What a length that `side` does not divide leaves over, at the end, is not looked at.
+    """
+    axes = [length // side for length in x.shape[2:]]
+    within = tuple(range(2, 2 + 2 * len(axes), 2))
+    cut = (slice(None), slice(None), *(slice(0, side * step) for step in axes))
+    split = [part for step in axes for part in (side, step)]
+    parts = [x[i : i + ROWS_AT_ONCE][cut].astype(np.float32) for i in range(0, len(x), ROWS_AT_ONCE)]
+    small = [part.reshape(len(part), *split).mean(axis=within).reshape(len(part), -1) for part in parts]
+    return np.concatenate(small) if small else np.zeros((0, side ** len(axes)), np.float32)

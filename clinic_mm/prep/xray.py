@@ -16,7 +16,7 @@ from scipy import ndimage
 from clinic_mm.errors import EvidenceError
 from clinic_mm.prep.base import Prep, Prepared, quantiles
 from clinic_mm.prep.resample import resize
-from clinic_mm.prep.texture import LEVELS, blob_names, blob_summaries, shares
+from clinic_mm.prep.texture import LEVELS, blob_names, blob_summaries, shares, thumbnails
 from clinic_mm.signals import XrayImage
 from clinic_mm.task import ModalityTask
 
@@ -27,6 +27,7 @@ SIGMAS: Final = (2.0, 3.5, 5.0)
 CLOSING: Final = 0.08
 """Of the side of the image."""
 BLANK_BELOW: Final = 1e-4
+THUMB_SIDE: Final = 16
 
 
 class XrayPrep(Prep[XrayImage]):
@@ -83,6 +84,20 @@ class XrayPrep(Prep[XrayImage]):
             *blob_names("elsewhere", SIGMAS),
             "left-right difference",
         )
+
+    def looks(self, x: Array) -> Array:
+        """The picture as a thumbnail."""
+        return thumbnails(x, self._thumb)
+
+    @property
+    def looks_names(self) -> tuple[str, ...]:
+        """Places of the thumbnail, from the upper left."""
+        places = range(1, self._thumb + 1)
+        return tuple(f"brightness at row {r}, column {c} of {self._thumb}" for r in places for c in places)
+
+    @property
+    def _thumb(self) -> int:
+        return min(THUMB_SIDE, self.shape[1])
 
 
 def plain_summary(x: Array, lungs: Array | None = None) -> Array:

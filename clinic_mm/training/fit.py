@@ -28,6 +28,7 @@ from clinic_mm.training.drift import learn_drift
 from clinic_mm.training.joint import best_share
 from clinic_mm.training.learnt import Learnt, Say, learn, silent
 from clinic_mm.training.methods.base import Method, asked_of
+from clinic_mm.training.outside import fit_outside
 from clinic_mm.training.residual import PoolLogits, train_residual
 from clinic_mm.training.secondlevel import (
     JointRows,
@@ -128,13 +129,26 @@ def _finished(
     thresholds = fit_thresholds(
         table.answered(probabilities), task.level, class_conditional=task.sets.class_conditional
     )
-    experts = learnt.refit(networks=networks, say=say).experts
+    refit = learnt.refit(networks=networks, say=say)
+    outside = learnt.once(f"outside {networks}", lambda: fit_outside(learnt, refit))
     ours = _by_case(table, probabilities)
     verdict = fusion_verdict(learnt.prepared, table.opinions, table.prior, ours, beside.oof)
     every = {**_facts(learnt), **facts, "verdict": verdict}
     drift = learn_drift(learnt.prepared, table, logits)
     return Model(
-        task, learnt.recipe, experts, pool, residual, temperatures, thresholds, beside.head, every, share, joined, drift
+        task=task,
+        recipe=learnt.recipe,
+        experts=refit.experts,
+        pool=pool,
+        residual=residual,
+        temperatures=temperatures,
+        thresholds=thresholds,
+        concat=beside.head,
+        facts=every,
+        share=share,
+        joined=joined,
+        drift=drift,
+        outside=outside,
     )
 
 

@@ -6,7 +6,7 @@ encoders are fitted once; `compare` hands the same `Learnt` to every method.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeVar, cast
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from clinic_mm.training.secondlevel import Table, make_table
 
 FEWEST_CASES: Final = 20
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 
 def silent(_: str) -> None:
@@ -110,21 +111,22 @@ class Learnt:
 
     def beside(self, say: Say = silent) -> CrossJoint:
         """The head over everything side by side."""
-        if "beside" not in self._made:
+
+        def make() -> CrossJoint:
             say("everything side by side")
-            self._made["beside"] = cross_joint(self.prepared, self.recipe, self.table, self.task)
-        made = self._made["beside"]
-        assert isinstance(made, CrossJoint)
-        return made
+            return cross_joint(self.prepared, self.recipe, self.table, self.task)
+
+        return self.once("beside", make)
+
+    def once(self, key: str, make: Callable[[], T]) -> T:
+        """What `make` gives, made once however many ways of joining ask for it."""
+        if key not in self._made:
+            self._made[key] = make()
+        return cast(T, self._made[key])
 
     def refit(self, *, networks: bool, say: Say = silent) -> Refit:
         """The deployed experts, fitted on all cases; networks only where an opinion rests on one, or all of them."""
-        key = f"refit {networks}"
-        if key not in self._made:
-            self._made[key] = _refit(self, networks, say)
-        made = self._made[key]
-        assert isinstance(made, Refit)
-        return made
+        return self.once(f"refit {networks}", lambda: _refit(self, networks, say))
 
 
 def learn(
