@@ -1,47 +1,126 @@
-"""Temperatures per availability pattern: how much of its confidence an answer may keep.
+"""Calibration per availability pattern: how much of its confidence an answer may keep, and where it is moved to.
 
 In:  logits [n, C] and the subset that each was made from [n, M]. Out: calibrated probabilities.
 
-    log T_S = t_0 + t_|S| + t_S     (t_S = 0 where the pattern is rare; all shrunk toward 0)
+    answer  = centre + (logits - centre) / T_S + b + b_S + sum over m not acquired of a_m
+    log T_S = t_0 + t_|S| + t_S     (t_S and b_S are 0 where the pattern is rare; all are shrunk toward 0)
 
-A temperature keeps the ranking within a pattern. The empty subset is the prior and is left alone.
-Source: Guo et al., arXiv 1706.04599; per pattern because a pattern-blind fit fails on the rare ones (METHODS §1.4).
+The centre is the class prior in log units, so that a temperature changes how far evidence moves the answer and nothing
+else; b is a shift of the prior (another site, another prevalence); a_m is what it says of a patient that a modality was
+never acquired (a test is ordered for a reason): it goes by what the case has, not by the subset that is asked about.
+Temperatures and shifts keep the ranking within a pattern of two classes. The empty subset answers with the prior,
+shifted by b alone.
+Source: Guo et al., arXiv 1706.04599 (temperature and, with shifts, bias-corrected temperature scaling: Alexandari,
+Kundaje & Shrikumar, arXiv 1901.06852); per pattern because a pattern-blind fit fails on the rare ones (METHODS §1.4).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray as Array
 
-from clinic_mm.fusion.pool import Pattern, softmax
+from clinic_mm.fusion.pool import Pattern, pattern_of, softmax
 
 
 @dataclass(frozen=True, slots=True)
 class Temperatures:
-    """Fitted temperatures.
+    """Fitted temperatures and shifts.
 
     Attributes:
         names: Modalities, in the order of the columns.
         base: t_0.
         size: t_s for s = 1 … M (index s - 1).
         own: t_S for patterns with a value of their own.
+        centre: Log prior [C]; None for 0, as artifacts before 1.1 have it.
+        shift: b [C]; None for 0.
+        own_shift: b_S [C] for patterns with a value of their own.
+        absent: a_m [M, C]; None for 0.
     """
 
     names: tuple[str, ...]
     base: float
     size: Float[Array, " M"]
     own: Mapping[Pattern, float] = field(default_factory=dict)
+    centre: Float[Array, " C"] | None = None
+    shift: Float[Array, " C"] | None = None
+    own_shift: Mapping[Pattern, Float[Array, " C"]] = field(default_factory=dict)
+    absent: Float[Array, "M C"] | None = None
 
     def log_temperature(self, present: Bool[Array, "n M"]) -> Float[Array, " n"]:
         """Log T of each row; 0 for the empty subset."""
         count = present.sum(axis=1)
         out = np.where(count > 0, self.base + self.size[np.maximum(count, 1) - 1], 0.0)
         for pattern, value in self.own.items():
-            out += value * (present == np.isin(self.names, pattern)).all(axis=1)
+            out += value * self._rows(present, pattern)
         return out
 
-    def probabilities(self, logits: Float[Array, "n C"], present: Bool[Array, "n M"]) -> Float[Array, "n C"]:
-        """Calibrated probabilities."""
-        return softmax(logits / np.exp(self.log_temperature(present))[:, None])
+    def logits(
+        self, logits: Float[Array, "n C"], present: Bool[Array, "n M"], had: Bool[Array, "n M"] | None = None
+    ) -> Float[Array, "n C"]:
+        """Calibrated logits; probabilities are their softmax.
+
+        Args:
+            logits: Uncalibrated.
+            present: The subset behind each row.
+            had: What the case of each row has in all; the subset itself where None.
+        """
+        centre = 0.0 if self.centre is None else self.centre
+        out: Array = centre + (logits - centre) / np.exp(self.log_temperature(present))[:, None]
+        if self.shift is not None:
+            out += self.shift
+        for pattern, value in self.own_shift.items():
+            out += self._rows(present, pattern)[:, None] * value
+        if self.absent is not None:
+            out += present.any(axis=1)[:, None] * (~(present if had is None else had) @ self.absent)
+        return out
+
+    def probabilities(
+        self, logits: Float[Array, "n C"], present: Bool[Array, "n M"], had: Bool[Array, "n M"] | None = None
+    ) -> Float[Array, "n C"]:
+        """Calibrated probabilities; arguments as `logits`."""
+        return softmax(self.logits(logits, present, had))
+
+    def after(self, first: "Temperatures") -> "Temperatures":
+        """One calibration for `first` and then this one, whose centre must be what `first` says of no evidence."""
+        centre = 0.0 if first.centre is None else first.centre
+        before, shift = (0.0 if part is None else part for part in (first.shift, self.shift))
+        assert self.centre is not None
+        assert np.allclose(self.centre, centre + before), "the second centre must be where the first ends"
+        masks = {p: np.isin(self.names, p)[None] for p in first.own_shift}
+        kept = {p: value / np.exp(self.log_temperature(masks[p])[0]) for p, value in first.own_shift.items()}
+        return Temperatures(
+            self.names,
+            first.base + self.base,
+            first.size + self.size,
+            {p: first.own.get(p, 0.0) + self.own.get(p, 0.0) for p in sorted({*first.own, *self.own})},
+            first.centre,
+            np.asarray(before + shift + np.zeros_like(self.centre)),
+            {p: kept.get(p, 0.0) + self.own_shift.get(p, 0.0) for p in sorted({*kept, *self.own_shift})},
+        )
+
+    def _rows(self, present: Bool[Array, "n M"], pattern: Pattern) -> Bool[Array, " n"]:
+        found: Array = (present == np.isin(self.names, pattern)).all(axis=1)
+        return found
+
+
+def temperatures_told(temperatures: Temperatures) -> dict[str, Any]:
+    """As JSON; numbers keep every bit."""
+    told = {
+        "base": temperatures.base,
+        "size": temperatures.size.tolist(),
+        "own": {"+".join(p): t for p, t in temperatures.own.items()},
+        "own_shift": {"+".join(p): b.tolist() for p, b in temperatures.own_shift.items()},
+    }
+    parts = {"centre": temperatures.centre, "shift": temperatures.shift, "absent": temperatures.absent}
+    return told | {name: part.tolist() for name, part in parts.items() if part is not None}
+
+
+def temperatures_from(told: Mapping[str, Any], names: tuple[str, ...]) -> Temperatures:
+    """What `temperatures_told` told of."""
+    centre, shift, absent = (np.array(told[n]) if n in told else None for n in ("centre", "shift", "absent"))
+    own_shift = {pattern_of(p): np.array(b) for p, b in told.get("own_shift", {}).items()}
+    own = {pattern_of(p): t for p, t in told["own"].items()}
+    return Temperatures(names, told["base"], np.array(told["size"]), own, centre, shift, own_shift, absent)

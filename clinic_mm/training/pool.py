@@ -1,7 +1,7 @@
-"""Fit the pool and the temperatures on out-of-fold opinions, shrunk by how many patients a pattern has (METHODS §2).
+"""Fit the pool on out-of-fold opinions, shrunk by how many patients a pattern has (METHODS §2).
 
 In:  second-level rows: each training case under its own pattern (native) and masked down to every sub-pattern.
-Out: fusion.pool.LogPool, predict.calibrate.Temperatures.
+Out: fusion.pool.LogPool.
 
 Native rows count fully. Masked rows fill a pattern up to 100 and no further: under MAR or MNAR a masked row is not a
 native row; and all masked rows of a case together never count more than the case itself, since they are one patient.
@@ -19,16 +19,14 @@ from numpy import ndarray as Array
 from torch import Tensor
 
 from clinic_mm.fusion.pool import LogPool, log_ratio, subsets, unfitted
-from clinic_mm.predict.calibrate import Temperatures
 
 NATIVE_ENOUGH: Final = 100
 OWN_FROM: Final = 20
-# Standard deviations of the shrinking priors, in log-weight, logit and log-temperature units.
+# Standard deviations of the shrinking priors, in log-weight and logit units.
 TRUST_SD: Final = 0.7
 SIZE_SD: Final = 0.3
 OWN_SD: Final = 0.15
 SHIFT_SD: Final = 0.2
-TEMPERATURE_SD: Final = 0.5
 STEPS: Final = 60
 
 
@@ -94,7 +92,7 @@ def fit_pool(
         return unfitted(names, prior)
     n_modalities, n_classes = opinions.shape[1:]
     ratio = torch.from_numpy(np.where(rows.present[..., None], log_ratio(opinions, prior)[rows.case], 0.0))
-    pattern, owned = _patterns(rows, patients)
+    pattern, owned = owned_patterns(rows, patients)
     size = torch.from_numpy(rows.present.sum(axis=1) - 1)
     prior_log = torch.from_numpy(np.log(prior))
     toward = -0.5 * torch.arange(1, n_modalities + 1, dtype=torch.float64).log()
@@ -115,7 +113,7 @@ def fit_pool(
         parts = ((trust, TRUST_SD), (sizes, SIZE_SD), (own, OWN_SD), (shift, SHIFT_SD))
         return torch.stack([(part / (freedom * sd)).square().sum() / 2 for part, sd in parts]).sum()
 
-    _minimise([trust, sizes, own, shift], logits, penalty, labels[rows.case], rows.weight)
+    minimise([trust, sizes, own, shift], logits, penalty, labels[rows.case], rows.weight)
     done = [part.detach().numpy() for part in (trust, sizes, own, shift)]
     keys = [tuple(sorted(np.array(names)[mask])) for mask in owned]
     return LogPool(
@@ -128,36 +126,7 @@ def fit_pool(
     )
 
 
-def fit_temperatures(
-    logits: Float[Array, "r C"], rows: SubsetRows, labels: Int[Array, " n"], patients: Array, names: tuple[str, ...]
-) -> Temperatures:
-    """Least penalised NLL of tempered logits, on rows that the pool was not fitted on."""
-    n_modalities = rows.present.shape[1]
-    given = torch.from_numpy(logits)
-    pattern, owned = _patterns(rows, patients)
-    size = torch.from_numpy(rows.present.sum(axis=1) - 1)
-    base, sizes, own = (
-        torch.zeros(n, dtype=torch.float64, requires_grad=True) for n in (1, n_modalities, len(owned) + 1)
-    )
-    which = torch.from_numpy(np.where(pattern >= 0, pattern, len(owned)))
-    rare = torch.ones(len(owned) + 1, dtype=torch.float64)
-    rare[-1] = 0.0
-
-    def tempered() -> Tensor:
-        log_t = base + sizes[size] + (own * rare)[which]
-        return given / log_t.exp()[:, None]
-
-    def penalty() -> Tensor:
-        parts = ((base, TEMPERATURE_SD), (sizes, SIZE_SD), (own, OWN_SD))
-        return torch.stack([(part / sd).square().sum() / 2 for part, sd in parts]).sum()
-
-    _minimise([base, sizes, own], tempered, penalty, labels[rows.case], rows.weight)
-    keys = [tuple(sorted(np.array(names)[mask])) for mask in owned]
-    values = own.detach().numpy()[:-1].tolist()
-    return Temperatures(names, float(base.detach()[0]), sizes.detach().numpy(), dict(zip(keys, values, strict=True)))
-
-
-def _patterns(rows: SubsetRows, patients: Array) -> tuple[Int[Array, " r"], Bool[Array, "k M"]]:
+def owned_patterns(rows: SubsetRows, patients: Array) -> tuple[Int[Array, " r"], Bool[Array, "k M"]]:
     """For each row the index of its pattern among those with values of their own (-1: none), and those patterns."""
     masks, inverse = np.unique(rows.present, axis=0, return_inverse=True)
     inverse = inverse.reshape(-1)
@@ -168,7 +137,7 @@ def _patterns(rows: SubsetRows, patients: Array) -> tuple[Int[Array, " r"], Bool
     return place[inverse], masks[own] if len(own) else masks
 
 
-def _minimise(
+def minimise(
     parameters: list[Tensor],
     logits: Callable[[], Tensor],
     penalty: Callable[[], Tensor],

@@ -19,8 +19,9 @@ from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.joint import mixed
 from clinic_mm.predict.model import corrections, heard_of
 from clinic_mm.prep.batch import PreparedCases
-from clinic_mm.training.pool import SubsetRows, fit_pool, fit_temperatures, subset_rows
+from clinic_mm.training.pool import SubsetRows, fit_pool, subset_rows
 from clinic_mm.training.residual import PoolLogits, train_residual
+from clinic_mm.training.temperatures import fit_temperatures
 from clinic_mm.training.thresholds import Rows
 
 FREEDOMS: Final = (0.0, 0.25, 0.5, 1.0)
@@ -209,4 +210,4 @@ def crossfit_temperatures(table: Table, logits: Float[Array, "r C"]) -> tuple[Te
 
 def _temperatures(table: Table, logits: Float[Array, "r C"], keep: Bool[Array, " r"]) -> Temperatures:
     rows, centre = table.rows.only(keep), np.log(table.prior)
-    return fit_temperatures(logits[keep], rows, table.labels, table.patients, table.names, centre, had=table.present)
+    return fit_temperatures(logits[keep], rows, table.labels, table.patients, table.present, table.names, centre)
