@@ -90,6 +90,22 @@ class OutsideTask(Frozen):
     false_alarms: float = Field(default=0.01, gt=0, le=0.05)
 
 
+class AbstainTask(Frozen):
+    """When no answer is given, beside where no modality spoke, or answers were never better than the prior.
+
+    `fewest`: training patients who must have had all modalities of a case, for it to be answered.
+    `contradiction`: share of training cases whose experts contradict each other most; as much in a new case leaves it
+    without an answer, if out-of-fold answers to such cases were worse than the others. 0: never.
+    `answers`: share of training cases that would be answered; the least sure ones would not. 1: all.
+    `whole_set`: whether a prediction set that holds every class is no answer.
+    """
+
+    fewest: int = Field(default=5, ge=0)
+    contradiction: float = Field(default=0.02, ge=0, le=0.5)
+    answers: float = Field(default=1.0, gt=0, le=1)
+    whole_set: bool = False
+
+
 class Budget(Frozen):
     """How long the networks may train. `None` means the default of the size."""
 
@@ -118,6 +134,7 @@ class Task(Frozen):
     train: Budget = Budget()
     outside: OutsideTask = OutsideTask()
     sets: SetsTask = SetsTask()
+    abstain: AbstainTask = AbstainTask()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

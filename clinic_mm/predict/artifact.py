@@ -8,6 +8,7 @@
     drift.safetensors     what `clinic-mm monitor` measures drift against; the model answers without it
     outside.json          detectors of what the model never learnt from; absent where there are none
     outside.safetensors   their means and variances
+    abstain.json          when no answer is given; without any evidence alone, where absent
     card.md               for people
     manifest.json         schema version, sha256 of each file above; its own hash names the model
 
@@ -34,8 +35,9 @@ from clinic_mm.encoders.base import WIDTH, Encoder, make_encoder
 from clinic_mm.errors import ArtifactError
 from clinic_mm.fusion.bottleneck import Bottleneck
 from clinic_mm.fusion.joined import Joined, restored
-from clinic_mm.fusion.pool import pattern_of, pool_from, pool_told
-from clinic_mm.predict.calibrate import Temperatures
+from clinic_mm.fusion.pool import pool_from, pool_told
+from clinic_mm.predict.abstain import ONLY_NOTHING, silence_from, silence_told
+from clinic_mm.predict.calibrate import temperatures_from, temperatures_told
 from clinic_mm.predict.card import model_card
 from clinic_mm.predict.conformal import thresholds_from, thresholds_told
 from clinic_mm.predict.drift import drift_from
@@ -55,6 +57,7 @@ CONCAT: Final = "concat"
 RESIDUAL: Final = "residual"
 OUTSIDE: Final = "outside"
 JOINED: Final = "joined.safetensors"
+ABSTAIN: Final = "abstain.json"
 DRIFT: Final = "drift.safetensors"
 MEND: Final = "Copy the folder again, or train the model again"
 JSON_STYLE: Final = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2
@@ -102,6 +105,8 @@ def _files(model: Model) -> dict[str, bytes]:
     if model.joined is not None:
         _, arrays = model.joined.to_state()
         files[JOINED] = save_arrays({key: np.ascontiguousarray(arrays[key]) for key in sorted(arrays)})
+    if model.silence != ONLY_NOTHING:
+        files[ABSTAIN] = orjson.dumps(silence_told(model.silence), option=JSON_STYLE)
     if model.drift is not None:
         files[DRIFT] = save_arrays(model.drift.to_arrays())
     if model.outside != NO_DETECTORS:
@@ -145,9 +150,7 @@ def _joined_told(joined: Joined | None) -> JsonValue:
 def _calibration(model: Model) -> dict[str, Any]:
     temperatures, thresholds = model.temperatures, model.thresholds
     return {
-        "base": temperatures.base,
-        "size": temperatures.size.tolist(),
-        "own": {"+".join(p): t for p, t in temperatures.own.items()},
+        **temperatures_told(temperatures),
         **thresholds_told(thresholds),
     }
 
@@ -185,12 +188,7 @@ def _model(files: Mapping[str, bytes]) -> Model:
         experts=experts,
         pool=pool_from(told["pool"], task.modalities),
         residual=_residual(task, np.array(told["pool"]["prior"]), tensors) if told["residual"] else None,
-        temperatures=Temperatures(
-            task.modalities,
-            calibration["base"],
-            np.array(calibration["size"]),
-            {pattern_of(p): t for p, t in calibration["own"].items()},
-        ),
+        temperatures=temperatures_from(calibration, task.modalities),
         thresholds=thresholds_from(calibration, task.modalities),
         concat=_must(_head(told["concat"], CONCAT, arrays)),
         facts=told["facts"],
@@ -198,6 +196,7 @@ def _model(files: Mapping[str, bytes]) -> Model:
         joined=_joined(told.get("joined"), files),
         drift=drift_from(load_arrays(files[DRIFT])) if DRIFT in files else None,
         outside=_outside(files),
+        silence=silence_from(orjson.loads(files[ABSTAIN])) if ABSTAIN in files else ONLY_NOTHING,
     )
 
 

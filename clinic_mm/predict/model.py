@@ -19,6 +19,7 @@ from clinic_mm.fusion.heard import Heard
 from clinic_mm.fusion.joined import Joined
 from clinic_mm.fusion.late import weighted_mean
 from clinic_mm.fusion.pool import LogPool
+from clinic_mm.predict.abstain import ONLY_NOTHING, Silence
 from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.conformal import Thresholds
 from clinic_mm.predict.drift import DriftReference
@@ -51,6 +52,7 @@ class Model:
         joined: The way of joining that the task names, in the place of pool, share and residual; None for the default.
         drift: What drift is measured against; None in artifacts made before it was kept.
         outside: Detectors of what it has never learnt from; none in artifacts made before there were any.
+        silence: When no answer is given; without any evidence alone, in artifacts made before there were rules.
     """
 
     task: Task
@@ -66,11 +68,19 @@ class Model:
     joined: Joined | None = None
     drift: DriftReference | None = None
     outside: Outside = NO_DETECTORS
+    silence: Silence = ONLY_NOTHING
 
     @property
     def names(self) -> tuple[str, ...]:
         """Modalities, in the order of the columns."""
         return self.task.modalities
+
+    @property
+    def prior(self) -> Float[Array, " C"]:
+        """The answer without any evidence: how common each class is, where the model was calibrated last."""
+        nothing = np.zeros((1, len(self.names)), dtype=bool)
+        shifted: Array = self.temperatures.probabilities(np.log(self.pool.prior)[None], nothing)[0]
+        return self.pool.prior if self.temperatures.shift is None else shifted
 
 
 def listen(model: Model, prepared: PreparedCases) -> Heard:
@@ -152,7 +162,8 @@ def subset_probabilities(
     model: Model, heard: Heard, case: Int[Array, " r"], present: Bool[Array, "r M"]
 ) -> Float[Array, "r C"]:
     """Calibrated probabilities of subsets."""
-    return model.temperatures.probabilities(subset_logits(model, heard, case, present), present)
+    logits = subset_logits(model, heard, case, present)
+    return model.temperatures.probabilities(logits, present, heard.present[case])
 
 
 def native_probabilities(model: Model, heard: Heard) -> Float[Array, "n C"]:

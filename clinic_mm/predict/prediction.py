@@ -69,6 +69,13 @@ class PredictionSet(Frozen):
     coverage_by_class: dict[str, ShownCoverage] = Field(default_factory=dict)
 
 
+class Reason(Frozen):
+    """Why no answer is given: a code for machines (`predict.abstain` lists them), words for people."""
+
+    code: str
+    why: str
+
+
 class Prediction(Frozen):
     """A calibrated answer for one case.
 
@@ -86,7 +93,8 @@ class Prediction(Frozen):
             joins sorted names with "+". A share is what its modality says alone plus half of each of its pairs
             (Shapley-Taylor index). Empty where shares were sampled.
         decision: The most probable class, "" where the model abstains.
-        abstained: Why no answer is given, "" where one is.
+        abstained: Why no answer is given, "" where one is; the words of all `abstentions`.
+        abstentions: The same reason by reason.
         drift_scores: For each modality that spoke, where its summaries lie among the training cases (`predict.drift`);
             `clinic-mm monitor` reads them.
         distance_percentile: For each modality that was there, whether or not it spoke: the percentage of training cases
@@ -113,6 +121,7 @@ class Prediction(Frozen):
     missing: tuple[MissingEvidence, ...] = ()
     flags: tuple[SeenFlag, ...] = ()
     abstained: str = ""
+    abstentions: tuple[Reason, ...] = ()
     notices: tuple[str, ...] = Field(default=(), description="What a reader must know of this answer, in words.")
     drift_scores: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     distance_percentile: dict[str, float] = Field(default_factory=dict)

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray as Array
 
 from clinic_mm.fusion.heard import Heard
+from clinic_mm.predict.abstain import abstaining, support
 from clinic_mm.predict.attribute import Game, game_of, worth
 from clinic_mm.predict.drift import drift_scores
 from clinic_mm.predict.model import Model, listen_inside, subset_probabilities
@@ -21,7 +22,6 @@ from clinic_mm.predict.set_of import prediction_set
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.types import Absent, CaseRecord, Failed, Rejected
 
-NOTHING: Final = "No usable evidence: the figure shown is how common each class was in training."
 MADE_UP: Final = "The model was trained on SIMULATED cases: what it says of a patient means nothing."
 FEW: Final = 20
 """Training cases with the same pattern below which the reader is told so."""
@@ -43,7 +43,7 @@ def predict_cases(model: Model, model_hash: str, prepared: PreparedCases, run_id
     settings, drift = settings_hash(model), drift_scores(model.drift, prepared)
     attended = listen_inside(model, prepared)
     prepared, heard = attended.prepared, attended.heard
-    return [
+    answered = [
         _prediction(model, model_hash, settings, prepared, index, answer).model_copy(
             update={
                 "run_id": run_id,
@@ -53,6 +53,8 @@ def predict_cases(model: Model, model_hash: str, prepared: PreparedCases, run_id
         )
         for index, answer in enumerate(_answers(model, heard))
     ]
+    said = support(model.pool, heard.opinions, heard.present)
+    return [abstaining(model.silence, one, mine, model.names) for one, mine in zip(answered, said, strict=True)]
 
 
 def _answers(model: Model, heard: Heard) -> list[_Answer]:
@@ -74,7 +76,7 @@ def _answers(model: Model, heard: Heard) -> list[_Answer]:
 
 
 def _probabilities(model: Model, heard: Heard, case: Array, masks: Bool[Array, "r M"]) -> Float[Array, "r C"]:
-    out = np.tile(model.pool.prior, (len(masks), 1))
+    out = np.tile(model.prior, (len(masks), 1))
     some = masks.any(axis=1)
     if some.any():
         out[some] = subset_probabilities(model, heard, case[some], masks[some])
@@ -112,7 +114,7 @@ def _prediction(
         kind=task.kind,
         classes=task.classes,
         probabilities=_tuple(answer),
-        decision=task.classes[top] if pattern else "",
+        decision=task.classes[top],
         prediction_set=prediction_set(model.thresholds, task.classes, answer, pattern),
         pattern=pattern,
         subsets=dict(zip(game.keys, map(_tuple, told.probabilities[game.kept]), strict=True)),
@@ -122,7 +124,6 @@ def _prediction(
         interactions=_named(game.pairs, told.pair),
         missing=missing_of(prepared, index),
         flags=flags_of(prepared, index),
-        abstained="" if pattern else NOTHING,
         notices=_notices(model, pattern),
         model_hash=model_hash,
         input_hash=input_hash(case, [task.kind_of(name) for name in task.modalities]),

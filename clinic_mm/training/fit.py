@@ -24,6 +24,7 @@ from clinic_mm.predict.model import Model
 from clinic_mm.predict.seen import patient_hash
 from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.task import Task
+from clinic_mm.training.abstain import fit_silence
 from clinic_mm.training.drift import learn_drift
 from clinic_mm.training.joint import best_share
 from clinic_mm.training.learnt import Learnt, Say, learn, silent
@@ -149,6 +150,7 @@ def _finished(
         joined=joined,
         drift=drift,
         outside=outside,
+        silence=fit_silence(table, probabilities, pool, task.abstain),
     )
 
 
