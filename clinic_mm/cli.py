@@ -523,6 +523,9 @@ def screen(
     cohort: Annotated[Path, typer.Argument(help="Cohort folder.")],
     out: Annotated[Path, typer.Option(help="Run folder to write.")],
     unseen: Annotated[bool, typer.Option(help="Only patients that the model was not trained on.")] = False,
+    monitor: Annotated[
+        Path | None, typer.Option(help="What clinic-mm monitor found: answers that it hides are stored as withheld.")
+    ] = None,
     workers: Workers = 2,
     cache: CacheDir = None,
     cache_gb: CacheGb = 20.0,
@@ -541,8 +544,33 @@ def screen(
 
     with progress("screen", quiet=json) as advance:
         options = ScreenOptions(workers, open_cache(cache, cache_gb, verify=verify), advance, say=say)
-        info = screen_cohort(model, cohort, out, unseen_only=unseen, options=options)
+        info = screen_cohort(model, cohort, out, unseen_only=unseen, monitor=monitor, options=options)
     show_json(info.model_dump(mode="json")) if json else show(run_as_text(open_run(out)))
+
+
+@app.command()
+def monitor(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders of one model.")],
+    reference: Annotated[
+        Path, typer.Option(metavar="RUN|MODEL", help="A run on unseen cases from when all was well, or the model.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for monitor.json and monitor.html.")],
+    outcomes: Annotated[
+        Path | None, typer.Option(help="CSV with case_key, label and, if known, arrived_at; as many as there are yet.")
+    ] = None,
+    policy: Annotated[Path | None, typer.Option(help="Another policy than schemas/monitor.toml.")] = None,
+    json: Json = False,
+) -> None:
+    """Say whether what the model sees has changed, whether its answers are borne out, and when the AI is to be hidden.
+
+    Example:  clinic-mm monitor run_may run_june --reference run_april --outcomes outcomes.csv --out monitoring
+    """
+    from clinic_mm.console import show, show_json
+    from clinic_mm.evaluate.monitor.page import as_text
+    from clinic_mm.jobs.monitor import monitor_runs
+
+    state = monitor_runs(runs, reference, out, outcomes=outcomes, policy=policy)
+    show_json(state.model_dump(mode="json")) if json else show(as_text(state))
 
 
 @app.command()
@@ -615,6 +643,9 @@ def deidentify(
 def dashboard(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
+    monitor: Annotated[
+        Path | None, typer.Option(help="What clinic-mm monitor found, which hides answers; else that of the run.")
+    ] = None,
 ) -> None:
     """Open the work list and the case pages of a run, on this machine only.
 
@@ -622,7 +653,7 @@ def dashboard(
     """
     from clinic_mm.jobs.serve import serve_dashboard
 
-    raise typer.Exit(serve_dashboard(run, port))
+    raise typer.Exit(serve_dashboard(run, port, monitor))
 
 
 @app.command()

@@ -10,8 +10,8 @@ from pathlib import Path
 import streamlit as st
 
 from clinic_mm.errors import ClinicError
-from components.banner import banner, trouble
-from components.opened import opened_run
+from components.banner import banner, hidden_answers, trouble
+from components.opened import monitor_state, opened_run
 
 VIEWS = Path(__file__).parent / "views"
 
@@ -26,6 +26,7 @@ page = st.navigation(
 )
 try:
     banner(opened_run().info)
+    hidden_answers(monitor_state())
     page.run()
 except ClinicError as error:
     trouble(error)

@@ -6,6 +6,7 @@ Matplotlib's objects only, no pyplot: nothing is global, and figures can be draw
 many patients stand behind it, and that its data are simulated where they are.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -153,6 +154,24 @@ def gain(gains: pd.DataFrame, path: Path, *, simulated: bool = False) -> None:
     axes.set_xlabel(f"gain in {metric.label}, paired {_level(gains)} interval (right of 0: better); n = patients")
     _name_patterns(axes, gains, place)
     _finish(figure, axes, path, "What fusion gains", simulated)
+
+
+def evidence_paths(paths: Mapping[str, Float[Array, " t"]], path: Path, *, simulated: bool = False) -> None:
+    """Evidence of detectors over the cases, as shares of what an alarm takes, on a logarithmic scale.
+
+    Args:
+        paths: By what is watched, one value per case.
+        path: PNG to write.
+        simulated: Say so on the figure.
+    """
+    figure, axes = _figure(3.6)
+    for i, (name, values) in enumerate(paths.items()):
+        shown = np.clip(values, 1e-6, 1e3)
+        axes.plot(np.arange(1, len(shown) + 1), shown, label=name, color=COLOURS[i % len(COLOURS)], linewidth=1.2)
+    axes.axhline(1.0, color="black", linewidth=1, linestyle="--", label="alarm")
+    axes.set(yscale="log", ylim=(1e-6, 2e3), xlabel="case, in time order", ylabel="evidence, share of an alarm")
+    axes.grid(color="0.92")
+    _finish(figure, axes, path, "Has anything changed?", simulated)
 
 
 def _figure(height_in: float) -> tuple[Figure, Axes]:

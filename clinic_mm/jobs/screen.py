@@ -9,7 +9,7 @@ is counted and listed.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from typing import Final
 from clinic_mm.cohort.manifest import Cohort, open_cohort
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import InputError
+from clinic_mm.evaluate.monitor.state import MonitorState, read_state, write_state
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.model import Model
 from clinic_mm.predict.prediction import Prediction
@@ -40,6 +41,8 @@ class ScreenOptions:
     cache: PrepCache | None = None
     progress: Progress | None = None
     validate: bool = True
+    monitor: MonitorState | None = None
+    """Which answers are hidden (`clinic-mm monitor`): they are stored, marked, and not reported."""
     say: Callable[[str], None] = lambda _: None
 
 
@@ -114,6 +117,8 @@ def _screen(
         told = ", ".join(f"{n} {code}" for code, n in tally.refused.most_common())
         options.say(f"Taken by ingest and refused when read: {told}. The cases' pages say how to mend each")
     write_skipped(tally.skipped, out)
+    if options.monitor is not None:
+        write_state(options.monitor, out)
     counts = Counts(done=tally.done, skipped=tally.n_skipped, failed=tally.n_failed)
     info = info.model_copy(update={"counts": counts, "finished_at": datetime.now(UTC)})
     write_run(info, out)
@@ -121,9 +126,23 @@ def _screen(
 
 
 def screen_cohort(
-    model_folder: Path, cohort_folder: Path, out: Path, *, unseen_only: bool = False, options: ScreenOptions = DEFAULTS
+    model_folder: Path,
+    cohort_folder: Path,
+    out: Path,
+    *,
+    unseen_only: bool = False,
+    monitor: Path | None = None,
+    options: ScreenOptions = DEFAULTS,
 ) -> RunInfo:
     """Screen all cases of a cohort folder, or only those of patients that the model has not seen.
+
+    Args:
+        model_folder: The artifact.
+        cohort_folder: The cohort.
+        out: Run folder, new or empty.
+        unseen_only: Leave out patients that the model was trained on.
+        monitor: What `clinic-mm monitor` found of this model, file or folder: what it hides is marked.
+        options: Workers, cache, progress.
 
     Raises:
         InputError: If the run folder holds anything, or the cohort has no case.
@@ -132,6 +151,8 @@ def screen_cohort(
     """
     check_run_free(out)
     model, model_hash = load_model(model_folder)
+    if monitor is not None:
+        options = replace(options, monitor=read_state(monitor, model_hash))
     cohort = open_cohort(cohort_folder)
     cases = task_cases(cohort, model.task)
     if not cases:
@@ -203,6 +224,7 @@ def _answer(
 ) -> _Answered:
     prepared = prepare_cases(unit, cohort.roots, model.recipe, workers=options.workers, cache=options.cache)
     predictions = predict_cases(model, info.model.hash, prepared, info.run_id)
+    predictions = [_marked(prediction, options.monitor) for prediction in predictions]
     created = datetime.now(UTC).replace(microsecond=0)
     bundles = {
         prediction.case_key: fhir_report(
@@ -214,9 +236,15 @@ def _answer(
             validate=options.validate,
         )
         for prediction in predictions
-        if prediction.pattern
+        if prediction.pattern and not prediction.withheld
     }
     return _Answered(prepared, predictions, {key: report_bytes(bundle) for key, bundle in bundles.items()})
+
+
+def _marked(prediction: Prediction, monitor: MonitorState | None) -> Prediction:
+    """The same answer, marked where monitoring hides it."""
+    why = monitor.withheld(prediction.pattern) if monitor else ""
+    return prediction.model_copy(update={"withheld": why}) if why else prediction
 
 
 def _write(answered: _Answered, unit: Sequence[CaseRecord], out: Path, tally: _Tally) -> None:

@@ -69,12 +69,13 @@ class DriftReference:
     Attributes:
         gists: Projection per modality.
         kept: Per modality the gists of training cases; each column sorted by itself, so that no row is a patient.
-        logits: Out-of-fold uncalibrated logits, in no order: of each modality alone, and of each pattern as it came.
+        logits: Out-of-fold uncalibrated logits, in no order: of each modality alone (then, as 0 or 1, what else the case
+            has), and of each pattern as it came.
     """
 
     gists: Mapping[str, Gist]
     kept: Mapping[str, Float[Array, "n g"]] = field(default_factory=dict)
-    logits: Mapping[str, Float[Array, "n C"]] = field(default_factory=dict)
+    logits: Mapping[str, Float[Array, "n w"]] = field(default_factory=dict)
 
     def to_arrays(self) -> dict[str, Array]:
         """For a safetensors file."""

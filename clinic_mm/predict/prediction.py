@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 from clinic_mm.types import SCHEMA_VERSION, Flag, Frozen
 
 HASH_DIGITS = 6
-NOT_HASHED = frozenset({"run_id", "created_at"})
+NOT_HASHED = frozenset({"run_id", "created_at", "withheld"})
 
 
 class MissingEvidence(Frozen):

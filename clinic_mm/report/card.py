@@ -21,6 +21,7 @@ from clinic_mm.report.words import (
 )
 
 BAR_CELLS = 20
+WITHHELD = "The AI's answer is hidden by monitoring."
 
 
 def as_text(prediction: Prediction, labels: Mapping[str, str] | None = None, *, simulated: bool = False) -> str:
@@ -33,7 +34,7 @@ def as_text(prediction: Prediction, labels: Mapping[str, str] | None = None, *, 
     """
     parts = [
         [SIMULATED] if simulated else [],
-        [f"Case {prediction.case_key}", answer_in_words(prediction)],
+        [f"Case {prediction.case_key}", _answer(prediction)],
         _classes(prediction),
         _section(f"Rests on (share of {share_unit(prediction)}{_sampled(prediction)})", _shares(prediction, labels)),
         _section("Missing", _missing(prediction, labels)),
@@ -45,8 +46,12 @@ def as_text(prediction: Prediction, labels: Mapping[str, str] | None = None, *, 
     return "\n\n".join("\n".join(_plain(line) for line in part) for part in parts if part) + "\n"
 
 
+def _answer(prediction: Prediction) -> str:
+    return f"{WITHHELD} {prediction.withheld}" if prediction.withheld else answer_in_words(prediction)
+
+
 def _classes(prediction: Prediction) -> list[str]:
-    if prediction.abstained:
+    if prediction.abstained or prediction.withheld:
         return []
     width = max(map(len, prediction.classes))
     rows = zip(prediction.classes, prediction.probabilities, strict=True)
@@ -54,6 +59,8 @@ def _classes(prediction: Prediction) -> list[str]:
 
 
 def _shares(prediction: Prediction, labels: Mapping[str, str] | None) -> list[str]:
+    if prediction.withheld:
+        return ["hidden with the answer"]
     rows = [(label_of(name, labels), share_in_words(prediction, s)) for name, s in ordered_shares(prediction)]
     return _aligned(rows) or ["nothing: no modality was usable, so the answer is the base rate"]
 

@@ -12,7 +12,7 @@ Nothing here runs a model or touches the cohort.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -120,6 +120,17 @@ class Run:
             why = "; ".join(f"{row.modality} {row.status}: {row.why}" for row in mine.itertuples())
             raise InputError("This case was skipped, so there is no answer", f"case {case_key}", why)
         raise InputError("This run has no such case", "case_key", "Each file below reports/ is named after its case")
+
+    def predictions(self) -> Iterator[Prediction]:
+        """Every stored Prediction, in the order of the shards.
+
+        Raises:
+            ArtifactError: If a stored row is damaged.
+        """
+        for shard in self.shards:
+            found = _read(shard, ["case_key", "prediction"])
+            for case_key, text in zip(found["case_key"], found["prediction"], strict=True):
+                yield _parsed(str(text), str(case_key))
 
     def report_path(self, case_key: str) -> Path:
         """Where the FHIR report of a case lies.

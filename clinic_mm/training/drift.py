@@ -60,7 +60,8 @@ def _logits(table: Table, logits: Float[Array, "r C"]) -> dict[str, Float[Array,
         same = (rows.present == mask).all(axis=1) & wanted
         key = "+".join(sorted(names[mask]))
         if mask.sum() == 1:
-            out[f"alone/{key}"] = _some(logits[same])
+            # What calibration says of an answer goes by what the case has, beside what is asked of it.
+            out[f"alone/{key}"] = _some(np.hstack([logits[same], table.present[rows.case[same]]]))
         if (native := same & rows.native).sum() >= FEWEST_KEPT:
             out[f"as it came/{key}"] = _some(logits[native])
     return out

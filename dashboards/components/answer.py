@@ -31,6 +31,10 @@ Labels = dict[str, str]
 
 def headline(prediction: Prediction) -> None:
     """The answer first: words and number, or why there is none."""
+    if prediction.withheld:
+        st.subheader("The AI's answer is hidden")
+        st.markdown(plain(prediction.withheld))
+        return
     if prediction.abstained:
         st.subheader(f"No answer for {plain(prediction.target)}")
         st.markdown(f"{plain(prediction.abstained.rstrip('.'))}\\.")

@@ -8,9 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from clinic_mm.errors import UsageError
-from clinic_mm.report.run import Prediction, Run, open_run
+from clinic_mm.evaluate.monitor.state import FILE, MonitorState, read_state
+from clinic_mm.report.run import JOIN, Prediction, Run, open_run
 
 VARIABLE: Final = "CLINIC_MM_RUN"
+MONITOR: Final = "CLINIC_MM_MONITOR"
 
 
 def opened_run() -> Run:
@@ -27,14 +29,35 @@ def opened_run() -> Run:
 
 
 def worklist() -> pd.DataFrame:
-    """The cheap columns of all cases of the run."""
-    run = opened_run()
-    return _worklist(str(run.path), changed_at(run.path))
+    """The cheap columns of all cases of the run; an answer that monitoring hides stands as one that is not there."""
+    run, state = opened_run(), monitor_state()
+    frame = _worklist(str(run.path), changed_at(run.path))
+    if state is None:
+        return frame
+    hidden = frame["pattern"].map(lambda pattern: state.withheld(tuple(pattern.split(JOIN))))
+    return frame.assign(abstained=hidden.where(hidden != "", frame["abstained"]))
 
 
 def prediction(case_key: str) -> Prediction:
-    """One stored Prediction of the run."""
-    return opened_run().prediction(case_key)
+    """One stored Prediction of the run, marked where monitoring hides it."""
+    found, state = opened_run().prediction(case_key), monitor_state()
+    hidden = state.withheld(found.pattern) if state else ""
+    return found.model_copy(update={"withheld": hidden}) if hidden else found
+
+
+def monitor_state() -> MonitorState | None:
+    """What monitoring found: the state named by CLINIC_MM_MONITOR, else that in the run's folder; None for none.
+
+    Read anew on every page: what is to be hidden must not wait for a cache.
+
+    Raises:
+        ArtifactError: If it is damaged, or of another model.
+    """
+    run = opened_run()
+    named = os.environ.get(MONITOR, "")
+    if not named and not (run.path / FILE).is_file():
+        return None
+    return read_state(Path(named) if named else run.path, run.info.model.hash)
 
 
 def changed_at(run: Path) -> int:

@@ -29,9 +29,10 @@ def main() -> None:
     with left, st.container(border=True):
         headline(found)
         remarks(found, named)
-    with right, st.container(border=True):
-        shares(found, named)
-        what_if(found, named)
+    if not found.withheld:
+        with right, st.container(border=True):
+            shares(found, named)
+            what_if(found, named)
     tiles(found, dict(info.modalities), named)
     hashes = {"Prediction": found.content_hash, "model": found.model_hash, "input": found.input_hash}
     st.caption(" · ".join(f"{name} {plain(value[:16])}…" for name, value in hashes.items()))
