@@ -1,10 +1,11 @@
 """Tell what a model has never learnt from: an input outside of training is downgraded to rejected, with its reason.
 
-In:  prepared cases, what the experts heard of them, the detectors of a model (fitted by `training.outside`).
+In:  prepared cases, what the experts heard of them, the guards of a model (fitted by `training.outside`).
 Out: the same cases without what lies outside, each with a code and a reason; and for every modality of every case how
 far it lies from training, as the percentile among training cases that the detector had not seen.
 
-A modality whose detector is silent (too few training patients) is not judged: its percentile is NaN.
+A modality is looked at in up to four ways: shown wrongly, in another unit, another body part by its header, far from
+training. A modality whose guard is silent (too few training patients) is not judged: its percentile is NaN.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,14 +19,22 @@ from numpy import ndarray as Array
 from clinic_mm.encoders.run import Spoken
 from clinic_mm.fusion.heard import Heard
 from clinic_mm.modalities import modality
+from clinic_mm.predict import shown, unit_shift
 from clinic_mm.predict.cloud import Cloud
+from clinic_mm.predict.shown import Shown
+from clinic_mm.predict.unit_shift import UnitShift
 from clinic_mm.prep.base import Prep
 from clinic_mm.prep.batch import Outcome, PreparedCases, Recipe
+from clinic_mm.prep.gaps import hide
 from clinic_mm.signals import Signal
 from clinic_mm.types import Flag, Rejected
 
 CODE: Final = "outside_training"
 MEND: Final = "Check that it is the right file of the right patient; if it is, the model cannot judge it"
+FEWEST_REGIONS: Final = 20
+"""Training cases whose header names a body part, below which the names of others say nothing."""
+FAR_TOO: Final = 90.0
+"""Percentile of the distance from which a header's other body part is believed; headers are often wrong."""
 Views = Mapping[str, Float[Array, "k p"]]
 """What detectors look at, by view: `plain` summaries, `looks` of the tensor, `network` for what its encoder said."""
 
@@ -65,20 +74,59 @@ class Detector:
         nearer: Array = 100.0 * np.searchsorted(self.reference, score) / len(self.reference)
         return nearer
 
+    def find(self, prep: Prep[Signal], views: Views, scores: Float[Array, "k views"]) -> dict[int, Flag]:
+        """Rows that lie outside, each with what stands out most."""
+        beyond = np.flatnonzero(scores.max(axis=1) > self.threshold)
+        return {int(row): self._told(prep, {v: x[[row]] for v, x in views.items()}, scores[row]) for row in beyond}
+
+    def _told(self, prep: Prep[Signal], views: Views, scores: Float[Array, " views"]) -> Flag:
+        view = list(self.clouds)[int(scores.argmax())]
+        names = {"plain": prep.plain_names, "looks": prep.looks_names}.get(view)
+        most = "it stands out in what the network makes of it"
+        if names:
+            most = f"what stands out most is {names[int(self.clouds[view].parts(views[view])[0].argmax())]!r}"
+        nearer = self.percentile(scores.max(keepdims=True))[0]
+        than = "all" if nearer >= 100 else f"{nearer:.1f} %"
+        training = f"{than} of the {modality(prep.kind).label} of {self.n} training patients"
+        why = f"Unlike what this model learnt from: farther off than {training}; {most}"
+        return Flag(code=f"{prep.kind}.{CODE}", why=why)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """All that watches over one modality; what could not be fitted is None.
+
+    Attributes:
+        far: By the distance from training.
+        wrong: For what is shown wrongly and cannot be used so.
+        swapped: For what is shown wrongly and is only flagged.
+        units: For numbers in another unit.
+        regions: Body parts that the headers of training cases name, with how many do.
+    """
+
+    far: Detector | None = None
+    wrong: Shown | None = None
+    swapped: Shown | None = None
+    units: UnitShift | None = None
+    regions: Mapping[str, int] = field(default_factory=dict)
+
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """The detectors of a model.
+    """The guards of a model.
 
     Attributes:
-        detectors: By modality; one that is silent has none.
+        guards: By modality.
         silent: Why a modality has none.
         reject: Whether what lies outside is rejected; otherwise it is flagged and still speaks.
     """
 
-    detectors: Mapping[str, Detector] = field(default_factory=dict)
+    guards: Mapping[str, Guard] = field(default_factory=dict)
     silent: Mapping[str, str] = field(default_factory=dict)
     reject: bool = True
+
+
+NO_DETECTORS: Final = Outside()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,27 +150,78 @@ class Attended:
         return {name: float(p) for name, p in zip(self.prepared.names, row, strict=True) if np.isfinite(p)}
 
 
-NO_DETECTORS: Final = Outside()
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was seen of one modality of one case, and how to mend it; "" for what is only flagged."""
+
+    flag: Flag
+    mend: str
 
 
 def attend(outside: Outside, recipe: Recipe, prepared: PreparedCases, heard: Heard) -> Attended:
     """Judge every modality of every case, and leave out what lies outside (or flag it, as the model says)."""
     percentile = np.full(prepared.present.shape, np.nan)
-    found: dict[tuple[int, str], Flag] = {}
+    found: dict[str, dict[int, _Found]] = {}
     for column, name in enumerate(prepared.names):
         cases = np.flatnonzero(prepared.present[:, column])
-        if name not in outside.detectors or not len(cases):
-            continue
-        detector = outside.detectors[name]
-        views = views_of(recipe.preps[name], prepared, name, heard.spoken.get(name), tuple(detector.clouds))
-        scores = detector.scores(views)
-        percentile[cases, column] = detector.percentile(scores.max(axis=1))
-        for row in np.flatnonzero(scores.max(axis=1) > detector.threshold):
-            here = {view: values[[row]] for view, values in views.items()}
-            found[int(cases[row]), name] = _told(detector, recipe.preps[name], here, scores[row])
-    if found:
+        if name in outside.guards and len(cases):
+            regions = [prepared.outcomes[case][name].region for case in cases]
+            looked = _look(outside.guards[name], recipe.preps[name], prepared, heard.spoken.get(name), name, regions)
+            percentile[cases, column] = looked[0]
+            found[name] = {int(cases[row]): one for row, one in looked[1].items()}
+    if any(found.values()):
         prepared, heard = _without(recipe, prepared, heard, found, reject=outside.reject)
     return Attended(prepared, heard, percentile)
+
+
+def _look(
+    guard: Guard,
+    prep: Prep[Signal],
+    prepared: PreparedCases,
+    spoken: Spoken | None,
+    name: str,
+    regions: Sequence[str],
+) -> tuple[Float[Array, " k"], dict[int, _Found]]:
+    """Percentiles of the present rows of one modality, and what was found; of several findings the plainest."""
+    asked = {"plain", *(guard.far.clouds if guard.far else ()), *(["looks"] if guard.wrong or guard.swapped else [])}
+    views = views_of(prep, prepared, name, spoken, sorted(asked))
+    percentile = np.full(len(regions), np.nan)
+    found: dict[int, _Found] = {}
+    if guard.far:
+        scores = guard.far.scores(views)
+        percentile = guard.far.percentile(scores.max(axis=1))
+        found |= _all(guard.far.find(prep, views, scores), MEND)
+    found |= _other_regions(guard, prep.kind, regions, percentile)
+    mistakes = {one.code: one for one in prep.mistakes}
+    if guard.swapped:
+        swapped = _all(guard.swapped.find(views["looks"], mistakes), "")
+        found = swapped | found  # whatever else is found says more
+    if guard.units:
+        found |= _all(guard.units.find(views["plain"], prep.kind), unit_shift.MEND)
+    if guard.wrong:
+        found |= _all(guard.wrong.find(views["looks"], mistakes), shown.MEND)
+    return percentile, found
+
+
+def _all(flags: Mapping[int, Flag], mend: str) -> dict[int, _Found]:
+    return {row: _Found(flag, mend) for row, flag in flags.items()}
+
+
+def _other_regions(
+    guard: Guard, kind: str, regions: Sequence[str], percentile: Float[Array, " k"]
+) -> dict[int, _Found]:
+    """Rows whose header names a body part that no training case has: believed where they lie far off, too."""
+    if sum(guard.regions.values()) < FEWEST_REGIONS:
+        return {}
+    learnt = ", ".join(sorted(guard.regions))
+    return {
+        row: _Found(
+            Flag(code=f"{kind}.other_body_part", why=f"The header says {region}; this model learnt from: {learnt}"),
+            MEND if percentile[row] >= FAR_TOO else "",
+        )
+        for row, region in enumerate(regions)
+        if region and region not in guard.regions
+    }
 
 
 def views_of(
@@ -142,50 +241,38 @@ def views_of(
     return found
 
 
-def _told(detector: Detector, prep: Prep[Signal], views: Views, scores: Float[Array, " views"]) -> Flag:
-    view = list(detector.clouds)[int(scores.argmax())]
-    feature = int(detector.clouds[view].parts(views[view])[0].argmax())
-    names = {"plain": prep.plain_names, "looks": prep.looks_names}.get(view)
-    most = f"what stands out most is {names[feature]!r}" if names else "it stands out in what the network makes of it"
-    nearer = detector.percentile(scores.max(keepdims=True))[0]
-    than = "all" if nearer >= 100 else f"{nearer:.1f} %"
-    label = modality(prep.kind).label
-    why = (
-        f"Unlike what this model learnt from: farther off than {than} of the {label} of {detector.n} training patients"
-    )
-    return Flag(code=f"{prep.kind}.{CODE}", why=f"{why}; {most}")
-
-
 def _without(
-    recipe: Recipe, prepared: PreparedCases, heard: Heard, found: Mapping[tuple[int, str], Flag], *, reject: bool
+    recipe: Recipe,
+    prepared: PreparedCases,
+    heard: Heard,
+    found: Mapping[str, Mapping[int, _Found]],
+    *,
+    reject: bool,
 ) -> tuple[PreparedCases, Heard]:
     """The same cases with what was found rejected, or flagged."""
     outcomes = [dict(outcome) for outcome in prepared.outcomes]
-    for (case, name), flag in found.items():
-        old, kind = outcomes[case][name], recipe.preps[name].kind
-        no = Rejected(modality=kind, code=flag.code, why=flag.why, mend=MEND)
-        outcomes[case][name] = Outcome(None, np.nan, no) if reject else replace(old, flags=(*old.flags, flag))
+    kept = prepared.present.copy()
+    for column, name in enumerate(prepared.names):
+        for case, one in found.get(name, {}).items():
+            old, flag = outcomes[case][name], one.flag
+            if one.mend and reject:
+                no = Rejected(modality=recipe.preps[name].kind, code=flag.code, why=flag.why, mend=one.mend)
+                outcomes[case][name] = Outcome(None, np.nan, no)
+                kept[case, column] = False
+            else:
+                outcomes[case][name] = replace(old, flags=(*old.flags, flag))
     prepared = replace(prepared, outcomes=tuple(outcomes))
-    for name in {name for _, name in found} if reject else ():
-        prepared, heard = silenced(prepared, heard, name, [case for case, other in found if other == name])
-    return prepared, heard
+    return (prepared, heard) if (kept == prepared.present).all() else silenced(prepared, heard, kept)
 
 
-def silenced(prepared: PreparedCases, heard: Heard, name: str, cases: Sequence[int]) -> tuple[PreparedCases, Heard]:
-    """One modality of some cases as if it were absent: nothing of it is left but the outcome."""
-    column = prepared.names.index(name)
-    present, time_h, plain = prepared.present.copy(), prepared.time_h.copy(), prepared.plain[name].copy()
-    present[cases, column], time_h[cases, column], plain[cases] = False, np.nan, np.nan
-    opinions = heard.opinions.copy()
-    opinions[cases, column] = 1.0 / opinions.shape[2]  # says nothing; nobody looks at it
-    there = present[:, column]
-    rows = prepared.row[name][there]
-    row = {**prepared.row, name: np.where(there, np.cumsum(there) - 1, -1)}
-    x, plains = {**prepared.x, name: prepared.x[name][rows]}, {**prepared.plain, name: plain}
-    spoken = dict(heard.spoken)
-    if name in spoken:
-        said = spoken[name]
+def silenced(prepared: PreparedCases, heard: Heard, kept: Array) -> tuple[PreparedCases, Heard]:
+    """Only the modalities of `kept` [n, M] speak: nothing of the others is left but the outcome."""
+    less = hide(prepared, kept)
+    opinions = np.where(less.present[:, :, None], heard.opinions, 1.0 / heard.opinions.shape[2])  # nobody looks there
+    spoken = {}
+    for name, said in heard.spoken.items():
+        rows = prepared.row[name][less.present[:, prepared.names.index(name)]]
         spoken[name] = Spoken(said.tokens[rows], said.summary[rows], said.logits[rows])
-    prepared = replace(prepared, x=x, row=row, plain=plains, present=present, time_h=time_h)
-    heard = replace(heard, opinions=opinions, spoken=spoken, x=x if heard.x else {})
-    return prepared, replace(heard, row=row, plain=plains, present=present, time_h=time_h)
+    x = less.x if heard.x else {}
+    heard = replace(heard, opinions=opinions, spoken=spoken, x=x, row=less.row, plain=less.plain)
+    return less, replace(heard, present=less.present, time_h=less.time_h)

@@ -1,17 +1,23 @@
-"""The detectors of foreign inputs as JSON and arrays, and back.
+"""The guards of a model as JSON and arrays, and back.
 
-In:  `Outside`. Out: a JSON mapping for `outside.json`, arrays for `outside.safetensors`. Means, variances and
+In:  `Outside`. Out: a JSON mapping for `outside.json`, arrays for `outside.safetensors`. Means, variances, weights and
 quantiles only: no training case is kept.
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from numpy import ndarray as Array
 
 from clinic_mm.predict.cloud import Cloud
-from clinic_mm.predict.outside import Detector, Outside
+from clinic_mm.predict.outside import Detector, Guard, Outside
+from clinic_mm.predict.shown import Shown
+from clinic_mm.predict.unit_shift import UnitShift
+
+PARTS = {"wrong": Shown, "swapped": Shown, "units": UnitShift}
+"""Parts of a guard that are dataclasses of arrays, numbers and names."""
 
 
 def outside_told(outside: Outside) -> dict[str, Any]:
@@ -19,30 +25,22 @@ def outside_told(outside: Outside) -> dict[str, Any]:
     return {
         "reject": outside.reject,
         "silent": dict(outside.silent),
-        "detectors": {
-            name: {
-                "views": list(one.clouds),
-                "middle": [one.middle[view] for view in one.clouds],
-                "width": [one.width[view] for view in one.clouds],
-                "threshold": one.threshold,
-                "rate": one.rate,
-                "n": one.n,
-            }
-            for name, one in outside.detectors.items()
-        },
+        "guards": {name: _guard_told(guard) for name, guard in outside.guards.items()},
     }
 
 
 def outside_arrays(outside: Outside) -> dict[str, Array]:
-    """The arrays, by modality, view and field."""
-    arrays = {
-        f"{name}/{view}/{key}": array
-        for name, one in outside.detectors.items()
-        for view, cloud in one.clouds.items()
-        for key, array in cloud.to_arrays().items()
-    }
-    reference = {f"{name}/reference": np.ascontiguousarray(one.reference) for name, one in outside.detectors.items()}
-    return dict(sorted((arrays | reference).items()))
+    """The arrays, by modality, part and field."""
+    arrays: dict[str, Array] = {}
+    for name, guard in outside.guards.items():
+        for part, one in _parts(guard).items():
+            found = {f.name: getattr(one, f.name) for f in fields(one)}
+            arrays |= {f"{name}/{part}/{key}": a for key, a in found.items() if isinstance(a, np.ndarray)}
+        if guard.far is not None:
+            arrays[f"{name}/reference"] = guard.far.reference
+            for view, cloud in guard.far.clouds.items():
+                arrays |= {f"{name}/far {view}/{key}": a for key, a in cloud.to_arrays().items()}
+    return {key: np.ascontiguousarray(arrays[key]) for key in sorted(arrays)}
 
 
 def outside_from(told: Mapping[str, Any], arrays: Mapping[str, Array]) -> Outside:
@@ -51,25 +49,53 @@ def outside_from(told: Mapping[str, Any], arrays: Mapping[str, Array]) -> Outsid
     Raises:
         ArtifactError: If the arrays of a detector do not fit each other.
         KeyError: If something is lacking.
+        TypeError: If a part has not the fields that it should.
     """
-    detectors = {name: _detector(name, one, arrays) for name, one in told["detectors"].items()}
-    return Outside(detectors, told["silent"], reject=told["reject"])
+    guards = {name: _guard(name, one, arrays) for name, one in told["guards"].items()}
+    return Outside(guards, told["silent"], reject=told["reject"])
 
 
-def _detector(name: str, told: Mapping[str, Any], arrays: Mapping[str, Array]) -> Detector:
-    views = told["views"]
-    clouds = {
-        view: Cloud.from_arrays(
-            {key.rpartition("/")[2]: a for key, a in arrays.items() if key.startswith(f"{name}/{view}/")}
-        )
-        for view in views
+def _parts(guard: Guard) -> dict[str, Any]:
+    return {part: one for part in PARTS if (one := getattr(guard, part)) is not None}
+
+
+def _guard_told(guard: Guard) -> dict[str, Any]:
+    told: dict[str, Any] = {"regions": dict(guard.regions)}
+    for part, one in _parts(guard).items():
+        found = {f.name: getattr(one, f.name) for f in fields(one)}
+        told[part] = {key: value for key, value in found.items() if not isinstance(value, np.ndarray)}
+    if guard.far is not None:
+        told["far"] = {
+            "views": list(guard.far.clouds),
+            "middle": dict(guard.far.middle),
+            "width": dict(guard.far.width),
+            "threshold": guard.far.threshold,
+            "rate": guard.far.rate,
+            "n": guard.far.n,
+        }
+    return told
+
+
+def _guard(name: str, told: Mapping[str, Any], arrays: Mapping[str, Array]) -> Guard:
+    parts = {
+        part: kind(**_plain(told[part]), **_under(f"{name}/{part}", arrays))
+        for part, kind in PARTS.items()
+        if part in told
     }
-    return Detector(
-        clouds=clouds,
-        middle=dict(zip(views, told["middle"], strict=True)),
-        width=dict(zip(views, told["width"], strict=True)),
-        reference=arrays[f"{name}/reference"],
-        threshold=told["threshold"],
-        rate=told["rate"],
-        n=told["n"],
-    )
+    return Guard(far=_far(name, told.get("far"), arrays), regions=told["regions"], **parts)
+
+
+def _far(name: str, told: Mapping[str, Any] | None, arrays: Mapping[str, Array]) -> Detector | None:
+    if told is None:
+        return None
+    clouds = {view: Cloud.from_arrays(_under(f"{name}/far {view}", arrays)) for view in told["views"]}
+    rest = {key: value for key, value in told.items() if key != "views"}
+    return Detector(clouds=clouds, reference=arrays[f"{name}/reference"], **rest)
+
+
+def _plain(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
+
+
+def _under(place: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {key.rpartition("/")[2]: a for key, a in arrays.items() if key.rpartition("/")[0] == place}

@@ -8,7 +8,7 @@ in its recipe. Nothing here reads a file or knows about patients.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -43,6 +43,23 @@ class Prepared:
     x: Float[Array, "..."]
     plain: Float32[Array, " p"]
     flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A way in which a signal comes in wrongly and looks fine: an inverted picture, sides swapped.
+
+    Attributes:
+        code: Of the flag or rejection.
+        words: What it then looks like.
+        make: Prepared tensors [n, ...] as they would be, had it happened.
+        only_flag: Whether it is told, and the signal used all the same.
+    """
+
+    code: str
+    words: str
+    make: Callable[[Array], Array]
+    only_flag: bool = False
 
 
 class Prep(ABC, Generic[S]):
@@ -98,6 +115,11 @@ class Prep(ABC, Generic[S]):
         """The same prep, whose summaries look at the places where they look in this signal: for hiding parts of it."""
         del signal
         return self
+
+    @property
+    def mistakes(self) -> tuple[Mistake, ...]:
+        """Ways of going wrong that can be learnt from wrong copies, told apart by `looks`."""
+        return ()
 
     @property
     def key(self) -> str:

@@ -10,7 +10,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -50,12 +50,13 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one modality of one case."""
+    """What became of one modality of one case. `region`: the body part that its header names, "" where none."""
 
     prepared: Prepared | None
     time_h: float
     no: Absent | Rejected | Failed | None
     flags: tuple[Flag, ...] = ()
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,8 @@ def _one(
             noes.append(Failed(modality=prep.kind, why=f"{type(error).__name__} in {prep.kind}"))
         else:
             flags = (*evidence.flags, *prepared.flags, *why_taken(evidence, usable), *_passed_over(noes))
-            return Outcome(prepared, _hours_before(case, evidence), None, tuple(dict.fromkeys(flags)))
+            region = str(evidence.meta.get("body_part") or "")
+            return Outcome(prepared, _hours_before(case, evidence), None, tuple(dict.fromkeys(flags)), region)
     return Outcome(None, np.nan, noes[-1] if noes else no)
 
 
@@ -262,5 +264,5 @@ def stack(cases: Sequence[CaseRecord], outcomes: Sequence[dict[str, Outcome]], r
         plain[name] = np.full((len(cases), len(prep.plain_names)), np.nan, dtype=np.float32)
         if kept:
             plain[name][present[:, column]] = np.stack([p.plain for p in kept])
-    light = tuple({n: Outcome(None, o.time_h, o.no, o.flags) for n, o in case.items()} for case in outcomes)
+    light = tuple({n: replace(o, prepared=None) for n, o in case.items()} for case in outcomes)
     return PreparedCases(tuple(cases), recipe.names, x, row, plain, present, time_h, light)

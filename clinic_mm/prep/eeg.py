@@ -10,6 +10,7 @@ A bad channel counts as absent, to the bit. Windows are spread evenly over what 
 A day is prepared in the memory of a minute.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import ClassVar, Final, Self
@@ -18,7 +19,7 @@ import numpy as np
 from numpy import ndarray as Array
 
 from clinic_mm.errors import EvidenceError
-from clinic_mm.prep.base import Prep, Prepared, Recipe
+from clinic_mm.prep.base import Mistake, Prep, Prepared, Recipe
 from clinic_mm.prep.eeg_summary import BANDS_HZ, MEASURES, REGIONS, SHARP_LEVELS, TRACES, EegSummary
 from clinic_mm.prep.eeg_windows import resampled, stream
 from clinic_mm.prep.montage import check_montage, derivations, montage, montage_table
@@ -34,6 +35,7 @@ CLIP: Final = 20.0
 WINDOW_S: Final = 4.0
 WINDOWS: Final = {"tiny": 8, "small": 16, "base": 32}
 DEFAULT_MONTAGE: Final = "average"
+ELECTRODE: Final = re.compile(r"([A-Z][A-Za-z]*)(\d+)")
 LEAST: Final = 1e-4
 """Of the unit: 5 nanovolts, below what any amplifier tells from nothing."""
 
@@ -107,6 +109,16 @@ class EegPrep(Prep[EegRecording]):
         names = derivations(self.montage)
         return (*(f"amplitude of {one}" for one in names), *(f"sharpness of {one}" for one in names))
 
+    @property
+    def mistakes(self) -> tuple[Mistake, ...]:
+        """Left and right swapped, where the montage has every derivation on both sides."""
+        names = derivations(self.montage)
+        swapped = [_other_side(one) for one in names]
+        if any(one not in names for one in swapped):
+            return ()
+        order = [names.index(one) for one in swapped]
+        return (Mistake("eeg.sides_swapped", "as if left and right were swapped", lambda x: x[:, :, order], True),)
+
     def _starts(self, signal: EegRecording) -> Array:
         """First samples of the windows at the new rate, spread evenly over all places where a window fits."""
         edges = [
@@ -166,6 +178,11 @@ def _ten_twenty(signal: EegRecording) -> tuple[list[str], list[int]]:
     if not names:
         raise _none()
     return names, [where[name] for name in names]
+
+
+def _other_side(name: str) -> str:
+    """The derivation in the same place on the other side: odd numbers are left, even ones right."""
+    return ELECTRODE.sub(lambda found: f"{found[1]}{int(found[2]) + (1 if int(found[2]) % 2 else -1)}", name)
 
 
 def _typical(x: Array) -> Array:

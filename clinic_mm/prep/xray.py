@@ -14,7 +14,7 @@ from numpy import ndarray as Array
 from scipy import ndimage
 
 from clinic_mm.errors import EvidenceError
-from clinic_mm.prep.base import Prep, Prepared, quantiles
+from clinic_mm.prep.base import Mistake, Prep, Prepared, quantiles
 from clinic_mm.prep.resample import resize
 from clinic_mm.prep.texture import LEVELS, blob_names, blob_summaries, shares, thumbnails
 from clinic_mm.signals import XrayImage
@@ -28,6 +28,17 @@ CLOSING: Final = 0.08
 """Of the side of the image."""
 BLANK_BELOW: Final = 1e-4
 THUMB_SIDE: Final = 16
+
+
+MISTAKES: Final = (
+    Mistake("xray.inverted", "inverted, black for white", lambda x: 1 - x),
+    Mistake("xray.upside_down", "upside down", lambda x: x[:, :, ::-1]),
+    Mistake("xray.turned", "turned by 180 degrees", lambda x: x[:, :, ::-1, ::-1]),
+    Mistake("xray.turned_left", "turned to the left", lambda x: np.rot90(x, 1, (2, 3))),
+    Mistake("xray.turned_right", "turned to the right", lambda x: np.rot90(x, -1, (2, 3))),
+    Mistake("xray.mirrored", "mirrored, left for right", lambda x: x[..., ::-1], only_flag=True),
+)
+"""The tensor is stretched between percentiles that lie alike on both sides: a negative's is 1 minus the positive's."""
 
 
 class XrayPrep(Prep[XrayImage]):
@@ -67,7 +78,7 @@ class XrayPrep(Prep[XrayImage]):
         low, high = np.quantile(grey, (0.01, 0.99))
         if high - low < BLANK_BELOW:
             raise EvidenceError("xray.blank", "The image is blank", "xray", "Export the image again, or leave it out")
-        return np.clip((grey - low) / (high - low), 0.0, 1.0).astype(np.float32)
+        return np.asarray(np.clip((grey - low) / (high - low), 0.0, 1.0), np.float32)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -94,6 +105,11 @@ class XrayPrep(Prep[XrayImage]):
         """Places of the thumbnail, from the upper left."""
         places = range(1, self._thumb + 1)
         return tuple(f"brightness at row {r}, column {c} of {self._thumb}" for r in places for c in places)
+
+    @property
+    def mistakes(self) -> tuple[Mistake, ...]:
+        """Black for white, and the ways a picture can lie; mirrored alone is only flagged."""
+        return MISTAKES
 
     @property
     def _thumb(self) -> int:

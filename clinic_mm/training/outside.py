@@ -6,6 +6,7 @@ Cross-fitting is by patient. What is deployed is fitted on all cases, so that it
 gave the threshold lay a little farther from clouds of fewer cases. No label is looked at.
 """
 
+from collections import Counter
 from typing import Final
 
 import numpy as np
@@ -15,8 +16,10 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from threadpoolctl import threadpool_limits
 
 from clinic_mm.predict.cloud import Cloud
-from clinic_mm.predict.outside import Detector, Outside, views_of
+from clinic_mm.predict.outside import Detector, Guard, Outside, views_of
 from clinic_mm.training.learnt import Learnt, Refit
+from clinic_mm.training.shown import fit_shown
+from clinic_mm.training.unit_shift import fit_unit_shift
 
 FOLDS: Final = 5
 FEWEST_PATIENTS: Final = 20
@@ -31,32 +34,36 @@ UPPER_SD: Final = 1.2816
 
 
 def fit_outside(learnt: Learnt, refit: Refit) -> Outside:
-    """A detector for each modality, or why it is silent."""
-    task = learnt.task
-    detectors, silent = {}, {}
+    """A guard for each modality, or why it is silent."""
+    guards, silent = {}, {}
     for name in learnt.prepared.names:
-        found = _fit_one(learnt, refit, name)
-        if isinstance(found, str):
-            silent[name] = found
-        else:
-            detectors[name] = found
-    return Outside(detectors, silent, reject=task.outside.then == "reject")
+        patients = learnt.prepared.patients[learnt.prepared.present[:, learnt.prepared.names.index(name)]]
+        n = len(np.unique(patients))
+        if n < FEWEST_PATIENTS:
+            silent[name] = f"{n} training patients are too few to know what is unusual: {FEWEST_PATIENTS} are needed"
+            continue
+        with threadpool_limits(1, user_api="blas"):
+            guards[name] = _guard(learnt, refit, name, patient_folds(patients, learnt.task.seed), n)
+    return Outside(guards, silent, reject=learnt.task.outside.then == "reject")
 
 
-def _fit_one(learnt: Learnt, refit: Refit, name: str) -> Detector | str:
-    prepared = learnt.prepared
-    patients = prepared.patients[prepared.present[:, prepared.names.index(name)]]
-    n = len(np.unique(patients))
-    if n < FEWEST_PATIENTS:
-        return f"{n} training patients are too few to know what is unusual: {FEWEST_PATIENTS} are needed"
-    fold = patient_folds(patients, learnt.task.seed)
+def _guard(learnt: Learnt, refit: Refit, name: str, fold: Int[Array, " k"], n: int) -> Guard:
+    """The false alarms that the task allows are shared evenly by the two checks that every kind has at most."""
+    prepared, prep, rate = learnt.prepared, learnt.recipe.preps[name], learnt.task.outside.false_alarms / 2
     views = _views(learnt, refit, name)
-    with threadpool_limits(1, user_api="blas"):
-        held = {view: _held_out(x, fold) for view, x in views.items()}
-        if "network" in held:
-            held["network"] = _held_out_network(learnt, name)
-        clouds = {view: fit_cloud(x) for view, x in views.items()}
-    return detector_of(clouds, held, n, learnt.task.outside.false_alarms)
+    held = {view: _held_out(x, fold) for view, x in views.items() if view != "network"}
+    if "network" in views:
+        held["network"] = _held_out_network(learnt, name)
+    cases = np.flatnonzero(prepared.present[:, prepared.names.index(name)])
+    some = np.linspace(0, len(cases) - 1, min(len(cases), MOST_ROWS)).astype(int)
+    x = prepared.x[name][prepared.row[name][cases[some]]]
+    return Guard(
+        far=detector_of({view: fit_cloud(values) for view, values in views.items()}, held, n, rate),
+        wrong=fit_shown(prep, x, fold[some], n, rate, flags=False),
+        swapped=fit_shown(prep, x, fold[some], n, rate, flags=True),
+        units=fit_unit_shift(prep, prepared.plain[name][cases], fold, n, rate),
+        regions=Counter(region for case in cases if (region := prepared.outcomes[case][name].region)),
+    )
 
 
 def _views(learnt: Learnt, refit: Refit, name: str) -> dict[str, Float[Array, "k p"]]:

@@ -22,6 +22,7 @@ from clinic_mm.sources.ct.series import Stack, stack
 from clinic_mm.sources.ct.split import SHARED_NUMBERS, Part, frames_locator, split
 from clinic_mm.sources.dicom.header import Header
 from clinic_mm.sources.dicom.kinds import ENHANCED_CT
+from clinic_mm.sources.dicom.region import region
 from clinic_mm.sources.place import content_hash
 from clinic_mm.types import Flag
 
@@ -107,6 +108,7 @@ def _meta(headers: Sequence[Header], placed: Stack, flags: tuple[Flag, ...]) -> 
         "n_slices": len(headers),
         "thickness_mm": first.thickness_mm,
         "kernel": first.kernel,
+        "body_part": region(first.body_part),
         "study": study_key(first.study_uid),
         "points": score,
         "points_why": reasons,

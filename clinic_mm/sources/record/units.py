@@ -71,6 +71,27 @@ def conversion(code: str, unit: str) -> Conversion | None:
 
 
 @lru_cache(maxsize=1 << 12)
+def taken_for(code: str, unit: str) -> tuple[tuple[str, float, float], ...]:
+    """What a number that says it is in a unit could be in instead: words, and the scale and offset that mend it.
+
+    Of a LOINC code that is known, every other unit of it. Of any other code what goes wrong most: powers of ten, and
+    the factors between mass and substance of glucose and creatinine.
+    """
+    wanted = _policy()["loinc"].get(code.removeprefix(LOINC)) if code.startswith(LOINC) else None
+    if wanted is None or wanted["unit"] != unit:
+        glucose, creatinine = (_policy()["substances"][name]["g_per_mol"] for name in ("glucose", "creatinine"))
+        factors = [10.0, 100.0, 1000.0, glucose / 10, 1e4 / creatinine]
+        up = [(f"{factor:.4g} times too high", 1 / factor, 0.0) for factor in factors]
+        return (*up, *((f"{factor:.4g} times too low", factor, 0.0) for factor in factors))
+    found: dict[tuple[float, float], tuple[str, float, float]] = {}
+    for other in _kinds():
+        known = conversion(code, other)
+        if known is not None and known.unit == unit and (known.scale, known.offset) != (1.0, 0.0):
+            found.setdefault((known.scale, known.offset), (f"in {other}", known.scale, known.offset))
+    return tuple(found.values())
+
+
+@lru_cache(maxsize=1 << 12)
 def ucum(text: str) -> str:
     """A unit in UCUM's spelling where it is known, as it was written otherwise."""
     compact = "".join(text.translate(SIGNS).split())

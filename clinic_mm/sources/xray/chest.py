@@ -9,6 +9,7 @@ pixels look like is another question, see `sources.xray.looks`.
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.dicom.header import Header
 from clinic_mm.sources.dicom.kinds import SECONDARY_CAPTURE
+from clinic_mm.sources.dicom.region import region
 from clinic_mm.sources.xray.radiograph import CHEST, ELSEWHERE
 from clinic_mm.types import Flag
 
@@ -40,6 +41,7 @@ def described(header: "Header") -> tuple[dict[str, object], tuple[Flag, ...]]:
         "shape": [layout.rows, layout.columns],
         "spacing_mm": None if spacing_mm is None else list(spacing_mm),
         "spacing_at": radiograph.spacing_at,
+        "body_part": region(header.body_part) or (CHEST if radiograph.parts == {CHEST} else ""),
         "view_position": radiograph.view_position,
         "laterality": radiograph.laterality,
         "photometric": layout.photometric,

@@ -1,0 +1,108 @@
+"""Teach a model to see that something is shown the wrong way, from its own training cases and copies of them.
+
+In:  prepared tensors of one modality, the patients they are of. Out: `predict.shown.Shown`, or None where the prep
+knows no way of going wrong, or held-out copies cannot be told from the cases themselves.
+
+A copy is made of the tensor as the prep left it, so that what is learnt is how the picture lies, not how it was made.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray as Array
+from scipy.linalg import solve
+from sklearn.covariance import ledoit_wolf
+from sklearn.metrics import roc_auc_score
+
+from clinic_mm.predict.shown import Shown
+from clinic_mm.prep.base import Prep
+from clinic_mm.signals import Signal
+
+LEAST_AUROC: Final = {False: 0.95, True: 0.75}
+"""Of held-out cases against their copies, for a way that rejects, and for one that flags: below it the judge knows
+nothing of that way, and says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Looks of the cases as they are [k, p], of their copies by way, and the fold of each row."""
+
+    own: Float[Array, "k p"]
+    wrong: dict[str, Float[Array, "k p"]]
+    fold: Int[Array, " k"]
+
+
+def fit_shown(
+    prep: Prep[Signal], x: Float[Array, "k ..."], fold: Int[Array, " k"], n: int, rate: float, *, flags: bool
+) -> Shown | None:
+    """Judge the ways that reject, or those that only flag.
+
+    Args:
+        prep: Knows what to look at, and how it goes wrong.
+        x: Prepared tensors.
+        fold: Of each row, by patient.
+        n: Patients.
+        rate: False alarms, all ways together.
+        flags: Whether the ways that only flag are meant.
+    """
+    mistakes = [one for one in prep.mistakes if one.only_flag == flags]
+    if not mistakes:
+        return None
+    rows = _Rows(prep.looks(x), {one.code: prep.looks(one.make(x)) for one in mistakes}, fold)
+    own, wrong = _held_out(rows, [one.code for one in mistakes])
+    auroc = np.array([_auroc(wrong[:, k], own[:, k]) for k in range(len(mistakes))])
+    good = np.flatnonzero(auroc >= LEAST_AUROC[flags])
+    if not len(good):
+        return None
+    ways = tuple(mistakes[k].code for k in good)
+    threshold = _thresholds(own[:, good], rate)
+    middle, weights, bias = _discriminants(rows, ways, np.ones(len(fold), bool))
+    caught = (wrong[:, good] > threshold).mean(axis=0)
+    return Shown(ways, middle, weights, bias, threshold, auroc[good], caught, n, rate)
+
+
+def _held_out(rows: _Rows, ways: Sequence[str]) -> tuple[Float[Array, "k w"], Float[Array, "k w"]]:
+    """Scores of cases and of copies, each from judges that saw neither."""
+    own, wrong = np.zeros((2, len(rows.fold), len(ways)))
+    for k in np.unique(rows.fold):
+        held = rows.fold == k
+        middle, weights, bias = _discriminants(rows, ways, ~held)
+        own[held] = np.nan_to_num(rows.own[held] - middle) @ weights.T + bias
+        for column, way in enumerate(ways):
+            copies = np.nan_to_num(rows.wrong[way][held] - middle)
+            wrong[held, column] = copies @ weights[column] + bias[column]
+    return own, wrong
+
+
+def _discriminants(
+    rows: _Rows, ways: Sequence[str], kept: Array
+) -> tuple[Float[Array, " p"], Float[Array, "w p"], Float[Array, " w"]]:
+    """One linear discriminant for each way; the covariance within cases and within copies is shrunk (Ledoit-Wolf)."""
+    own = rows.own[kept].astype(np.float64)
+    middle = np.nan_to_num(np.nanmean(np.where(np.isfinite(own).any(axis=0), own, 0.0), axis=0))
+    own = np.nan_to_num(own - middle)
+    weights, bias = [], []
+    for way in ways:
+        wrong = np.nan_to_num(rows.wrong[way][kept] - middle)
+        means = own.mean(axis=0), wrong.mean(axis=0)
+        within, _ = ledoit_wolf(np.concatenate([own - means[0], wrong - means[1]]), assume_centered=True)
+        w = solve(within + 1e-9 * np.eye(len(within)), means[1] - means[0], assume_a="pos")
+        weights.append(w)
+        bias.append(-w @ (means[0] + means[1]) / 2)
+    return middle, np.stack(weights), np.array(bias)
+
+
+def _thresholds(own: Float[Array, "k w"], rate: float) -> Float[Array, " w"]:
+    """At least 0; higher where more held-out cases than the rate, shared by the ways, would pass."""
+    rank = min(int(np.ceil((len(own) + 1) * (1 - rate / own.shape[1]))), len(own))
+    ordered: Array = np.sort(own, axis=0)
+    passed = (own > 0).mean(axis=0) > rate / own.shape[1]
+    return np.where(passed, ordered[rank - 1], 0.0)
+
+
+def _auroc(high: Float[Array, " a"], low: Float[Array, " b"]) -> float:
+    truth = np.repeat([1, 0], [len(high), len(low)])
+    return float(roc_auc_score(truth, np.concatenate([high, low])))
