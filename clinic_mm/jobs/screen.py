@@ -23,11 +23,11 @@ from clinic_mm.predict.model import Model
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
 from clinic_mm.predict.seen import count_seen, unseen
-from clinic_mm.prep.batch import PreparedCases, Progress, prepare_cases
+from clinic_mm.prep.batch import Progress, prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.report.fhir import fhir_report, report_bytes
 from clinic_mm.report.run import Counts, ModelOf, RunInfo, write_report, write_run, write_shard, write_skipped
-from clinic_mm.types import Absent, CaseRecord, Failed, Rejected
+from clinic_mm.types import CaseRecord
 
 UNIT: Final = 64
 """Cases answered together, written as one shard."""
@@ -214,8 +214,8 @@ def _unit(
 class _Answered:
     """One unit, answered: nothing that can fail by our own fault is left but writing it down."""
 
-    prepared: PreparedCases
     predictions: list[Prediction]
+    kinds: dict[str, str]
     reports: dict[str, bytes]
 
 
@@ -238,7 +238,7 @@ def _answer(
         for prediction in predictions
         if prediction.pattern and not prediction.withheld
     }
-    return _Answered(prepared, predictions, {key: report_bytes(bundle) for key, bundle in bundles.items()})
+    return _Answered(predictions, info.modalities, {key: report_bytes(bundle) for key, bundle in bundles.items()})
 
 
 def _marked(prediction: Prediction, monitor: MonitorState | None) -> Prediction:
@@ -258,24 +258,19 @@ def _write(answered: _Answered, unit: Sequence[CaseRecord], out: Path, tally: _T
         write_shard(kept, out / "shards" / f"part-{tally.shards:05d}.parquet", labels)
         tally.shards += 1
     tally.done += len(kept)
-    for case, outcomes in zip(unit, answered.prepared.outcomes, strict=True):
-        noes = [o.no for o in outcomes.values() if isinstance(o.no, Rejected)]
-        tally.refused.update(no.code for no in noes if case.usable(no.modality))
-    for index, prediction in enumerate(answered.predictions):
+    for case, prediction in zip(unit, answered.predictions, strict=True):
+        refused = [m for m in prediction.missing if m.status == "rejected"]
+        tally.refused.update(m.code for m in refused if case.usable(answered.kinds[m.modality]))
         if not prediction.pattern:
             tally.n_skipped += 1
-            tally.skipped.extend(_reasons(prediction.case_key, answered.prepared, index))
+            tally.skipped.extend(_reasons(prediction))
 
 
-def _reasons(case_key: str, prepared: PreparedCases, index: int) -> Iterator[dict[str, str]]:
-    for name, outcome in prepared.outcomes[index].items():
-        match outcome.no:
-            case Absent() | None:
-                yield _row(case_key, "absent", name, "", "Never acquired, or after the decision time")
-            case Rejected(code=code, why=why):
-                yield _row(case_key, "rejected", name, code, why)
-            case Failed(why=why):
-                yield _row(case_key, "failed", name, "", why)
+def _reasons(prediction: Prediction) -> Iterator[dict[str, str]]:
+    """Of a case without anything that speaks: what is missing, as the Prediction has it."""
+    for one in prediction.missing:
+        why = one.why or "Never acquired, or after the decision time"
+        yield _row(prediction.case_key, one.status, one.modality, one.code, why)
 
 
 def _row(case_key: str, status: str, modality: str, code: str, why: str) -> dict[str, str]:
