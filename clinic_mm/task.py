@@ -106,6 +106,15 @@ class AbstainTask(Frozen):
     whole_set: bool = False
 
 
+class AdviceTask(Frozen):
+    """What is kept for advice on further tests.
+
+    `bank`: whether the artifact keeps a patient-derived file of what training cases were answered; advice needs it.
+    """
+
+    bank: bool = True
+
+
 class Budget(Frozen):
     """How long the networks may train. `None` means the default of the size."""
 
@@ -135,6 +144,7 @@ class Task(Frozen):
     outside: OutsideTask = OutsideTask()
     sets: SetsTask = SetsTask()
     abstain: AbstainTask = AbstainTask()
+    advice: AdviceTask = AdviceTask()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -9,6 +9,7 @@
     outside.json          detectors of what the model never learnt from; absent where there are none
     outside.safetensors   their means and variances
     abstain.json          when no answer is given; without any evidence alone, where absent
+    bank.safetensors      PATIENT-DERIVED: what training cases were answered; only advice needs it
     card.md               for people
     manifest.json         schema version, sha256 of each file above; its own hash names the model
 
@@ -37,6 +38,7 @@ from clinic_mm.fusion.bottleneck import Bottleneck
 from clinic_mm.fusion.joined import Joined, restored
 from clinic_mm.fusion.pool import pool_from, pool_told
 from clinic_mm.predict.abstain import ONLY_NOTHING, silence_from, silence_told
+from clinic_mm.predict.bank import BANK, bank_bytes, bank_from
 from clinic_mm.predict.calibrate import temperatures_from, temperatures_told
 from clinic_mm.predict.card import model_card
 from clinic_mm.predict.conformal import thresholds_from, thresholds_told
@@ -72,7 +74,7 @@ def save_model(model: Model, folder: Path) -> str:
     Raises:
         ArtifactError: If the folder holds something that is not an artifact.
     """
-    return write_sealed(folder, _files(model))
+    return write_sealed(folder, _files(model), patient_derived=[BANK] if model.bank is not None else ())
 
 
 def load_model(folder: Path) -> tuple[Model, str]:
@@ -109,6 +111,8 @@ def _files(model: Model) -> dict[str, bytes]:
         files[ABSTAIN] = orjson.dumps(silence_told(model.silence), option=JSON_STYLE)
     if model.drift is not None:
         files[DRIFT] = save_arrays(model.drift.to_arrays())
+    if model.bank is not None:
+        files[BANK] = bank_bytes(model.bank)
     if model.outside != NO_DETECTORS:
         files[f"{OUTSIDE}.json"] = orjson.dumps(outside_told(model.outside), option=JSON_STYLE)
         files[f"{OUTSIDE}.safetensors"] = save_arrays(outside_arrays(model.outside))
@@ -197,6 +201,7 @@ def _model(files: Mapping[str, bytes]) -> Model:
         drift=drift_from(load_arrays(files[DRIFT])) if DRIFT in files else None,
         outside=_outside(files),
         silence=silence_from(orjson.loads(files[ABSTAIN])) if ABSTAIN in files else ONLY_NOTHING,
+        bank=bank_from(files[BANK], task.modalities) if BANK in files else None,
     )
 
 

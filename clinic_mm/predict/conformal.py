@@ -229,7 +229,7 @@ def thresholds_from(told: Mapping[str, Any], names: tuple[str, ...]) -> Threshol
         {int(size): _group(group) for size, group in told["by_size"].items()},
         _group(told["every"]),
         levels,
-        {pattern_of(p): Shown(*map(np.array, shown.values())) for p, shown in told.get("shown", {}).items()},
+        {pattern_of(p): Shown(*(np.array(shown[name]) for name in Shown._fields)) for p, shown in told.get("shown", {}).items()},
         told.get("guarantee", "approximate"),
     )
 

@@ -20,6 +20,7 @@ from clinic_mm.fusion.joined import Joined
 from clinic_mm.fusion.late import weighted_mean
 from clinic_mm.fusion.pool import LogPool
 from clinic_mm.predict.abstain import ONLY_NOTHING, Silence
+from clinic_mm.predict.bank import Bank
 from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.conformal import Thresholds
 from clinic_mm.predict.drift import DriftReference
@@ -53,6 +54,7 @@ class Model:
         drift: What drift is measured against; None in artifacts made before it was kept.
         outside: Detectors of what it has never learnt from; none in artifacts made before there were any.
         silence: When no answer is given; without any evidence alone, in artifacts made before there were rules.
+        bank: What training cases were answered, for advice; None where it was left out or taken out.
     """
 
     task: Task
@@ -69,6 +71,7 @@ class Model:
     drift: DriftReference | None = None
     outside: Outside = NO_DETECTORS
     silence: Silence = ONLY_NOTHING
+    bank: Bank | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -76,6 +76,43 @@ class Reason(Frozen):
     why: str
 
 
+class Advice(Frozen):
+    """What one absent test could change for a case, by training patients who had it and were answered alike.
+
+    Attributes:
+        modality: The test.
+        silent: Why nothing is said of it, "" where something is.
+        flips: Chance that the decision would be another.
+        shrink: Expected number of classes that would leave the prediction set; negative where it would grow.
+        change: Expected absolute change of the probability of the second class (binary) or of the most probable one.
+        gain: Expected information, in nats: the expected fall of the log loss.
+        cost: Relative burden of the test, chest X-ray = 1 (the table of modalities).
+        usual_flips: Base rate: share of the training patients with the test whose decision was another without it.
+        usual_gain: Base rate: the mean information that it gave them.
+        neighbours: Training cases behind the figures.
+        distance: How near they are, on average; 1 is the distance of two training cases drawn at random.
+        had: Training cases that had the test.
+    """
+
+    modality: str
+    silent: str = ""
+    flips: float = 0.0
+    shrink: float = 0.0
+    change: float = 0.0
+    gain: float = 0.0
+    cost: float
+    usual_flips: float
+    usual_gain: float
+    neighbours: int = 0
+    distance: float = 0.0
+    had: int = 0
+
+    @property
+    def gain_per_cost(self) -> float:
+        """Expected information per unit of cost."""
+        return self.gain / max(self.cost, 1e-9)
+
+
 class Prediction(Frozen):
     """A calibrated answer for one case.
 
@@ -99,6 +136,8 @@ class Prediction(Frozen):
             `clinic-mm monitor` reads them.
         distance_percentile: For each modality that was there, whether or not it spoke: the percentage of training cases
             that lie nearer to the middle of training (`predict.outside`). None for what has no detector.
+        advice: What each absent test could change, the one that tells most for its cost first.
+        advice_silent: Why there is none, "" where there is, or nothing is absent.
         withheld: Why monitoring hides this answer, "" where it does not. The answer is stored all the same.
     """
 
@@ -125,6 +164,8 @@ class Prediction(Frozen):
     notices: tuple[str, ...] = Field(default=(), description="What a reader must know of this answer, in words.")
     drift_scores: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     distance_percentile: dict[str, float] = Field(default_factory=dict)
+    advice: tuple[Advice, ...] = ()
+    advice_silent: str = ""
     withheld: str = ""
     model_hash: str
     input_hash: str

@@ -14,6 +14,7 @@ from numpy import ndarray as Array
 
 from clinic_mm.fusion.heard import Heard
 from clinic_mm.predict.abstain import abstaining, support
+from clinic_mm.predict.advise import advised
 from clinic_mm.predict.attribute import Game, game_of, worth
 from clinic_mm.predict.drift import drift_scores
 from clinic_mm.predict.model import Model, listen_inside, subset_probabilities
@@ -54,7 +55,8 @@ def predict_cases(model: Model, model_hash: str, prepared: PreparedCases, run_id
         for index, answer in enumerate(_answers(model, heard))
     ]
     said = support(model.pool, heard.opinions, heard.present)
-    return [abstaining(model.silence, one, mine, model.names) for one, mine in zip(answered, said, strict=True)]
+    told = [abstaining(model.silence, one, mine, model.names) for one, mine in zip(answered, said, strict=True)]
+    return advised(model, told)
 
 
 def _answers(model: Model, heard: Heard) -> list[_Answer]:

@@ -25,6 +25,7 @@ from clinic_mm.predict.seen import patient_hash
 from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.task import Task
 from clinic_mm.training.abstain import fit_silence
+from clinic_mm.training.bank import fit_bank
 from clinic_mm.training.drift import learn_drift
 from clinic_mm.training.joint import best_share
 from clinic_mm.training.learnt import Learnt, Say, learn, silent
@@ -151,6 +152,7 @@ def _finished(
         drift=drift,
         outside=outside,
         silence=fit_silence(table, probabilities, pool, task.abstain),
+        bank=fit_bank(table, probabilities, task),
     )
 
 

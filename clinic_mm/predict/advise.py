@@ -1,0 +1,301 @@
+"""What each absent test could change, from the nearest training patients who had it (METHODS §2.6).
+
+In:  stored answers of cases to every subset of what they have, the bank, thresholds of prediction sets, costs.
+Out: one `Advice` per absent modality: the chance that the decision changes, how far answer and prediction set would
+move, the information to be gained, and beside it what the test usually does.
+
+Hot deck: a neighbour lends what the test did to its own out-of-fold answer, beside what both have:
+
+    log p'(c) = log p_i(c) + log a_j,S+m(c) - log a_j,S(c) + constant        S: what case i and neighbour j share
+
+That is what putting the neighbour's opinion into a log-linear pool does; it holds for every way of joining, and needs
+no summary of any patient. Neighbours are weighted so that their classes stand as the case's own calibrated answer has
+them: before it is made, a test speaks for neither class. Distances are between answers, to all that is shared and to
+each shared modality alone; what a neighbour lacks counts as far as two patients drawn at random.
+
+No model runs here and nothing is fitted. Neighbours are counted, never named: no key of a training patient leaves the
+bank. Source of the hot deck: Andridge & Little, doi:10.1111/j.1751-5823.2010.00103.x.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray as Array
+
+from clinic_mm.fusion.pool import softmax
+from clinic_mm.modalities import modality
+from clinic_mm.predict.bank import MOST_MODALITIES, Bank, codes_of, information
+from clinic_mm.predict.conformal import Thresholds, stands
+from clinic_mm.predict.model import Model
+from clinic_mm.predict.prediction import Advice, Prediction
+from clinic_mm.predict.seen import patient_hash
+
+NEAREST: Final = 30
+"""Neighbours behind what is said of a test (METHODS §2.6)."""
+WIDE: Final = 300
+"""Neighbours behind the information, by which patients and tests are ranked: 30 are too few to rank by. Chosen on seeds
+other than those reported, as the share below."""
+FEWEST: Final = 10
+"""Training cases with a test below which nothing is said of it."""
+TOGETHER: Final = 0.5
+"""Share of the answer to everything shared in the distance; the rest is the mean over modalities."""
+FLOOR: Final = 1e-6
+NO_BANK: Final = "Nothing is said of further tests: this model has no bank of training answers (see docs/artifact.md)."
+MANY: Final = f"Nothing is said of further tests: the model has more than {MOST_MODALITIES} modalities."
+
+
+@dataclass(frozen=True, slots=True)
+class Deck:
+    """A bank made ready for many cases.
+
+    Attributes:
+        bank: What it is of.
+        codes: Of what each training case has.
+        log: Logarithms of its answers.
+        alone: Centred logarithms of the answers to each modality alone, in units of the distance between two training
+            cases drawn at random; NaN where absent.
+        scale: Of these units, for answers to any subset.
+    """
+
+    bank: Bank
+    codes: Int[Array, " N"]
+    log: Float[Array, "N k C"]
+    alone: Float[Array, "N M C"]
+    scale: Float[Array, " M"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Cases that ask for advice.
+
+    Attributes:
+        codes: Of what each has.
+        answers: By subset, as in the bank.
+        set_size: Classes in each prediction set.
+        patients: Hashed pseudonyms.
+    """
+
+    codes: Int[Array, " n"]
+    answers: Float[Array, "n k C"]
+    set_size: Int[Array, " n"]
+    patients: tuple[str, ...]
+
+    def now(self, cases: Int[Array, " c"]) -> Float[Array, "c C"]:
+        """Answers of some cases to all that they have."""
+        answer: Array = self.answers[cases, self.codes[cases]]
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What one test would do to n cases with the same evidence, by k neighbours each.
+
+    Attributes:
+        after: The answer with the test, for each neighbour.
+        weight: Of each neighbour; sums to 1 in each case.
+        distance: Mean distance of the neighbours; 1 is that of two training cases drawn at random.
+    """
+
+    after: Float[Array, "n k C"]
+    weight: Float[Array, "n k"]
+    distance: Float[Array, " n"]
+
+    def mean(self, value: Float[Array, "n k"]) -> Float[Array, " n"]:
+        """Expectation over the neighbours."""
+        expected: Array = (self.weight * value).sum(axis=1)
+        return expected
+
+
+def dealt(bank: Bank) -> Deck:
+    """Make a bank ready."""
+    log = np.log(np.clip(bank.answers.astype(np.float64), FLOOR, 1.0))
+    columns = range(len(bank.names))
+    alone = np.stack([_centred(log[:, 1 << column]) for column in columns], axis=1)
+    scale = np.array([_apart(alone[bank.present[:, column], column]) for column in columns])
+    return Deck(bank, codes_of(bank.present), log, alone / scale[:, None], scale)
+
+
+def _centred(log: Float[Array, "... C"]) -> Float[Array, "... C"]:
+    centred: Array = log - log.mean(axis=-1, keepdims=True)
+    return centred
+
+
+def _apart(u: Float[Array, "n C"]) -> float:
+    """Root mean square distance of two rows drawn at random; 1 where all are equal."""
+    return float(np.sqrt(2 * u.var(axis=0).sum())) or 1.0 if len(u) else 1.0
+
+
+def expected(deck: Deck, asked: Asked, cases: Int[Array, " n"], column: int) -> tuple[Expected, Expected] | None:
+    """What the test in a column would do to cases that share one pattern, by the nearest 30 and by the nearest 300.
+
+    None where too few training cases had the test.
+    """
+    donors = np.flatnonzero(deck.bank.present[:, column])
+    if len(donors) < FEWEST:
+        return None
+    code = int(asked.codes[cases[0]])
+    shared = deck.codes[donors] & code
+    before = deck.log[donors, shared]
+    effect = deck.log[donors, shared | (1 << column)] - before
+    apart = _distances(deck, asked, cases, donors, _centred(before))
+    near = _nearest(apart) if code else _spread(len(cases), len(donors))
+    labels = deck.bank.labels[donors]
+
+    def of(near: Int[Array, "n k"]) -> Expected:
+        far = np.take_along_axis(apart, near, axis=1)
+        weight = _weights(asked.now(cases), labels[near], np.isfinite(far))
+        after = softmax(np.log(np.clip(asked.now(cases), FLOOR, 1.0))[:, None] + effect[near])
+        distance = (weight * np.sqrt(np.where(np.isfinite(far), far, 0.0))).sum(axis=1)
+        return Expected(after, weight, distance)
+
+    return of(near[:, :NEAREST] if code else near), of(near)
+
+
+def _distances(
+    deck: Deck, asked: Asked, cases: Int[Array, " n"], donors: Int[Array, " d"], together: Float[Array, "d C"]
+) -> Float[Array, "n d"]:
+    """Squared distances of cases with one pattern to donors; infinite for the patient's own training cases."""
+    code = int(asked.codes[cases[0]])
+    columns = [column for column in range(len(deck.bank.names)) if code >> column & 1]
+    total = np.zeros((len(cases), len(donors)))
+    for column in columns:
+        mine = _centred(np.log(np.clip(asked.answers[cases, 1 << column], FLOOR, 1.0))) / deck.scale[column]
+        total += np.where(deck.bank.present[donors, column], _squared(mine, deck.alone[donors, column]), 1.0)
+    if columns:
+        mine = _centred(np.log(np.clip(asked.answers[cases, code], FLOOR, 1.0)))
+        scale = _apart(together)
+        total = (1 - TOGETHER) * total / len(columns) + TOGETHER * _squared(mine / scale, together / scale)
+    total[_same(deck.bank, asked, cases, donors)] = np.inf
+    return total
+
+
+def _squared(mine: Float[Array, "n C"], theirs: Float[Array, "d C"]) -> Float[Array, "n d"]:
+    apart: Array = ((mine[:, None] - np.nan_to_num(theirs)) ** 2).sum(axis=-1)
+    return apart
+
+
+def _same(bank: Bank, asked: Asked, cases: Int[Array, " n"], donors: Int[Array, " d"]) -> Bool[Array, "n d"]:
+    """Which donors are training cases of the patient who asks: nobody is a neighbour of oneself."""
+    mine = np.array([asked.patients[case] for case in cases])
+    same: Array = mine[:, None] == np.array(bank.patients)[donors]
+    return same
+
+
+def _nearest(apart: Float[Array, "n d"]) -> Int[Array, "n k"]:
+    """The nearest donors; the first ones of a row are nearer than the others."""
+    few = apart.shape[1]
+    places = [k - 1 for k in (NEAREST, WIDE) if k < few]
+    if not places:
+        return np.tile(np.arange(few), (len(apart), 1))
+    near: Array = np.argpartition(apart, places, axis=1)[:, :WIDE]
+    return near
+
+
+def _spread(n_cases: int, n_donors: int) -> Int[Array, "n k"]:
+    """Where nothing is known of a case all donors are equally near: some from all over the bank."""
+    some = np.unique(np.linspace(0, n_donors - 1, WIDE).astype(np.int64))
+    return np.tile(some, (n_cases, 1))
+
+
+def _weights(answer: Float[Array, "n C"], labels: Int[Array, "n k"], usable: Bool[Array, "n k"]) -> Float[Array, "n k"]:
+    """Weights by which the neighbours' classes stand as the case's own answer has them."""
+    weight = np.zeros(labels.shape)
+    for c in range(answer.shape[1]):
+        mine = (labels == c) & usable
+        weight += mine * answer[:, [c]] / np.maximum(mine.sum(axis=1, keepdims=True), 1)
+    total: Array = weight / np.maximum(weight.sum(axis=1, keepdims=True), FLOOR)
+    return total
+
+
+def advise(
+    bank: Bank, thresholds: Thresholds, costs: Mapping[str, float], predictions: Sequence[Prediction]
+) -> list[tuple[Advice, ...]]:
+    """Advice for each case, the test that tells most for its cost first.
+
+    Args:
+        bank: Training cases of the model that answered.
+        thresholds: Of its prediction sets.
+        costs: Of each modality.
+        predictions: With the answer to every subset of what is present.
+    """
+    deck, asked = dealt(bank), asked_of(bank, predictions)
+    found: list[list[Advice]] = [[] for _ in predictions]
+    for code in np.unique(asked.codes):
+        cases = np.flatnonzero(asked.codes == code)
+        for column, name in enumerate(bank.names):
+            if code >> column & 1:
+                continue
+            present = np.array([bool((code | 1 << column) >> k & 1) for k in range(len(bank.names))])
+            score = thresholds.of(thresholds.pattern_of(present)).score
+            usual = bank.usual[name]
+            known = Advice(modality=name, cost=costs[name], usual_flips=usual.flips, usual_gain=usual.gain)
+            for case, advice in zip(cases, _advices(known, deck, asked, cases, column, score), strict=True):
+                found[case].append(advice)
+    return [tuple(sorted(mine, key=_order)) for mine in found]
+
+
+def _advices(
+    known: Advice, deck: Deck, asked: Asked, cases: Int[Array, " n"], column: int, score: Float[Array, " k"]
+) -> list[Advice]:
+    """What one test would do to cases that share one pattern; `score` is the threshold of the enlarged pattern."""
+    told, had = expected(deck, asked, cases, column), int(deck.bank.present[:, column].sum())
+    if told is None:
+        why = f"Only {had} training cases had it: too few to say what it could change"
+        return [known.model_copy(update={"silent": why, "had": had})] * len(cases)
+    near, wide = told
+    before = asked.now(cases)
+    gain = wide.mean(information(wide.after, before[:, None]))
+    figures = {**figures_of(near, before, asked.set_size[cases], score), "gain": gain}
+    counts = {"neighbours": near.weight.shape[1], "had": had}
+    return [
+        known.model_copy(update={**counts, **{name: float(value[row]) for name, value in figures.items()}})
+        for row in range(len(cases))
+    ]
+
+
+def figures_of(
+    told: Expected, before: Float[Array, "n C"], set_size: Int[Array, " n"], score: Float[Array, " k"]
+) -> dict[str, Float[Array, " n"]]:
+    """What is said of a test, in expectation: fields of `Advice`."""
+    top = before.argmax(axis=1)
+    named = np.ones_like(top) if before.shape[1] == 2 else top
+    moved = np.take_along_axis(told.after - before[:, None], named[:, None, None], axis=2)[:, :, 0]
+    inside = stands(told.after.reshape(-1, before.shape[1]), score[None]).sum(axis=1).reshape(told.weight.shape)
+    return {
+        "flips": told.mean(told.after.argmax(axis=2) != top[:, None]),
+        "shrink": set_size - told.mean(inside),
+        "change": told.mean(np.abs(moved)),
+        "distance": told.distance,
+    }
+
+
+def _order(advice: Advice) -> tuple[bool, float, str]:
+    return bool(advice.silent), -advice.gain_per_cost, advice.modality
+
+
+def asked_of(bank: Bank, predictions: Sequence[Prediction]) -> Asked:
+    """Stored answers in the order of a bank."""
+    bit = {name: 1 << column for column, name in enumerate(bank.names)}
+    code = {key: sum(bit[name] for name in key.split("+") if name) for p in predictions for key in p.subsets}
+    answers = np.full((len(predictions), *bank.answers.shape[1:]), np.nan)
+    for row, prediction in enumerate(predictions):
+        answers[row, [code[key] for key in prediction.subsets]] = list(prediction.subsets.values())
+    return Asked(
+        np.array([sum(bit[name] for name in p.pattern) for p in predictions], dtype=np.int64),
+        answers,
+        np.array([len(p.prediction_set.classes) for p in predictions], dtype=np.int64),
+        tuple(patient_hash(p.patient_key) for p in predictions),
+    )
+
+
+def advised(model: Model, predictions: Sequence[Prediction]) -> list[Prediction]:
+    """The same with advice, or with the reason why there is none."""
+    if model.bank is None:
+        why = MANY if len(model.names) > MOST_MODALITIES else NO_BANK
+        return [one.model_copy(update={"advice_silent": why}) for one in predictions]
+    costs = {name: modality(model.task.kind_of(name)).cost for name in model.names}
+    found = advise(model.bank, model.thresholds, costs, predictions)
+    return [one.model_copy(update={"advice": mine}) for one, mine in zip(predictions, found, strict=True)]
