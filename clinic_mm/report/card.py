@@ -8,6 +8,7 @@ Nothing here reads a file or knows a patient's name.
 from collections.abc import Iterable, Mapping
 
 from clinic_mm.predict.prediction import Prediction
+from clinic_mm.report.advice_words import advice_lines, advice_rows
 from clinic_mm.report.words import (
     NOT_A_DEVICE,
     SIMULATED,
@@ -38,6 +39,7 @@ def as_text(prediction: Prediction, labels: Mapping[str, str] | None = None, *, 
         _classes(prediction),
         _section(f"Rests on (share of {share_unit(prediction)}{_sampled(prediction)})", _shares(prediction, labels)),
         _section("Missing", _missing(prediction, labels)),
+        _section("Further tests", _aligned(advice_rows(prediction, labels)) or advice_lines(prediction, labels)),
         _section("Flags", _flags(prediction, labels)),
         _section("Notices", prediction.notices),
         _section("Traceable by", _hashes(prediction)),

@@ -15,6 +15,7 @@ import orjson
 
 from clinic_mm.errors import InputError
 from clinic_mm.predict.prediction import MissingEvidence, Prediction
+from clinic_mm.report.advice_words import advice_lines
 from clinic_mm.report.fhir_parts import (
     AI_ASSERTED,
     TEST_DATA,
@@ -244,7 +245,7 @@ class _Writer:
         return {"security": [AI_ASSERTED, *([TEST_DATA] if self.simulated else [])]}
 
     def _remarks(self) -> list[str]:
-        return [clean(notice) for notice in self.prediction.notices]
+        return [clean(line) for line in (*self.prediction.notices, *advice_lines(self.prediction, self.labels))]
 
     def _sentence(self, observation: Resource) -> str:
         reason = observation.get("dataAbsentReason")

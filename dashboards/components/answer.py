@@ -9,6 +9,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from clinic_mm.report.advice_words import advice_lines, advice_rows
 from clinic_mm.report.run import Prediction
 from clinic_mm.report.words import (
     label_of,
@@ -60,6 +61,15 @@ def remarks(prediction: Prediction, labels: Labels) -> None:
     if prediction.notices:
         st.markdown("##### To know")
         st.markdown(_list([plain(notice) for notice in prediction.notices]))
+
+
+def further(prediction: Prediction, labels: Labels) -> None:
+    """What each absent test could change, or why nothing is said of it; nothing where nothing is absent."""
+    rows = [f"**{plain(label)}** {plain(words)}" for label, words in advice_rows(prediction, labels)]
+    lines = rows or [plain(line) for line in advice_lines(prediction, labels)]
+    if lines:
+        st.markdown("##### What further tests could change")
+        st.markdown(_list(lines))
 
 
 def shares(prediction: Prediction, labels: Labels) -> None:

@@ -5,7 +5,7 @@ The case stands in the address as `?case=<case_key>`, which is opaque.
 
 import streamlit as st
 
-from components.answer import headline, remarks, shares, what_if
+from components.answer import further, headline, remarks, shares, what_if
 from components.opened import opened_run, prediction, worklist
 from components.plain import plain
 from components.ranking import labels, ranked
@@ -33,6 +33,7 @@ def main() -> None:
         with right, st.container(border=True):
             shares(found, named)
             what_if(found, named)
+            further(found, named)
     tiles(found, dict(info.modalities), named)
     hashes = {"Prediction": found.content_hash, "model": found.model_hash, "input": found.input_hash}
     st.caption(" · ".join(f"{name} {plain(value[:16])}…" for name, value in hashes.items()))
