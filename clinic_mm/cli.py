@@ -574,6 +574,67 @@ def monitor(
 
 
 @app.command()
+def saliency(
+    model: Annotated[Path, typer.Argument(metavar="RUN|MODEL", help="Run folder, or artifact folder.")],
+    cohort: Annotated[Path | None, typer.Argument(help="Cohort folder; that of the run where none is named.")] = None,
+    case: Annotated[str, typer.Option(metavar="KEY", help="One case, as in the work list.")] = "",
+    top: Annotated[int, typer.Option(min=0, help="Instead: so many cases, the most probable first.")] = 0,
+    modality: Annotated[
+        list[str] | None, typer.Option(help="Only this one: an X-ray, CT or EEG of the task; may be repeated.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write; `saliency` inside the run where none is.")] = None,
+    workers: Workers = 2,
+    cache: CacheDir = None,
+    cache_gb: CacheGb = 20.0,
+    verify: Verify = False,
+    json: Json = False,
+) -> None:
+    """Store where hiding an X-ray, a CT or an EEG changes what the model's expert says: seconds per piece of evidence.
+
+    Example:  clinic-mm saliency run --top 50
+    """
+    from clinic_mm.console import progress, show_json, show_table
+    from clinic_mm.jobs.saliency import SaliencyOptions
+    from clinic_mm.jobs.saliency import saliency as computed
+    from clinic_mm.jobs.shown import saliency_table
+    from clinic_mm.prep.cache import open_cache
+
+    with progress("saliency", quiet=json) as advance:
+        kept = open_cache(cache, cache_gb, verify=verify)
+        options = SaliencyOptions(tuple(modality or ()), workers, kept, advance)
+        rows = computed(model, cohort, case_key=case, top=top, out=out, options=options)
+    if json:
+        show_json([row.as_json() for row in rows])
+    else:
+        show_table("Where hiding the evidence costs the answer most", saliency_table(rows))
+
+
+@app.command()
+def monitor(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders of one model.")],
+    reference: Annotated[
+        Path, typer.Option(metavar="RUN|MODEL", help="A run on unseen cases from when all was well, or the model.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for monitor.json and monitor.html.")],
+    outcomes: Annotated[
+        Path | None, typer.Option(help="CSV with case_key, label and, if known, arrived_at; as many as there are yet.")
+    ] = None,
+    policy: Annotated[Path | None, typer.Option(help="Another policy than schemas/monitor.toml.")] = None,
+    json: Json = False,
+) -> None:
+    """Say whether what the model sees has changed, whether its answers are borne out, and when the AI is to be hidden.
+
+    Example:  clinic-mm monitor run_may run_june --reference run_april --outcomes outcomes.csv --out monitoring
+    """
+    from clinic_mm.console import show, show_json
+    from clinic_mm.evaluate.monitor.page import as_text
+    from clinic_mm.jobs.monitor import monitor_runs
+
+    state = monitor_runs(runs, reference, out, outcomes=outcomes, policy=policy)
+    show_json(state.model_dump(mode="json")) if json else show(as_text(state))
+
+
+@app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     case: Annotated[str, typer.Argument(help="Case key, as in the work list.")],

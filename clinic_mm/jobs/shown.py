@@ -1,12 +1,15 @@
-"""Evaluation, retrieval and drafts in the width of a terminal: figures with their intervals, beside limit or chance."""
+"""What commands found, in the width of a terminal: figures with their intervals, beside limit or chance."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from clinic_mm.drafting.drafter import Drafter
 from clinic_mm.jobs.retrieve import Nearest
+from clinic_mm.jobs.saliency import Row
 from clinic_mm.predict.answers import OURS
+from clinic_mm.report.saliency_words import peak_in_words
 
 FEWEST_CASES = 10
 """Cases below which an AUROC is noise; the number of cases is shown, the figure is not."""
@@ -108,6 +111,23 @@ def drafter_words(drafter: Drafter, out: Path) -> str:
         "PATIENT-DERIVED: keep bank.json and bank.safetensors where the notes are kept, or take both out.\n"
         f"Next: clinic-mm draft evaluate {out} COHORT --out draft_figures"
     )
+
+
+def saliency_table(rows: Sequence[Row]) -> pd.DataFrame:
+    """One row per case and modality: where hiding costs the answer most, or why there is no saliency."""
+    return pd.DataFrame(
+        {
+            "case": [row.case_key for row in rows],
+            "modality": [row.modality for row in rows],
+            "": [row.status for row in rows],
+            "seconds": [f"{row.seconds:.1f}" if row.seconds else "" for row in rows],
+            "where": [peak_in_words(row.saliency.told) if row.saliency else _reason(row) for row in rows],
+        }
+    )
+
+
+def _reason(row: Row) -> str:
+    return f"{row.why} ({row.code})" if row.code else row.why
 
 
 def _beside_chance(row: pd.Series) -> str:

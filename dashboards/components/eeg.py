@@ -14,8 +14,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from clinic_mm.prep.montage import MONTAGES, montage, montage_table
+from clinic_mm.report.saliency_store import Saliency
 from clinic_mm.signals import EegRecording
+from components.eeg_saliency import overview, page_of, shade, shades
 from components.plain import plain
+from components.saliency import switched_on
 
 PAGE_S: Final = 10.0
 SCALES_UV: Final = (20, 50, 100, 200, 500)
@@ -26,14 +29,16 @@ Traces = tuple[list[str], npt.NDArray[np.float64]]
 
 
 @st.fragment
-def view_eeg(eeg: EegRecording, key: str) -> None:
-    """The tile of one EEG."""
+def view_eeg(eeg: EegRecording, key: str, saliency: Saliency | None = None) -> None:
+    """The tile of one EEG; it opens on the page where the stored saliency peaks, where there is one."""
     length_s = eeg.volts.shape[1] / eeg.sfreq_hz
     pages = max(1, int(np.ceil(length_s / PAGE_S - 1e-9)))
     one, two, three = st.columns([3, 2, 3])
     chosen = one.selectbox("Montage", MONTAGES, format_func=montage_table().labels.get, key=f"{key}-montage")
     scale_uv = two.selectbox("µV between traces", SCALES_UV, index=2, key=f"{key}-scale")
-    page = three.slider(f"Page of {PAGE_S:g} s", 1, pages, 1, key=f"{key}-page") if pages > 1 else 1
+    first = 1 if saliency is None else page_of(saliency, PAGE_S, pages)
+    page = three.slider(f"Page of {PAGE_S:g} s", 1, pages, first, key=f"{key}-page") if pages > 1 else 1
+    over = switched_on(saliency, key)
     start_s = (page - 1) * PAGE_S
     names, volts = montaged(eeg, chosen, start_s, PAGE_S)
     if not names:
@@ -41,13 +46,15 @@ def view_eeg(eeg: EegRecording, key: str) -> None:
         return
     shown = list(eeg.annotations)
     st.image(
-        _drawn(names, volts * 1e6, float(scale_uv), start_s, eeg.sfreq_hz, shown),
+        _drawn(names, volts * 1e6, float(scale_uv), start_s, eeg.sfreq_hz, shown, over),
         output_format="PNG",
         alt="EEG traces",
         width="stretch",
     )
     more = f" · first {MOST_TRACES} of {len(names)} traces" if len(names) > MOST_TRACES else ""
     st.caption(f"{eeg.sfreq_hz:g} Hz · {length_s:.0f} s in all · negative up · no filter{more}")
+    if over:
+        st.image(overview(over), output_format="PNG", alt="Saliency of the whole recording", width="stretch")
     if eeg.bad:
         st.caption("Without usable signal, and in no other montage than as recorded: " + plain(", ".join(eeg.bad)))
     _annotations(shown, start_s)
@@ -77,6 +84,7 @@ def _drawn(
     start_s: float,
     sfreq_hz: float,
     annotations: list[tuple[float, float, str]],
+    saliency: Saliency | None,
 ) -> npt.NDArray[np.uint8]:
     names, uv = names[:MOST_TRACES], uv[:MOST_TRACES]
     figure = Figure(figsize=(14, 0.31 * len(names) + 0.9), dpi=110, facecolor=PAPER)
@@ -86,6 +94,8 @@ def _drawn(
     seconds = start_s + np.arange(uv.shape[1]) / sfreq_hz
     for index, trace in enumerate(uv):
         axes.plot(seconds, -trace / scale_uv - index, color=INK, linewidth=0.6)
+    if saliency is not None:
+        shade(axes, names, shades(saliency, start_s, start_s + PAGE_S))
     for onset, duration, _ in annotations:
         if onset < start_s + PAGE_S and onset + duration >= start_s:
             axes.axvspan(onset, onset + max(duration, 0.02), 0.985, 1.0, color=MARK, linewidth=0)  # a strip on top

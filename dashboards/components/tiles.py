@@ -15,11 +15,14 @@ import streamlit as st
 from clinic_mm.errors import ClinicError, InputError
 from clinic_mm.modalities import modality, resolve
 from clinic_mm.report.run import Prediction
+from clinic_mm.report.saliency_store import Saliency
 from clinic_mm.report.words import label_of, missing_in_words
 from clinic_mm.sources.choose import in_order
 from clinic_mm.types import CaseRecord, Evidence
 from components.evidence import case_record, signal
+from components.opened import opened_run
 from components.plain import plain
+from components.saliency import stored
 
 ROWS: Final = (("ct",), ("xray", "note"), ("eeg",), ("record",))
 """Kinds side by side, from top to bottom; kinds not named here follow one by one."""
@@ -84,11 +87,19 @@ def _studies(prediction: Prediction, kind: str, name: str) -> None:
     if len(usable) > 1:
         chosen = st.selectbox("Study", usable, format_func=_dated, key=f"{key}-study")
     st.caption(f"{plain(_dated(chosen))}{_before(chosen.acquired_at, case.decision_time)}")
-    _view(case, chosen, kind, f"{key}-{usable.index(chosen)}")
+    saliency = stored(prediction, _names(kind, name), kind, chosen)
+    _view(case, chosen, kind, f"{key}-{usable.index(chosen)}", saliency)
 
 
-def _view(case: CaseRecord, chosen: Evidence, kind: str, key: str) -> None:
-    """Hand the decoded study to the viewer of its row; one that has a parameter `at` is told the decision time.
+def _names(kind: str, name: str) -> list[str]:
+    """The modalities that a tile shows, as stored files name them."""
+    return [name] if name else [one for one, its in opened_run().info.modalities.items() if its == kind]
+
+
+def _view(case: CaseRecord, chosen: Evidence, kind: str, key: str, saliency: Saliency | None) -> None:
+    """Hand the decoded study to the viewer of its row.
+
+    One that has a parameter `at` is told the decision time, one that has `saliency` gets what is stored of the study.
 
     Raises:
         ClinicError: If the study cannot be decoded.
@@ -100,7 +111,8 @@ def _view(case: CaseRecord, chosen: Evidence, kind: str, key: str) -> None:
     decoded: Any = signal(chosen, kind)
     try:
         viewer: Callable[..., None] = resolve(dotted)
-        more = {"at": case.decision_time} if "at" in signature(viewer).parameters else {}
+        given = {"at": case.decision_time, "saliency": saliency}
+        more = {name: value for name, value in given.items() if name in signature(viewer).parameters}
         viewer(decoded, key, **more)
     except ClinicError:
         raise

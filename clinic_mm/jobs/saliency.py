@@ -1,0 +1,287 @@
+"""Compute and keep saliency: where hiding the evidence of a case changes what the deployed experts say.
+
+In:  a run or a model, a cohort, which cases. Out: one sealed file per case and modality (report.saliency_store owns the
+format), and rows that say what became of each.
+
+A stopped job goes on where it stopped: what stands there for the same model, input and settings is kept. One bad case
+never stops the rest. Nothing is computed that was not asked for: an expert is asked hundreds of times per piece.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from clinic_mm.cohort.load import load_evidence
+from clinic_mm.cohort.manifest import Cohort, open_cohort
+from clinic_mm.cohort.task_cases import task_cases
+from clinic_mm.errors import ArtifactError, EvidenceError, InputError, UsageError
+from clinic_mm.predict.artifact import load_model
+from clinic_mm.predict.experts import Expert
+from clinic_mm.predict.model import Model, listen, native_probabilities
+from clinic_mm.predict.prediction import Prediction
+from clinic_mm.predict.saliency.explain import explain, settings_of
+from clinic_mm.predict.saliency.result import KINDS, Found, Saliency, SaliencyTold, evidence_hash, key_of
+from clinic_mm.prep.base import NothingKnownError
+from clinic_mm.prep.batch import Progress, prepare_cases
+from clinic_mm.prep.cache import PrepCache
+from clinic_mm.report.run import Run, open_run
+from clinic_mm.report.saliency_store import FOLDER, read_saliency, write_saliency, write_skipped
+from clinic_mm.sources.choose import in_order
+from clinic_mm.types import Absent, CaseRecord, Evidence, Failed, Rejected
+
+SCREEN: Final = "Name the model folder and a cohort, or a run that clinic-mm screen wrote"
+
+
+@dataclass(frozen=True, slots=True)
+class SaliencyOptions:
+    """How much to compute, and with what: modalities (all that can be hidden where none is named), workers, cache."""
+
+    modalities: tuple[str, ...] = ()
+    workers: int = 1
+    cache: PrepCache | None = None
+    progress: Progress | None = None
+
+
+DEFAULTS: Final = SaliencyOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of one modality of one case.
+
+    Attributes:
+        status: `done`, `kept` (stood there already), `absent`, `rejected` or `failed`.
+        saliency: Where there is one.
+        seconds: That computing it took.
+    """
+
+    case_key: str
+    modality: str
+    status: str
+    code: str = ""
+    why: str = ""
+    saliency: Saliency | None = None
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, object]:
+        """For machines: everything but the arrays."""
+        told = None if self.saliency is None else self.saliency.told.model_dump(mode="json")
+        return {**self.reason(), "seconds": round(self.seconds, 2), "saliency": told}
+
+    def reason(self) -> dict[str, str]:
+        """What stands in the list of what has no saliency."""
+        told = {"case_key": self.case_key, "modality": self.modality, "status": self.status}
+        return {**told, "code": self.code, "why": self.why}
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is the same for all cases of one job."""
+
+    model: Model
+    model_hash: str
+    cohort: Cohort
+    run: Run | None
+    out: Path
+
+    def experts(self, names: Sequence[str]) -> list[Expert]:
+        """Those that can be asked, of the named ones."""
+        able = [expert for expert in self.model.experts if expert.kind in KINDS]
+        if unknown := sorted(set(names) - {expert.name for expert in able}):
+            known = ", ".join(expert.name for expert in able) or "none of this model"
+            raise UsageError(f"No saliency for {', '.join(unknown)}", "--modality", f"Possible: {known}")
+        return [expert for expert in able if not names or expert.name in names]
+
+
+def saliency(
+    given: Path,
+    cohort_folder: Path | None = None,
+    *,
+    case_key: str = "",
+    top: int = 0,
+    out: Path | None = None,
+    options: SaliencyOptions = DEFAULTS,
+) -> list[Row]:
+    """Compute what is asked for and not there yet.
+
+    Args:
+        given: A run folder, or a model folder.
+        cohort_folder: Where the evidence lies; the run's own cohort where None.
+        case_key: One case; or else
+        top: As many cases, the most probable first (of the second of two classes, or of any class that is not the
+            first of more).
+        out: Folder to write; `saliency` inside the run where None.
+        options: Which modalities, workers, cache, whom to tell how far it is.
+
+    Raises:
+        UsageError: If it is not said for which case, or where to write.
+        InputError: If the cohort does not form the case.
+        ArtifactError: If run or model cannot be read, or the run is of another model than its folder now holds.
+    """
+    if bool(case_key) == bool(top):
+        raise UsageError("Say for which cases", "saliency", "Give --case KEY or --top 50")
+    work = _opened(given, cohort_folder, out)
+    experts = work.experts(options.modalities)
+    cases = {case.case_key: case for case in task_cases(work.cohort, work.model.task)}
+    keys = [case_key] if case_key else _top(work, cases, top, options)
+    if lost := [key for key in keys if key not in cases]:
+        mend = "Name the cohort that was screened" if work.run else "See clinic-mm describe"
+        raise InputError(f"The cohort does not form {len(lost)} of these cases", f"case {lost[0]}", mend)
+    rows, total = [], len(keys) * len(experts)
+    for key in keys:
+        for expert in experts:
+            rows.append(_one(work, cases[key], expert))
+            if options.progress:
+                options.progress(len(rows), total)
+    write_skipped([row.reason() for row in rows if row.saliency is None], work.out)
+    return rows
+
+
+def _opened(given: Path, cohort_folder: Path | None, out: Path | None) -> _Work:
+    if not (given / "run.json").is_file():
+        if cohort_folder is None or out is None:
+            raise UsageError("A model needs a cohort and a folder to write", "saliency", "Add COHORT and --out")
+        model, model_hash = load_model(given)
+        return _Work(model, model_hash, open_cohort(cohort_folder), None, out)
+    run = open_run(given)
+    model, model_hash = load_model(_model_folder(run))
+    if model_hash != run.info.model.hash:
+        raise ArtifactError("The model is no longer the one of this run", str(given), "Screen again with this model")
+    return _Work(model, model_hash, open_cohort(cohort_folder or _cohort_folder(run)), run, out or run.path / FOLDER)
+
+
+def _model_folder(run: Run) -> Path:
+    """As the operator named it, or beside the run where everything has moved."""
+    named = Path(run.info.model.path)
+    places = [named, run.path.parent / named.name]
+    if found := next((place for place in places if (place / "model.json").is_file()), None):
+        return found
+    raise ArtifactError("The model of this run is not where it was", str(run.path), SCREEN)
+
+
+def _cohort_folder(run: Run) -> Path:
+    named = Path(run.info.cohort)
+    return named if named.is_absolute() or named.is_dir() else (run.path / named).resolve()
+
+
+def _top(work: _Work, cases: dict[str, CaseRecord], top: int, options: SaliencyOptions) -> list[str]:
+    """The most probable cases: of the run, or asked of the model now."""
+    if work.run is not None:
+        frame = work.run.worklist()
+        columns = [f"p_{index}" for index in range(1, len(work.model.task.classes))]
+        return [str(key) for key in frame.assign(p=frame[columns].max(axis=1)).nlargest(top, "p")["case_key"]]
+    every = list(cases.values())
+    prepared = prepare_cases(every, work.cohort.roots, work.model.recipe, workers=options.workers, cache=options.cache)
+    p = native_probabilities(work.model, listen(work.model, prepared))[:, 1:].max(axis=1)
+    return [every[index].case_key for index in np.argsort(-p, kind="stable")[:top]]
+
+
+def _one(work: _Work, case: CaseRecord, expert: Expert) -> Row:
+    """One modality of one case; whatever is wrong with it is told, and stops nothing."""
+    try:
+        return _computed(work, case, expert)
+    except EvidenceError as error:
+        return Row(case.case_key, expert.name, "rejected", error.code, error.what)
+    except Exception as error:  # noqa: BLE001 - the one border: our own fault must not stop the other cases
+        return Row(case.case_key, expert.name, "failed", why=f"{type(error).__name__} while hiding {expert.kind}")
+
+
+def _computed(work: _Work, case: CaseRecord, expert: Expert) -> Row:
+    target, prediction = _target(work, case)
+    if (no := _said_no(prediction, expert.name)) is not None:
+        return Row(case.case_key, expert.name, no.status, no.code, no.why)
+    settings, class_name = settings_of(expert.kind), work.model.task.classes[target]
+    started = time.perf_counter()
+    refused: EvidenceError | None = None
+    for evidence in in_order(case.usable(expert.kind, expert.name), work.model.recipe.select):
+        key = key_of(work.model_hash, evidence_hash(evidence), class_name, settings)
+        if evidence_hash(evidence) and (kept := _kept(work.out, case.case_key, expert.name, key)):
+            return Row(case.case_key, expert.name, "kept", saliency=kept)
+        try:
+            signal = load_evidence(evidence, work.cohort.roots, expert.kind)
+            found = explain(expert, work.model.recipe.preps[expert.name], signal, target)
+        except NothingKnownError:
+            continue
+        except EvidenceError as error:
+            if error.code.startswith("saliency."):  # the expert takes it; an older one would explain another answer
+                raise
+            refused = error
+            continue
+        made = _saliency(work, case, expert, evidence, class_name, found)
+        write_saliency(made, work.out)
+        return Row(case.case_key, expert.name, "done", saliency=made, seconds=time.perf_counter() - started)
+    if refused is not None:
+        raise refused
+    return _standing(case, expert)
+
+
+def _kept(folder: Path, case_key: str, name: str, key: str) -> Saliency | None:
+    try:
+        found = read_saliency(folder, case_key, name)
+    except ArtifactError:
+        return None  # damaged: made anew
+    return found if found is not None and found.told.key == key else None
+
+
+def _target(work: _Work, case: CaseRecord) -> tuple[int, Prediction | None]:
+    """The class whose log-odds are asked for: the second of two, or the answer where there are more."""
+    prediction = None if work.run is None else work.run.prediction(case.case_key)
+    if work.model.task.kind == "binary":
+        return 1, prediction
+    if prediction is not None:
+        return int(np.argmax(prediction.probabilities)), prediction
+    prepared = prepare_cases([case], work.cohort.roots, work.model.recipe)
+    return int(native_probabilities(work.model, listen(work.model, prepared))[0].argmax()), None
+
+
+@dataclass(frozen=True, slots=True)
+class _No:
+    status: str
+    code: str
+    why: str
+
+
+def _said_no(prediction: Prediction | None, name: str) -> _No | None:
+    """Why a modality did not speak in the stored answer: what did not speak has nothing to explain."""
+    if prediction is None or name in prediction.pattern:
+        return None
+    said = next((one for one in prediction.missing if one.modality == name), None)
+    return _No(said.status, said.code, said.why) if said else _No("absent", "", "")
+
+
+def _standing(case: CaseRecord, expert: Expert) -> Row:
+    """What the cohort says of a modality that has nothing usable."""
+    for no in reversed(case.evidence.get(expert.kind, ())):
+        match no:
+            case Rejected(code=code, why=why):
+                return Row(case.case_key, expert.name, "rejected", code, why)
+            case Failed(why=why):
+                return Row(case.case_key, expert.name, "failed", why=why)
+            case Absent() | Evidence():
+                pass
+    return Row(case.case_key, expert.name, "absent")
+
+
+def _saliency(
+    work: _Work, case: CaseRecord, expert: Expert, evidence: Evidence, class_name: str, found: Found
+) -> Saliency:
+    told = SaliencyTold(
+        case_key=case.case_key,
+        modality=expert.name,
+        kind=expert.kind,
+        target=class_name,
+        how=expert.how,
+        model_hash=work.model_hash,
+        evidence_hash=evidence_hash(evidence),
+        settings=dict(found.settings),
+        logodds=found.logodds,
+        stride=found.stride,
+        peak=dict(found.peak),
+        asked=found.asked,
+        names=dict(found.names),
+    )
+    return Saliency(told, found.arrays)

@@ -1,0 +1,141 @@
+"""The job: computes what is asked for, keeps what stands there, and one bad case never stops the rest. SIMULATED."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clinic_mm.jobs import saliency as job
+from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.predict.saliency import image
+from clinic_mm.predict.saliency.occlusion import Plan
+from clinic_mm.report.run import open_run
+from clinic_mm.report.saliency_store import FOLDER, read_saliency, read_skipped
+from tests.cli.terminal import run
+from tests.conftest import Trained
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen places are enough to see what the job does."""
+    monkeypatch.setattr(image, "XRAY", Plan(stride=32, sides=(32,), soft=2.0, window=41))
+
+
+@pytest.fixture(scope="module")
+def screened(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("saliency") / "run"
+    screen_cohort(trained.model, trained.cohort, out, options=ScreenOptions(validate=False))
+    return out
+
+
+@pytest.fixture
+def fresh(screened: Path) -> Iterator[Path]:
+    """The run without anything computed."""
+    yield screened
+    for path in (screened / FOLDER).glob("*"):
+        path.unlink()
+
+
+def with_xray(run_folder: Path) -> list[str]:
+    work = open_run(run_folder).worklist()
+    return [str(key) for key in work.loc[work["pattern"].str.contains("xray"), "case_key"]]
+
+
+def test_one_case_is_computed_stored_and_kept(fresh: Path, trained: Trained, capsys: Capture) -> None:
+    key = with_xray(fresh)[0]
+    said = run(capsys, "saliency", fresh, "--case", key, "--json")
+    assert said.code == 0
+    assert [row["status"] for row in said.json] == ["done"]
+    found = read_saliency(fresh / FOLDER, key, "xray")
+    assert found is not None
+    assert found.told.model_hash == trained.model_hash
+    assert found.told.asked == found.arrays["map"].size == 16
+    before = (fresh / FOLDER / f"{key}.xray.safetensors").stat().st_mtime_ns
+    again = run(capsys, "saliency", fresh, trained.cohort, "--case", key, "--json")
+    assert [row["status"] for row in again.json] == ["kept"]
+    assert (fresh / FOLDER / f"{key}.xray.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_damaged_file_or_other_settings_are_computed_anew(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = with_xray(fresh)[0]
+    job.saliency(fresh, case_key=key)
+    path = fresh / FOLDER / f"{key}.xray.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert [row.status for row in job.saliency(fresh, case_key=key)] == ["done"]
+    monkeypatch.setattr(image, "XRAY", Plan(stride=64, sides=(64,), soft=2.0, window=41))
+    assert [row.status for row in job.saliency(fresh, case_key=key)] == ["done"]
+
+
+def test_the_most_probable_come_first_and_what_has_none_says_why(fresh: Path, capsys: Capture) -> None:
+    rows = job.saliency(fresh, top=6)
+    work = open_run(fresh).worklist().nlargest(6, "p_1")
+    assert [row.case_key for row in rows] == work["case_key"].to_list()
+    spoke = work["pattern"].str.contains("xray").to_list()
+    assert [row.status == "done" for row in rows] == spoke
+    assert not all(spoke)
+    assert set(read_skipped(fresh / FOLDER)["status"]) == {"absent"}
+    said = run(capsys, "saliency", fresh, "--top", 6)
+    assert said.code == 0
+    assert "log-odds of positive" in said.out
+
+
+def test_one_bad_case_never_stops_the_rest(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explodes(*_: object) -> None:
+        message = "patient name"
+        raise ZeroDivisionError(message)
+
+    keys = with_xray(fresh)
+    real = job.explain
+    seen: list[int] = []
+
+    def explain(*given: object) -> object:
+        seen.append(1)
+        return explodes() if len(seen) == 1 else real(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(job, "explain", explain)
+    rows = job.saliency(fresh, top=len(open_run(fresh).worklist()))
+    told = {row.status for row in rows}
+    assert {"failed", "done"} <= told
+    assert sum(row.status == "done" for row in rows) == len(keys) - 1
+    assert not any("patient name" in row.why for row in rows)
+
+
+def test_a_file_that_is_gone_is_rejected_with_its_reason(trained: Trained, fresh: Path, tmp_path: Path) -> None:
+    from clinic_mm.cohort.manifest import open_cohort
+
+    key = with_xray(fresh)[0]
+    cohort = open_cohort(trained.cohort)
+    case = next(c for c in cohort.cases("label") if c.case_key == key)
+    (study,) = case.usable("xray")[-1:]
+    lost = cohort.roots[study.root] / study.paths[0]
+    lost.rename(tmp_path / "kept")
+    try:
+        (row,) = job.saliency(fresh, case_key=key)
+    finally:
+        (tmp_path / "kept").rename(lost)
+    assert (row.status, row.code) == ("rejected", "file.gone")
+
+
+def test_a_model_alone_needs_a_cohort_and_a_folder(trained: Trained, fresh: Path, tmp_path: Path) -> None:
+    key = with_xray(fresh)[0]
+    (row,) = job.saliency(trained.model, trained.cohort, case_key=key, out=tmp_path / "out")
+    assert row.status == "done"
+    tops = job.saliency(trained.model, trained.cohort, top=3, out=tmp_path / "out")
+    assert len(tops) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        ((), 2, "Say for which cases"),
+        (("--case", "nobody"), 3, "does not form"),
+        (("--case", "nobody", "--top", 3), 2, "Say for which cases"),
+        (("--top", 3, "--modality", "note"), 2, "No saliency for note"),
+    ],
+)
+def test_a_slip_is_one_line(fresh: Path, capsys: Capture, words: tuple[object, ...], code: int, told: str) -> None:
+    said = run(capsys, "saliency", fresh, *words)
+    assert (said.code, len(said.lines)) == (code, 1)
+    assert told in said.err
