@@ -239,6 +239,38 @@ def train(
 
 
 @app.command()
+def calibrate(
+    model: Annotated[Path, typer.Argument(help="Artifact folder.")],
+    cohort: Annotated[Path, typer.Argument(help="Cohort folder of the new site, with labels; 50 cases or more.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new version; the old one stays as it is.")],
+    unseen: Annotated[bool, typer.Option(help="Leave out patients that the model has seen; else refuse.")] = False,
+    workers: Workers = 2,
+    cache: CacheDir = None,
+    cache_gb: CacheGb = 20.0,
+    verify: Verify = False,
+    json: Json = False,
+) -> None:
+    """Fit a model to another site from few labelled cases: prior, temperature and prediction sets; a new version.
+
+    Example:  clinic-mm calibrate model new_site --out model_of_new_site
+    """
+    from clinic_mm.console import progress, show, show_json
+    from clinic_mm.jobs.calibrate import calibrate_model
+    from clinic_mm.jobs.shown import calibration_words
+    from clinic_mm.prep.cache import open_cache
+
+    kept = open_cache(cache, cache_gb, verify=verify)
+    with progress("calibrate", quiet=json) as advance:
+        made, made_hash = calibrate_model(
+            model, cohort, out, unseen_only=unseen, workers=workers, cache=kept, progress=advance
+        )
+    if json:
+        show_json({"model": made_hash, "out": str(out), "calibrated": made.facts["calibrated"]})
+    else:
+        show(calibration_words(made, out))
+
+
+@app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Artifact folder.")],
     cohort: Annotated[Path, typer.Argument(help="Cohort folder; patients trained on are left out.")],

@@ -8,11 +8,11 @@ Out: the evaluation folder:
     by_subset.csv        AUROC of every subset, on native cases and on cases masked down to it
     fusion_gain.csv      ours against the best single modality, the late average and concat
     modality_drop.csv    AUROC as whole modalities vanish at test
-    *.png                the same as figures
+    *.png                the same as figures; what `jobs.trust` says of calibration and silence
     evaluation.json      counts, hashes, the rate of answers that more evidence made worse
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -31,8 +31,10 @@ from clinic_mm.evaluate.table import by_pattern, fusion_gain
 from clinic_mm.fusion.heard import Heard
 from clinic_mm.fusion.late import weighted_mean
 from clinic_mm.jobs.masked import by_subset
+from clinic_mm.jobs.trust import write_trust
 from clinic_mm.predict.answers import OURS, tidy
 from clinic_mm.predict.model import Model, baselines, listen, native_probabilities, subset_probabilities
+from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.types import SCHEMA_VERSION
@@ -89,7 +91,9 @@ def score(
     ):
         made.to_csv(out / f"{name}.csv", index=False)
     _draw(table, gains, drops, ours, prepared, out, simulated)
-    told = _told(model, model_hash, prepared, simulated)
+    predictions = predict_cases(model, model_hash, prepared)
+    write_trust(predictions, prepared.labels, out, simulated=simulated)
+    told = _told(model, model_hash, prepared, predictions, simulated)
     (out / "evaluation.json").write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
     return Scores(table, subsets)
 
@@ -137,9 +141,11 @@ def _draw(
     )
 
 
-def _told(model: Model, model_hash: str, prepared: PreparedCases, simulated: bool) -> dict[str, object]:
+def _told(
+    model: Model, model_hash: str, prepared: PreparedCases, predictions: Sequence[Prediction], simulated: bool
+) -> dict[str, object]:
     labelled = [i for i in range(len(prepared)) if prepared.labels[i] >= 0 and prepared.present[i].any()]
-    by_subset = [p.subsets for p in predict_cases(model, model_hash, prepared)]
+    by_subset = [p.subsets for p in predictions]
     rate = counter_intuitive_rate(
         [by_subset[i] for i in labelled], prepared.labels[labelled], prepared.patients[labelled]
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import pandas as pd
 
@@ -10,6 +11,7 @@ from clinic_mm.jobs.retrieve import Nearest
 from clinic_mm.jobs.saliency import Row
 from clinic_mm.predict.answers import OURS
 from clinic_mm.report.saliency_words import peak_in_words
+from clinic_mm.predict.model import Model
 
 FEWEST_CASES = 10
 """Cases below which an AUROC is noise; the number of cases is shown, the figure is not."""
@@ -39,6 +41,26 @@ def method_table(table: pd.DataFrame) -> pd.DataFrame:
         covered = every["coverage"].map("{:.3f}".format) + _span(every, "coverage")
         shown["coverage"] = covered.where(every["method"] == OURS, "")
     return shown
+
+
+def calibration_words(model: Model, out: Path) -> str:
+    """What calibrating to a site moved, and whether cross-validation on its cases says that it pays."""
+    told = cast("dict[str, Any]", model.facts["calibrated"])
+    moved = ", ".join(f"{name} {value:+.2f}" for name, value in told["shift"].items())
+    figures = [
+        f"  {name.replace('_', ' ')}: {row['before']:.3f} before, {row['after']:.3f} after, "
+        f"{row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
+        for name, row in told["figures"].items()
+    ]
+    lines = [
+        f"New version in {out}, calibrated on {told['n_cases']} cases of {told['n_patients']} patients.",
+        f"Fitted: temperature {told['temperature']:.2f}, log-odds moved by {moved}.",
+        "Cross-validated on the site's own cases, by patient:",
+        *figures,
+        told["words"],
+        f"Next: clinic-mm evaluate {out} COHORT --out evaluation, on further patients of the site",
+    ]
+    return "\n".join(lines)
 
 
 def nearest_table(found: Nearest) -> pd.DataFrame:

@@ -14,14 +14,14 @@ from numpy import ndarray as Array
 
 from clinic_mm.encoders.run import Spoken
 from clinic_mm.fusion.heard import Heard
-from clinic_mm.fusion.pool import LogPool
+from clinic_mm.fusion.pool import FLOOR, LogPool
 from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.joint import mixed
 from clinic_mm.predict.model import corrections, heard_of
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.training.pool import SubsetRows, fit_pool, subset_rows
 from clinic_mm.training.residual import PoolLogits, train_residual
-from clinic_mm.training.temperatures import fit_temperatures
+from clinic_mm.training.temperatures import TRAINING, Room, fit_temperatures
 from clinic_mm.training.thresholds import Rows
 
 FREEDOMS: Final = (0.0, 0.25, 0.5, 1.0)
@@ -198,16 +198,29 @@ def _nll(logits: Float[Array, "r C"], y: Int[Array, " r"]) -> Float[Array, " r"]
 
 
 def crossfit_temperatures(table: Table, logits: Float[Array, "r C"]) -> tuple[Temperatures, Float[Array, "r C"]]:
-    """Temperatures from all rows, and calibrated probabilities of each row from the folds that did not hold it."""
+    """Temperatures from all rows, and calibrated probabilities of each row from the folds that did not hold it.
+
+    The calibration with the least room is taken, unless unseen rows are clearly better by one with more.
+    """
+    room, every = TRAINING[0], np.ones(len(logits), dtype=bool)
+    probabilities = _crossfit_temperatures(table, logits, room)
+    for wider in TRAINING[1:]:
+        tried = _crossfit_temperatures(table, logits, wider)
+        if judged(table, np.log(probabilities + FLOOR), np.log(tried + FLOOR)).kept:
+            room, probabilities = wider, tried
+    return _temperatures(table, logits, every, room), probabilities
+
+
+def _crossfit_temperatures(table: Table, logits: Float[Array, "r C"], room: Room) -> Float[Array, "r C"]:
     rows = table.rows
     probabilities = np.zeros_like(logits)
     for k in range(table.fold.max() + 1):
         held = table.fold[rows.case] == k
-        fitted = _temperatures(table, logits, ~held)
+        fitted = _temperatures(table, logits, ~held, room)
         probabilities[held] = fitted.probabilities(logits[held], rows.present[held], table.present[rows.case[held]])
-    return _temperatures(table, logits, np.ones(len(logits), dtype=bool)), probabilities
+    return probabilities
 
 
-def _temperatures(table: Table, logits: Float[Array, "r C"], keep: Bool[Array, " r"]) -> Temperatures:
+def _temperatures(table: Table, logits: Float[Array, "r C"], keep: Bool[Array, " r"], room: Room) -> Temperatures:
     rows, centre = table.rows.only(keep), np.log(table.prior)
-    return fit_temperatures(logits[keep], rows, table.labels, table.patients, table.present, table.names, centre)
+    return fit_temperatures(logits[keep], rows, table.labels, table.patients, table.present, table.names, centre, room)
