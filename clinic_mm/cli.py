@@ -667,6 +667,39 @@ def monitor(
 
 
 @app.command()
+def advise(
+    model: Annotated[Path, typer.Argument(help="Artifact folder, with its bank of training answers.")],
+    source: Annotated[Path, typer.Argument(metavar="COHORT|RUN", help="Cohort folder, or run folder of this model.")],
+    test: Annotated[
+        list[str] | None, typer.Option(help="Modality that may be tested; may be repeated; all where none is named.")
+    ] = None,
+    budget: Annotated[str, typer.Option(help="Share of what testing all would cost, or units of cost.")] = "50%",
+    out: Annotated[Path | None, typer.Option(help="Folder for advice.csv and advice.json.")] = None,
+    workers: Workers = 2,
+    cache: CacheDir = None,
+    cache_gb: CacheGb = 20.0,
+    verify: Verify = False,
+    json: Json = False,
+) -> None:
+    """Say whom to test where not everybody can be: patients ranked by what a further test should tell for its cost.
+
+    Example:  clinic-mm advise model cohort --test eeg --budget 50%
+    """
+    from clinic_mm.console import progress, show, show_json, show_table
+    from clinic_mm.jobs.advise import AdviseOptions, advise_budget, in_words, shown
+    from clinic_mm.prep.cache import open_cache
+
+    with progress("advise", quiet=json) as advance:
+        options = AdviseOptions(workers, open_cache(cache, cache_gb, verify=verify), advance)
+        ranked = advise_budget(model, source, tests=test or (), budget=budget, out=out, options=options)
+    if json:
+        show_json({**ranked.told, "tests": ranked.rows.to_dict("records")})
+    else:
+        show_table("Whom to test first", shown(ranked))
+        show(in_words(ranked))
+
+
+@app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     case: Annotated[str, typer.Argument(help="Case key, as in the work list.")],

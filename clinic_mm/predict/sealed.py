@@ -68,8 +68,8 @@ def read_sealed(folder: Path, leading: str, made_by: str) -> tuple[dict[str, byt
         made_by: The command that writes such folders, for the mend.
 
     Returns:
-        Content by name, without patient-derived files that were taken out on purpose (all of them are gone), and
-        the hash of the whole.
+        Content by name, without patient-derived files that were taken out on purpose (all of one stem are gone),
+        and the hash of the whole.
 
     Raises:
         ArtifactError: If it is no such folder, of an unknown version, or a file is not what was written.
@@ -87,7 +87,9 @@ def read_sealed(folder: Path, leading: str, made_by: str) -> tuple[dict[str, byt
     if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
         mend = f"This clinic_mm reads version {SCHEMA_VERSION}; run {made_by} again"
         raise ArtifactError(f"The {kind} is of the unknown version {version}", str(folder), mend)
-    taken_out = derived if not any((folder / Path(name).name).exists() for name in derived) else set()
+    # Files of one stem (bank.json, bank.safetensors) are one thing: half of it is damage, none of it a choice.
+    there = {Path(name).stem for name in derived if (folder / Path(name).name).exists()}
+    taken_out = {name for name in derived if Path(name).stem not in there}
     files = {}
     for name in hashes.keys() - taken_out:
         path = folder / Path(name).name
