@@ -36,6 +36,7 @@ from clinic_mm.predict.answers import OURS, tidy
 from clinic_mm.predict.model import Model, baselines, listen, native_probabilities, subset_probabilities
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
+from clinic_mm.predict.shifted import sets_of, shift_told, shifted
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.types import SCHEMA_VERSION
 
@@ -75,7 +76,8 @@ def score(
     _check(prepared)
     heard = listen(model, prepared)
     ours = native_probabilities(model, heard)
-    sets = model.thresholds.sets(ours, prepared.present)
+    model = shifted(model, heard, prepared.patients)
+    sets = sets_of(model, heard, ours)
     frame = tidy({OURS: ours, **baselines(model, prepared, heard)}, prepared, sets)
     table = by_pattern(frame, limits=limits)
     gains = pd.concat([fusion_gain(frame, OURS, against=AGAINST, metric=m) for m in (auroc, nll)])
@@ -158,5 +160,6 @@ def _told(
         "n_without_evidence_or_label": len(prepared) - len(labelled),
         "counter_intuitive_rate": asdict(rate),
         "simulated": simulated,
+        "prediction_sets": {"level": model.thresholds.level, "shift": shift_told(model)},
         "fusion_verdict_in_training": model.facts["verdict"],
     }

@@ -18,6 +18,7 @@ from clinic_mm.cohort.manifest import Cohort, open_cohort
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import InputError
 from clinic_mm.evaluate.monitor.state import MonitorState, read_state, write_state
+from clinic_mm.jobs.weighted import weighted_to
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.model import Model
 from clinic_mm.predict.prediction import Prediction
@@ -108,6 +109,7 @@ def _screen(
 ) -> RunInfo:
     model, model_hash = loaded
     info = _info(model, model_hash, model_folder, cohort, datetime.now(UTC))
+    model = weighted_to(model, cohort, cases, options.workers, options.cache, options.say)
     tally = _Tally()
     for unit in _units(cases):
         _unit(model, info, cohort, unit, out, tally, options)

@@ -8,6 +8,7 @@
     drift.safetensors     what `clinic-mm monitor` measures drift against; the model answers without it
     outside.json          detectors of what the model never learnt from; absent where there are none
     outside.safetensors   their means and variances
+    calibration_cases.safetensors  PATIENT-DERIVED: only where sets are to be weighted to new cohorts; may be taken out
     abstain.json          when no answer is given; without any evidence alone, where absent
     bank.safetensors      PATIENT-DERIVED: what training cases were answered; only advice needs it
     card.md               for people
@@ -49,6 +50,7 @@ from clinic_mm.predict.model import Model
 from clinic_mm.predict.outside import NO_DETECTORS, Outside
 from clinic_mm.predict.outside_state import outside_arrays, outside_from, outside_told
 from clinic_mm.predict.sealed import read_sealed, write_sealed
+from clinic_mm.predict.shift import calibration_cases_from
 from clinic_mm.prep.base import make_prep
 from clinic_mm.prep.batch import Recipe
 from clinic_mm.task import Task, parse_task
@@ -61,6 +63,9 @@ OUTSIDE: Final = "outside"
 JOINED: Final = "joined.safetensors"
 ABSTAIN: Final = "abstain.json"
 DRIFT: Final = "drift.safetensors"
+CALIBRATION_CASES: Final = "calibration_cases.safetensors"
+PATIENT_DERIVED: Final = (BANK, CALIBRATION_CASES)
+"""Files that hold rows of patients; the model answers without them."""
 MEND: Final = "Copy the folder again, or train the model again"
 JSON_STYLE: Final = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2
 
@@ -74,7 +79,8 @@ def save_model(model: Model, folder: Path) -> str:
     Raises:
         ArtifactError: If the folder holds something that is not an artifact.
     """
-    return write_sealed(folder, _files(model), patient_derived=[BANK] if model.bank is not None else ())
+    files = _files(model)
+    return write_sealed(folder, files, patient_derived=[name for name in PATIENT_DERIVED if name in files])
 
 
 def load_model(folder: Path) -> tuple[Model, str]:
@@ -111,6 +117,8 @@ def _files(model: Model) -> dict[str, bytes]:
         files[ABSTAIN] = orjson.dumps(silence_told(model.silence), option=JSON_STYLE)
     if model.drift is not None:
         files[DRIFT] = save_arrays(model.drift.to_arrays())
+    if model.calibration_cases is not None:
+        files[CALIBRATION_CASES] = save_arrays(model.calibration_cases.to_arrays())
     if model.bank is not None:
         files[BANK] = bank_bytes(model.bank)
     if model.outside != NO_DETECTORS:
@@ -199,6 +207,9 @@ def _model(files: Mapping[str, bytes]) -> Model:
         share=told.get("concat_share", 0.0),
         joined=_joined(told.get("joined"), files),
         drift=drift_from(load_arrays(files[DRIFT])) if DRIFT in files else None,
+        calibration_cases=calibration_cases_from(load_arrays(files[CALIBRATION_CASES]))
+        if CALIBRATION_CASES in files
+        else None,
         outside=_outside(files),
         silence=silence_from(orjson.loads(files[ABSTAIN])) if ABSTAIN in files else ONLY_NOTHING,
         bank=bank_from(files[BANK], task.modalities) if BANK in files else None,

@@ -131,11 +131,11 @@ class Thresholds:
         groups = ((self.pattern.get(pattern), "pattern"), (self.size.get(len(pattern)), "size"), (self.every, "all"))
         known: list[tuple[Group, Source]] = [(group, source) for group, source in groups if group is not None]  # type: ignore[misc]
         taken = [_first(known, row) for row in range(len(self.every.n))]
-        own = self.pattern[pattern].own if pattern in self.pattern else np.zeros(len(taken))
+        exact = self.shown.get(pattern) or self.pattern.get(pattern)
         return Rule(
             score=np.array([group.score[row, self.place] for row, (group, _) in enumerate(taken)]),
             n=int(min(group.n[row] for row, (group, _) in enumerate(taken)) + EDGE),
-            own=int(own.min() + EDGE),
+            own=0 if exact is None else int(_exactly(exact).min() + EDGE),
             source=max((source for _, source in taken), key=("pattern", "size", "all").index),
         )
 
@@ -149,6 +149,11 @@ class Thresholds:
     def pattern_of(self, present: Bool[Array, " M"]) -> Pattern:
         """Sorted names of a subset."""
         return tuple(sorted(np.array(self.names)[present]))
+
+
+def _exactly(kept: "Group | Shown") -> Float[Array, " k"]:
+    """Patients with exactly one pattern; a pattern that borrows has no group of its own, and is only shown."""
+    return kept.n if isinstance(kept, Shown) else kept.own
 
 
 def _first(groups: list[tuple[Group, Source]], row: int) -> tuple[Group, Source]:
@@ -229,7 +234,10 @@ def thresholds_from(told: Mapping[str, Any], names: tuple[str, ...]) -> Threshol
         {int(size): _group(group) for size, group in told["by_size"].items()},
         _group(told["every"]),
         levels,
-        {pattern_of(p): Shown(*(np.array(shown[name]) for name in Shown._fields)) for p, shown in told.get("shown", {}).items()},
+        {
+            pattern_of(p): Shown(*(np.array(shown[name]) for name in Shown._fields))
+            for p, shown in told.get("shown", {}).items()
+        },
         told.get("guarantee", "approximate"),
     )
 

@@ -28,6 +28,7 @@ from clinic_mm.predict.experts import Expert, spread
 from clinic_mm.predict.heads import Head
 from clinic_mm.predict.joint import concatenated, mixed, side_by_side
 from clinic_mm.predict.outside import NO_DETECTORS, Attended, Outside, attend
+from clinic_mm.predict.shift import CalibrationCases, Shift
 from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.task import Task
 
@@ -53,6 +54,8 @@ class Model:
         joined: The way of joining that the task names, in the place of pool, share and residual; None for the default.
         drift: What drift is measured against; None in artifacts made before it was kept.
         outside: Detectors of what it has never learnt from; none in artifacts made before there were any.
+        calibration_cases: PATIENT-DERIVED; only where the task asks for sets weighted to new cohorts.
+        shift: How the cohort at hand differs from them (`predict.shifted`); never part of an artifact.
         silence: When no answer is given; without any evidence alone, in artifacts made before there were rules.
         bank: What training cases were answered, for advice; None where it was left out or taken out.
     """
@@ -70,6 +73,8 @@ class Model:
     joined: Joined | None = None
     drift: DriftReference | None = None
     outside: Outside = NO_DETECTORS
+    calibration_cases: CalibrationCases | None = None
+    shift: Shift | None = None
     silence: Silence = ONLY_NOTHING
     bank: Bank | None = None
 

@@ -16,10 +16,12 @@ from clinic_mm.fusion.heard import Heard
 from clinic_mm.predict.abstain import abstaining, support
 from clinic_mm.predict.advise import advised
 from clinic_mm.predict.attribute import Game, game_of, worth
+from clinic_mm.predict.conformal import Rule
 from clinic_mm.predict.drift import drift_scores
 from clinic_mm.predict.model import Model, listen_inside, subset_probabilities
 from clinic_mm.predict.prediction import MissingEvidence, Prediction, SeenFlag, canonical_hash
 from clinic_mm.predict.set_of import prediction_set
+from clinic_mm.predict.shifted import rules_of, shift_notices
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.types import Absent, CaseRecord, Failed, Rejected
 
@@ -30,13 +32,17 @@ FEW: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """The answers to one case, and what its modalities add: probabilities of every mask of its game, then shares."""
+    """The answers to one case, and what its modalities add: probabilities of every mask of its game, then shares.
+
+    `rule`: what its prediction set is judged by, where sets are weighted to a new cohort.
+    """
 
     game: Game
     probabilities: Float[Array, "k C"]
     share: Float[Array, " m"]
     error: Float[Array, " m"]
     pair: Float[Array, " q"]
+    rule: Rule | None
 
 
 def predict_cases(model: Model, model_hash: str, prepared: PreparedCases, run_id: str = "") -> list[Prediction]:
@@ -68,12 +74,14 @@ def _answers(model: Model, heard: Heard) -> list[_Answer]:
     every = np.concatenate([np.zeros((0, len(model.names)), bool), *(games[k].masks for k in whose)])
     probabilities = _probabilities(model, heard, np.repeat(np.arange(len(heard)), asked), every)
     first = np.cumsum(asked) - asked
+    weighted = rules_of(model, heard) if model.shift is not None else None
     answers: dict[int, _Answer] = {}
     for k, game in enumerate(games):
         cases = np.flatnonzero(whose == k)
         mine = probabilities[first[cases][:, None] + np.arange(len(game.masks))]
         shares = game.shares(worth(mine, mine[:, 0].argmax(axis=1)))
-        answers |= {int(c): _Answer(game, *parts) for c, *parts in zip(cases, mine, *shares, strict=True)}
+        rules = [weighted[c] if weighted else None for c in cases]
+        answers |= {int(c): _Answer(game, *parts) for c, *parts in zip(cases, mine, *shares, rules, strict=True)}
     return [answers[index] for index in range(len(heard))]
 
 
@@ -117,7 +125,7 @@ def _prediction(
         classes=task.classes,
         probabilities=_tuple(answer),
         decision=task.classes[top],
-        prediction_set=prediction_set(model.thresholds, task.classes, answer, pattern),
+        prediction_set=prediction_set(model.thresholds, task.classes, answer, pattern, told.rule),
         pattern=pattern,
         subsets=dict(zip(game.keys, map(_tuple, told.probabilities[game.kept]), strict=True)),
         shapley=_named(game.names, told.share),
@@ -173,7 +181,8 @@ def _filled(model: Model, pattern: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _notices(model: Model, pattern: tuple[str, ...]) -> tuple[str, ...]:
-    known = (*((MADE_UP,) if model.facts.get("simulated") else ()), *_filled(model, pattern))
+    made_up = (MADE_UP,) if model.facts.get("simulated") else ()
+    known = (*made_up, *_filled(model, pattern), *shift_notices(model))
     seen = cast("dict[str, Any]", model.facts.get("patterns", {})).get("+".join(pattern), 0)
     if not pattern or seen >= FEW:
         return known

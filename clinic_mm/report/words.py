@@ -10,11 +10,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from clinic_mm.modalities import table
-from clinic_mm.predict.prediction import MissingEvidence, Prediction, PredictionSet
+from clinic_mm.predict.prediction import MissingEvidence, Prediction, PredictionSet, ShownCoverage
 
 NOT_A_DEVICE: Final = "Research software. Not a medical device. Not for diagnosis or treatment."
 SIMULATED: Final = "SIMULATED COHORT — not patients"
 STATUS_WORDS: Final = {"absent": "none given", "rejected": "acquired, not usable", "failed": "software failure"}
+BORROWED: Final = {
+    "": "",
+    "size": ", borrowed from all combinations of as many kinds of evidence",
+    "all": ", borrowed from all calibration patients",
+}
 SMALL_SHARE: Final = 0.005
 """Shares below this print as 0.00 and are said to have no direction."""
 
@@ -41,9 +46,29 @@ def named_class(prediction: Prediction) -> str:
 
 
 def set_in_words(found: PredictionSet) -> str:
-    """`90 % set {positive}, approximate, n = 120 calibration patients`."""
+    """`90 % set {positive}, approximate, n = 120 calibration patients`, and what such sets were seen to cover."""
     classes = ", ".join(found.classes) or "empty: unlike the calibration patients"
-    return f"{found.level * 100:g} % set {{{classes}}}, {found.guarantee}, n = {found.n} calibration patients"
+    level = f"{found.level * 100:g} % set {{{classes}}}, {found.guarantee}"
+    return "; ".join([f"{level}, {_basis(found)}", *_seen(found.coverage)])
+
+
+def _basis(found: PredictionSet) -> str:
+    """Whom the threshold rests on, and where it was borrowed."""
+    effective = "effective " if found.shift == "weighted" else ""
+    exact = "" if found.n_exact in (None, found.n) else f" ({found.n_exact} with exactly this evidence)"
+    apart = ", each class by its own threshold" if found.class_conditional else ""
+    return f"{effective}n = {found.n} calibration patients{exact}{BORROWED[found.borrowed]}{apart}"
+
+
+def _seen(shown: ShownCoverage | None) -> list[str]:
+    """What sets of cases with this evidence showed out of fold."""
+    if shown is None:
+        return []
+    span = f"{shown.low:.2f} to {shown.high:.2f}"
+    return [
+        f"seen out of fold: the truth in {shown.estimate:.2f} of sets ({span}, n = {shown.n}), "
+        f"{shown.mean_size:.2f} classes in a set on average"
+    ]
 
 
 def answer_in_words(prediction: Prediction) -> str:

@@ -23,6 +23,7 @@ from clinic_mm.predict.joint import mixed
 from clinic_mm.predict.model import Model
 from clinic_mm.predict.seen import patient_hash
 from clinic_mm.prep.batch import PreparedCases, Recipe
+from clinic_mm.prep.gaps import take
 from clinic_mm.task import Task
 from clinic_mm.training.abstain import fit_silence
 from clinic_mm.training.bank import fit_bank
@@ -40,6 +41,8 @@ from clinic_mm.training.secondlevel import (
     crossfit_residual,
     crossfit_temperatures,
 )
+from clinic_mm.training.shift_cases import out_of_fold_cases
+from clinic_mm.training.split import held_out, with_split
 from clinic_mm.training.thresholds import fit_thresholds
 from clinic_mm.training.verdict import fusion_verdict
 
@@ -60,8 +63,10 @@ def fit_model(prepared: PreparedCases, recipe: Recipe, task: Task, say: Say = si
             without a class, an unknown way of joining, co-learning without a network.
     """
     asked = asked_of(task)
-    learnt = learn(prepared, recipe, task, say)
-    return fit_default(learnt, say) if asked is None else fit_method(learnt, asked, say)
+    aside = held_out(prepared.patients, prepared.labels, task)
+    learnt = learn(take(prepared, np.flatnonzero(~aside)) if aside.any() else prepared, recipe, task, say)
+    model = fit_default(learnt, say) if asked is None else fit_method(learnt, asked, say)
+    return with_split(model, take(prepared, np.flatnonzero(aside))) if aside.any() else model
 
 
 def fit_default(learnt: Learnt, say: Say = silent) -> Model:
@@ -137,6 +142,8 @@ def _finished(
     verdict = fusion_verdict(learnt.prepared, table.opinions, table.prior, ours, beside.oof)
     every = {**_facts(learnt), **facts, "verdict": verdict}
     drift = learn_drift(learnt.prepared, table, logits)
+    weighted = task.sets.shift == "weighted"
+    kept = out_of_fold_cases(learnt.prepared, table, probabilities, drift) if weighted else None
     return Model(
         task=task,
         recipe=learnt.recipe,
@@ -151,6 +158,7 @@ def _finished(
         joined=joined,
         drift=drift,
         outside=outside,
+        calibration_cases=kept,
         silence=fit_silence(table, probabilities, pool, task.abstain),
         bank=fit_bank(table, probabilities, task),
     )

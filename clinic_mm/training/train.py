@@ -4,7 +4,7 @@ In:  an open cohort, a task. Out: the artifact folder, its hash. Test patients a
 the artifact remembers (as hashes) whom it was trained on, so that `evaluate` can leave them out in turn.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from clinic_mm.prep.batch import Progress, fit_preps, plan_recipe, prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.task import Task
 from clinic_mm.training.fit import fit_model
+from clinic_mm.training.split import held_out
 from clinic_mm.types import CaseRecord
 
 
@@ -61,11 +62,18 @@ def train(
     cases = training_cases(cohort, task, test_share)
     planned = plan_recipe(task)
     use.say(f"{len(cases)} training cases")
-    recipe = fit_preps(cases, cohort.roots, planned)
+    recipe = fit_preps(_fitted_on(cases, task), cohort.roots, planned)
     prepared = prepare_cases(cases, cohort.roots, recipe, workers=use.workers, cache=use.cache, progress=use.progress)
     fitted = fit_model(prepared, recipe, task, use.say)
     model = replace(fitted, facts={**fitted.facts, "simulated": cohort.info.simulated})
     return model, save_model(model, out)
+
+
+def _fitted_on(cases: Sequence[CaseRecord], task: Task) -> tuple[CaseRecord, ...]:
+    """The cases that anything may be fitted on: all but those of patients held out for the thresholds."""
+    patients, labels = np.array([c.patient_key for c in cases]), np.array([c.label for c in cases])
+    aside = held_out(patients, labels, task)
+    return tuple(case for case, out in zip(cases, aside, strict=True) if not out)
 
 
 def training_cases(cohort: Cohort, task: Task, test_share: float) -> tuple[CaseRecord, ...]:
