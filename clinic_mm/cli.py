@@ -46,6 +46,10 @@ CacheDir = Annotated[
     Path | None, typer.Option("--cache", help="Folder that keeps prepared evidence for the next command.")
 ]
 CacheGb = Annotated[float, typer.Option(min=0.01, help="Most that the cache takes on disk, in GB (10^9 bytes).")]
+Explain = Annotated[
+    bool,
+    typer.Option("--explain", help="Also what a network rests on inside record and note; heads are always explained."),
+]
 Verify = Annotated[bool, typer.Option("--verify", help="Read every byte again: nothing changed since ingest is used.")]
 
 
@@ -362,6 +366,7 @@ def predict(
     ] = None,
     site_timezone: Annotated[str, typer.Option(help="Zone of times that have none.")] = "UTC",
     fhir: Annotated[Path | None, typer.Option(help="Also write the FHIR R4B report here.")] = None,
+    explain: Explain = False,
     json: Json = False,
 ) -> None:
     """Answer one case, whatever subset of evidence is given as paths. Each option may be given several times.
@@ -373,7 +378,9 @@ def predict(
     from clinic_mm.report.card import as_text
 
     paths = given_paths({"ct": ct, "xray": xray, "eeg": eeg, "record": record, "note": note}, evidence)
-    prediction = predict_paths(model, paths, decision_time=decision_time, site_timezone=site_timezone, fhir=fhir)
+    prediction = predict_paths(
+        model, paths, decision_time=decision_time, site_timezone=site_timezone, fhir=fhir, explain=explain
+    )
     show_json(prediction.model_dump(mode="json")) if json else show(as_text(prediction))
 
 
@@ -562,6 +569,7 @@ def screen(
     cache: CacheDir = None,
     cache_gb: CacheGb = 20.0,
     verify: Verify = False,
+    explain: Explain = False,
     json: Json = False,
 ) -> None:
     """Answer every case of a cohort: Parquet, one FHIR R4B report each, and what was skipped and why.
@@ -575,7 +583,8 @@ def screen(
     from clinic_mm.report.run import open_run
 
     with progress("screen", quiet=json) as advance:
-        options = ScreenOptions(workers, open_cache(cache, cache_gb, verify=verify), advance, say=say)
+        kept = open_cache(cache, cache_gb, verify=verify)
+        options = ScreenOptions(workers, kept, advance, say=say, explain=explain)
         info = screen_cohort(model, cohort, out, unseen_only=unseen, monitor=monitor, options=options)
     show_json(info.model_dump(mode="json")) if json else show(run_as_text(open_run(out)))
 

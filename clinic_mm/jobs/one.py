@@ -11,12 +11,13 @@ from clinic_mm.errors import InputError, TaskError, UsageError
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
+from clinic_mm.predict.within.asked import Why
 from clinic_mm.prep.batch import Outcome, PreparedCases, Recipe, prepare_cases
 from clinic_mm.report.atomic import written_whole
 from clinic_mm.report.fhir import fhir_report, report_bytes
 from clinic_mm.task import Task
 from clinic_mm.times import parse_iso, site_zone
-from clinic_mm.types import Absent, Failed, Rejected
+from clinic_mm.types import Absent, CaseRecord, Failed, Rejected
 
 
 class Deployed(Protocol):
@@ -42,6 +43,7 @@ def predict_paths(
     decision_time: str | None = None,
     site_timezone: str = "UTC",
     fhir: Path | None = None,
+    explain: bool = False,
 ) -> Prediction:
     """One Prediction from files.
 
@@ -51,6 +53,7 @@ def predict_paths(
         decision_time: ISO 8601; in the site's zone where it names none, and a bare date is the end of its day.
         site_timezone: IANA name.
         fhir: Where the FHIR R4B report goes too.
+        explain: Also what experts that are networks rest on inside record and note, which takes longer than the answer.
 
     Raises:
         UsageError: If nothing is given, or a modality that the model does not know, or no time or zone.
@@ -58,8 +61,9 @@ def predict_paths(
         ArtifactError: If the model cannot be read.
     """
     model, model_hash = load_model(model_folder)
-    prepared = prepare_paths(model, paths, decision_time=decision_time, site_timezone=site_timezone)
-    prediction = predict_cases(model, model_hash, prepared)[0]
+    case, roots = case_of(model, paths, decision_time=decision_time, site_timezone=site_timezone)
+    prepared = prepare_case_of(model, case, roots, paths)
+    prediction = predict_cases(model, model_hash, prepared, why=Why(roots, occlude=explain))[0]
     if fhir:
         version = str(model.facts["clinic_mm"])
         created = datetime.now(UTC).replace(microsecond=0)
@@ -99,6 +103,18 @@ def prepare_paths(
     site_timezone: str = "UTC",
 ) -> PreparedCases:
     """Prepare one case from files as a model takes it. Arguments and errors as `predict_paths`."""
+    case, roots = case_of(model, paths, decision_time=decision_time, site_timezone=site_timezone)
+    return prepare_case_of(model, case, roots, paths)
+
+
+def case_of(
+    model: Deployed,
+    paths: Mapping[str, Sequence[Path]],
+    *,
+    decision_time: str | None = None,
+    site_timezone: str = "UTC",
+) -> tuple[CaseRecord, dict[str, Path]]:
+    """The case that files form, and the folders that its paths are relative to. As `predict_paths`."""
     if not paths:
         raise UsageError("No evidence is given", "predict", f"Give one of {_options(model.names)}")
     if unknown := sorted(set(paths) - set(model.names)):
@@ -107,7 +123,17 @@ def prepare_paths(
     kinds = {name: model.task.kind_of(name) for name in model.names}
     zone = _zone(site_timezone)
     due = _due(decision_time, zone) if decision_time else None
-    case, roots = case_from_paths(paths, zone=zone, decision_time=due, kinds=kinds)
+    return case_from_paths(paths, zone=zone, decision_time=due, kinds=kinds)
+
+
+def prepare_case_of(
+    model: Deployed, case: CaseRecord, roots: Mapping[str, Path], paths: Mapping[str, Sequence[Path]]
+) -> PreparedCases:
+    """Prepare such a case.
+
+    Raises:
+        InputError: If nothing that was given can be used.
+    """
     prepared = prepare_cases([case], roots, model.recipe)
     if not prepared.present.any():
         raise unusable({name: prepared.outcomes[0][name] for name in paths})

@@ -24,6 +24,7 @@ from clinic_mm.predict.model import Model
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
 from clinic_mm.predict.seen import count_seen, unseen
+from clinic_mm.predict.within.asked import Why
 from clinic_mm.prep.batch import Progress, prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.report.fhir import fhir_report, report_bytes
@@ -36,7 +37,10 @@ UNIT: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class ScreenOptions:
-    """How to screen: workers, cache, whom to tell how far it is and what else, whether reports are validated."""
+    """How to screen: workers, cache, whom to tell how far it is and what else, whether reports are validated.
+
+    `explain`: also what experts that are networks rest on inside record and note, which takes longer than the answer.
+    """
 
     workers: int = 1
     cache: PrepCache | None = None
@@ -45,6 +49,7 @@ class ScreenOptions:
     monitor: MonitorState | None = None
     """Which answers are hidden (`clinic-mm monitor`): they are stored, marked, and not reported."""
     say: Callable[[str], None] = lambda _: None
+    explain: bool = False
 
 
 DEFAULTS: Final = ScreenOptions()
@@ -225,7 +230,8 @@ def _answer(
     model: Model, info: RunInfo, cohort: Cohort, unit: Sequence[CaseRecord], options: ScreenOptions
 ) -> _Answered:
     prepared = prepare_cases(unit, cohort.roots, model.recipe, workers=options.workers, cache=options.cache)
-    predictions = predict_cases(model, info.model.hash, prepared, info.run_id)
+    why = Why(cohort.roots, occlude=options.explain)
+    predictions = predict_cases(model, info.model.hash, prepared, info.run_id, why)
     predictions = [_marked(prediction, options.monitor) for prediction in predictions]
     created = datetime.now(UTC).replace(microsecond=0)
     bundles = {

@@ -7,7 +7,7 @@ Nothing here fits anything (see `training.heads`), reads a file, or needs scikit
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import ClassVar, Final, Protocol, Self
 
 import numpy as np
@@ -50,8 +50,9 @@ class _Arrays:
     __slots__ = ()
 
     def to_arrays(self) -> dict[str, Array]:
-        """Everything the head is made of, by field name, contiguous."""
-        return {f.name: np.ascontiguousarray(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
+        """Everything the head is made of, by field name, contiguous; without what it does not know."""
+        held = {f.name: np.ascontiguousarray(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
+        return {name: a for name, a in held.items() if len(a) or name not in self._may_lack()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array]) -> Self:
@@ -61,11 +62,16 @@ class _Arrays:
             ArtifactError: If arrays are lacking, surplus, or do not fit each other.
         """
         names = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-        if names != set(arrays):
+        if names - cls._may_lack() - set(arrays) or set(arrays) - names:
             raise _damaged(cls.kind, f"it needs {sorted(names)} and has {sorted(arrays)}")
         head = cls(**arrays)
         head._check()
         return head
+
+    @classmethod
+    def _may_lack(cls) -> frozenset[str]:
+        """Fields that heads of older artifacts do not have."""
+        return frozenset(f.name for f in fields(cls) if f.default_factory is not MISSING)  # type: ignore[arg-type]
 
     def _check(self) -> None:
         raise NotImplementedError
@@ -169,6 +175,7 @@ class TreeHead(_Arrays):
         left: Node number [N].
         right: Node number [N].
         value: What a leaf adds [N].
+        cover: Rows that passed each node while the trees were grown [N]; empty where the artifact did not keep it.
     """
 
     baseline: Float64[Array, " k"]
@@ -182,6 +189,7 @@ class TreeHead(_Arrays):
     left: Int[Array, " N"]
     right: Int[Array, " N"]
     value: Float64[Array, " N"]
+    cover: Float64[Array, " N"] = field(default_factory=lambda: np.zeros(0))
     kind: ClassVar[str] = "trees"
 
     @property
@@ -219,6 +227,10 @@ class TreeHead(_Arrays):
         limits = (*bounds, (self.feature, int(self.n_features[0])))
         if any(len(a) and not (a.min() >= 0 and a.max() < most) for a, most in limits):
             raise _damaged(self.kind, "a node leads outside the trees")
+        if len(self.cover) and not (
+            self.cover.shape == (n,) and (self.cover > 0).all() and np.isfinite(self.cover).all()
+        ):
+            raise _damaged(self.kind, "rows that passed its nodes do not fit them")
         if not np.isfinite(self.value).all() or not np.isfinite(self.baseline).all():
             raise _damaged(self.kind, "it holds a number that is not finite")
 

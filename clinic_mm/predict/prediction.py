@@ -6,6 +6,7 @@ from typing import Literal
 import orjson
 from pydantic import AwareDatetime, Field
 
+from clinic_mm.predict.within.told import Within
 from clinic_mm.types import SCHEMA_VERSION, Flag, Frozen
 
 HASH_DIGITS = 6
@@ -129,6 +130,8 @@ class Prediction(Frozen):
         interactions: What each pair of present modalities says beyond its two parts, in the unit of the shares; the key
             joins sorted names with "+". A share is what its modality says alone plus half of each of its pairs
             (Shapley-Taylor index). Empty where shares were sampled.
+        within: What the expert of a modality rests on inside it: features of a record, places of words in a note. Never
+            text of a note.
         decision: The most probable class, "" where the model abstains.
         abstained: Why no answer is given, "" where one is; the words of all `abstentions`.
         abstentions: The same reason by reason.
@@ -157,6 +160,7 @@ class Prediction(Frozen):
     shapley_exact: bool = True
     shapley_error: dict[str, float] = Field(default_factory=dict)
     interactions: dict[str, float] = Field(default_factory=dict)
+    within: tuple[Within, ...] = ()
     missing: tuple[MissingEvidence, ...] = ()
     flags: tuple[SeenFlag, ...] = ()
     abstained: str = ""

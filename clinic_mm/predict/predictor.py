@@ -22,6 +22,9 @@ from clinic_mm.predict.model import Model, listen_inside, subset_probabilities
 from clinic_mm.predict.prediction import MissingEvidence, Prediction, SeenFlag, canonical_hash
 from clinic_mm.predict.set_of import prediction_set
 from clinic_mm.predict.shifted import rules_of, shift_notices
+from clinic_mm.predict.within.asked import Why
+from clinic_mm.predict.within.explain import explained
+from clinic_mm.predict.within.told import Within
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.types import Absent, CaseRecord, Failed, Rejected
 
@@ -45,24 +48,47 @@ class _Answer:
     rule: Rule | None
 
 
-def predict_cases(model: Model, model_hash: str, prepared: PreparedCases, run_id: str = "") -> list[Prediction]:
-    """A Prediction for each case."""
+def predict_cases(
+    model: Model, model_hash: str, prepared: PreparedCases, run_id: str = "", why: Why | None = None
+) -> list[Prediction]:
+    """A Prediction for each case.
+
+    Args:
+        model: As deployed.
+        model_hash: Its hash.
+        prepared: The cases.
+        run_id: Of the run that they are part of.
+        why: How far to explain what experts rest on inside their modality; None for not at all.
+    """
     settings, drift = settings_hash(model), drift_scores(model.drift, prepared)
     attended = listen_inside(model, prepared)
     prepared, heard = attended.prepared, attended.heard
+    answers = _answers(model, heard)
+    within = _within(model, prepared, answers, why)
     answered = [
         _prediction(model, model_hash, settings, prepared, index, answer).model_copy(
             update={
                 "run_id": run_id,
                 "drift_scores": drift[index],
+                "within": within[index],
                 "distance_percentile": attended.percentile_of(index),
             }
         )
-        for index, answer in enumerate(_answers(model, heard))
+        for index, answer in enumerate(answers)
     ]
     said = support(model.pool, heard.opinions, heard.present)
     told = [abstaining(model.silence, one, mine, model.names) for one, mine in zip(answered, said, strict=True)]
     return advised(model, told)
+
+
+def _within(
+    model: Model, prepared: PreparedCases, answers: Sequence[_Answer], why: Why | None
+) -> Sequence[tuple[Within, ...]]:
+    """What experts rest on, toward the class that the answer is about."""
+    if why is None:
+        return [()] * len(prepared)
+    toward = np.array([answer.probabilities[0].argmax() for answer in answers], dtype=int)
+    return explained(model, prepared, toward, why)
 
 
 def _answers(model: Model, heard: Heard) -> list[_Answer]:

@@ -9,13 +9,16 @@ Out: float32 [n]: one and two word n-grams hashed to n places (signed hashing of
 Source: Weinberger et al., "Feature hashing for large scale multitask learning", arXiv 0902.2206.
 """
 
+import re
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int
 from numpy import ndarray as Array
+from sklearn.feature_extraction import FeatureHasher
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from clinic_mm.errors import EvidenceError, TaskError
@@ -26,6 +29,8 @@ from clinic_mm.task import ModalityTask
 
 PLACES: Final = {"tiny": 1024, "small": 4096, "base": 16384}
 MAX_TOKENS: Final = 512
+WORD: Final = re.compile(r"(?u)\b\w\w+\b")
+"""What hashing takes for a word: two letters, figures or underscores, or more."""
 
 
 class NotePrep(Prep[NoteText]):
@@ -88,6 +93,31 @@ def word_counts(shares: Float[Array, "n p"]) -> Float64[Array, "n p"]:
     least = np.where(shares > 0, shares, np.inf).min(axis=1, keepdims=True, initial=np.inf)
     counts: Array = np.rint(np.expm1(np.log(2.0) * shares.astype(np.float64) / least))
     return counts
+
+
+class Words(NamedTuple):
+    """The words of a text and where its n-grams are hashed to.
+
+    Attributes:
+        span: First character and last (exclusive) of each word [w, 2].
+        one: Place of each word [w].
+        two: Place of each word with the next one [w - 1].
+    """
+
+    span: Int[Array, "w 2"]
+    one: Int[Array, " w"]
+    two: Int[Array, " v"]
+
+
+def words_of(text: str, places: int) -> Words:
+    """Where the shares of `hashed` come from in a text."""
+    found = list(WORD.finditer(text))
+    words = [match.group().lower() for match in found]
+    pairs = [f"{first} {second}" for first, second in pairwise(words)]
+    span = np.array([match.span() for match in found], dtype=int).reshape(-1, 2)
+    hasher = FeatureHasher(places, input_type="string", alternate_sign=False)
+    place = hasher.transform([gram] for gram in [*words, *pairs]).indices if words else np.zeros(0, int)
+    return Words(span, place[: len(words)], place[len(words) :])
 
 
 def _unit(vector: Array) -> Array:

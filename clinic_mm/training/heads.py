@@ -311,6 +311,7 @@ def export_trees(models: list[Any], bins: Bins | None = None) -> TreeHead:
         left=np.where(leaf, own, nodes["left"] + shift).astype(np.int32),
         right=np.where(leaf, own, nodes["right"] + shift).astype(np.int32),
         value=np.where(leaf, nodes["value"] * share, 0.0),
+        cover=nodes["count"].astype(np.float64),
     )
 
 
