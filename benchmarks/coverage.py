@@ -1,13 +1,14 @@
 """How often prediction sets hold the truth, per availability pattern: simulated, and real stays of PhysioNet 2012.
 
-    python -m benchmarks.coverage --page docs/trust.md                                  simulated, minutes
-    python -m benchmarks.coverage --stays ../shared/data --page docs/trust.md           PhysioNet 2012, half an hour
+    python -m benchmarks.coverage --page docs/trust.md                   simulated: a quarter of an hour of one core
+    python -m benchmarks.coverage --part stays --page docs/trust.md      PhysioNet 2012: half an hour
 
 Constants (up to how many patients masked rows fill a pattern, when a pattern borrows) were chosen on seeds 100 to 114.
 """
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -20,7 +21,7 @@ from benchmarks.section import write_section
 from clinic_mm.evaluate.metrics import coverage
 from clinic_mm.predict.conformal import Thresholds
 from clinic_mm.predict.shift import CalibrationCases, features_of, fit_shift
-from clinic_mm.simulate.latent import MECHANISMS, World
+from clinic_mm.simulate.latent import World
 from clinic_mm.training.thresholds import Rows, fit_thresholds
 
 LEVEL: Final = 0.9
@@ -28,31 +29,40 @@ TRAIN, TEST, SEEDS = 2000, 20_000, 20
 LOW, HIGH = 0.88, 0.93
 WIDTHS: Final = (9.0, 2.0, 1.0, 0.5)
 ENOUGH, SOME, FEWEST_UPPER = 100, 30, 0.85
-COMMAND: Final = "Made by `python -m benchmarks.coverage{}`."
+COMMAND: Final = "Made by `python -m benchmarks.coverage --part {} --page docs/trust.md`."
+PARTS: Final = {
+    "simulated": "Coverage on simulated cohorts",
+    "classes": "Coverage within classes",
+    "shift": "Coverage under covariate shift",
+    "split": "Coverage with patients held out",
+    "not-at-random": "Coverage where evidence is not missing at random",
+    "stays": "Coverage on PhysioNet 2012",
+}
+Mechanism = Literal["MCAR", "MAR", "MNAR"]
 
 
 def main() -> None:
     """Run the asked part and write the page."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--stays", type=Path, help="folder of the data sets: PhysioNet 2012 instead of the simulator")
+    asked.add_argument("--part", choices=PARTS, help="one part alone; all simulated ones where left out")
+    asked.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the data sets, for stays")
     asked.add_argument("--work", type=Path, default=Path("runs/icu_mortality"), help="where the stays' cohort is kept")
     asked.add_argument("--seeds", type=int, default=SEEDS)
     asked.add_argument("--page", type=Path, help="page to write")
     given = asked.parse_args()
-    if given.stays:
-        parts = {"Coverage on PhysioNet 2012": lambda: of_stays(given.stays, given.work)}
-    else:
-        parts = {
-            "Coverage on simulated cohorts": lambda: of_simulated(given.seeds),
-            "Coverage within classes": lambda: of_classes(given.seeds),
-            "Coverage with patients held out": lambda: of_split(given.seeds),
-            "Coverage under covariate shift": lambda: of_shift(given.seeds),
-        }
-    for title, make in parts.items():
-        body = make()
-        print(f"## {title}\n\n{body}\n")
+    make: dict[str, Callable[[], str]] = {
+        "simulated": lambda: of_simulated(given.seeds, ("MCAR",)),
+        "classes": lambda: of_classes(given.seeds),
+        "shift": lambda: of_shift(given.seeds),
+        "split": lambda: of_split(given.seeds),
+        "not-at-random": lambda: of_simulated(given.seeds, ("MAR", "MNAR")),
+        "stays": lambda: of_stays(given.data, given.work),
+    }
+    for part in [given.part] if given.part else [name for name in PARTS if name != "stays"]:
+        body = make[part]()
+        print(f"## {PARTS[part]}\n\n{body}\n")
         if given.page:
-            _page(given.page, title, body)
+            _page(given.page, PARTS[part], body)
 
 
 def _page(page: Path, title: str, body: str) -> None:
@@ -61,24 +71,31 @@ def _page(page: Path, title: str, body: str) -> None:
     write_section(page, title, body)
 
 
-def of_simulated(seeds: int) -> str:
-    """The main table: mean over seeds per pattern, native and masked apart, for each missing mechanism."""
+def of_simulated(seeds: int, mechanisms: Sequence[Mechanism]) -> str:
+    """The main table: mean over seeds per pattern, native and masked apart, for each way of being missing."""
     text = [
         f"Protocol: {TRAIN:,} simulated training cases of five modalities, {seeds} seeds; experts are ridge heads on "
         f"one noisy summary per modality, cross-fitted; pool, temperatures and thresholds as `clinic-mm train` fits "
         f"them (without trees, networks and the head over everything side by side). {TEST:,} new cases per seed, "
-        f"native and masked down to a random part of what they have. Target {LEVEL:.0%}. " + COMMAND.format(""),
+        f"native and masked down to a random part of what they have. Target {LEVEL:.0%}. "
+        + COMMAND.format("simulated" if "MCAR" in mechanisms else "not-at-random"),
     ]
-    for mechanism in MECHANISMS:
+    for mechanism in mechanisms:
         frame = pd.concat([_one_seed(mechanism, seed) for seed in range(seeds)])
         text += ["", f"### Evidence missing by {mechanism}", "", _over_seeds(frame), "", _one_cohort(frame)]
     return "\n".join(text)
 
 
-def _one_seed(mechanism: Literal["MCAR", "MAR", "MNAR"], seed: int) -> pd.DataFrame:
+@lru_cache(maxsize=SEEDS)
+def _fitted(mechanism: Mechanism, seed: int) -> tuple[SecondLevel, Cases]:
+    """One training cohort's second level, and new cases."""
     world = World(missing=mechanism)
     train, test = drawn(world, 2 * seed, TRAIN), drawn(world, 2 * seed + 1, TEST)
-    fitted = second_level(world, train, seed)
+    return second_level(world, train, seed), test
+
+
+def _one_seed(mechanism: Mechanism, seed: int) -> pd.DataFrame:
+    fitted, test = _fitted(mechanism, seed)
     thresholds = fit_thresholds(fitted.rows, LEVEL)
     native = _seen(thresholds, fitted.answers(test), test.present, test.y).assign(kind="native")
     kept = test.present & (np.random.default_rng(seed).random(test.present.shape) < 0.6)
@@ -184,7 +201,7 @@ def of_classes(seeds: int) -> str:
     text = (
         f"{seeds} seeds as above (MCAR), all patterns together; mean ± spread over seeds. Three in ten cases are of "
         f"the rare class. A level kept on the whole is not kept for the rare class; `class_conditional = true` keeps "
-        f"it there, for larger sets. " + COMMAND.format("")
+        f"it there, for larger sets. " + COMMAND.format("classes")
     )
     return "\n".join(
         [text, "", "| thresholds | coverage, common class | rare class | set size |", "|---|---|---|---|", *lines]
@@ -195,12 +212,11 @@ def of_split(seeds: int) -> str:
     """Thresholds from a fifth of the patients, held out of all fitting, against out-of-fold ones."""
     rows: list[dict[str, float | str]] = []
     for seed in range(seeds):
-        world = World()
-        train, test = drawn(world, 2 * seed, TRAIN), drawn(world, 2 * seed + 1, TEST)
+        world, train = World(), drawn(World(), 2 * seed, TRAIN)
         aside = np.random.default_rng(seed).permutation(TRAIN) < TRAIN // 5
         held, fitted = train.only(aside), second_level(world, train.only(~aside), seed)
         split = fit_thresholds(_as_rows(fitted, held), LEVEL, guarantee="split")
-        whole = second_level(world, train, seed)
+        whole, test = _fitted("MCAR", seed)
         for name, one, thresholds in (
             ("split", fitted, split),
             ("approximate", whole, fit_thresholds(whole.rows, LEVEL)),
@@ -215,7 +231,7 @@ def of_split(seeds: int) -> str:
     text = (
         f'{seeds} seeds as above (MCAR); mean ± spread over seeds. `guarantee = "split"` holds a fifth of the '
         f"{TRAIN:,} patients out of all fitting; its coverage is guaranteed on average over such draws, and spreads "
-        f"more from one to the next. " + COMMAND.format("")
+        f"more from one to the next. " + COMMAND.format("split")
     )
     head = ["| guarantee | coverage, all cases | cases with all five modalities | set size |", "|---|---|---|---|"]
     return "\n".join([text, "", *head, *lines])
@@ -260,7 +276,7 @@ def of_shift(seeds: int) -> str:
     text = (
         f"{seeds} seeds as above (MCAR). A new site that clear cases do not come to: a case comes "
         f"exp(−(log-odds − log-odds of 1 in 5)² / 2 width²) times as often; the evidence means the same. Weights "
-        f"are learnt from the new cases without their outcomes. Mean ± spread over seeds. " + COMMAND.format("")
+        f"are learnt from the new cases without their outcomes. Mean ± spread over seeds. " + COMMAND.format("shift")
     )
     head = [
         "| width | rare class there | sets as they are | weighted | old told from new, AUROC | effective n | warned |",
@@ -304,9 +320,7 @@ def _features(fitted: SecondLevel, cases: Cases) -> Array:
 
 def _cohorts(seeds: int) -> Iterator[tuple[SecondLevel, Cases, int]]:
     for seed in range(seeds):
-        world = World()
-        train, test = drawn(world, 2 * seed, TRAIN), drawn(world, 2 * seed + 1, TEST)
-        yield second_level(world, train, seed), test, seed
+        yield *_fitted("MCAR", seed), seed
 
 
 def of_stays(data: Path, work: Path) -> str:
@@ -348,8 +362,7 @@ def _stays_text(rows: pd.DataFrame) -> str:
     text = (
         f"{len(rows):,} stays, 5-fold cross-validation by patient; in each fold the whole of training anew. Target "
         f"{LEVEL:.0%}; intervals 95 %, Bonferroni over the patterns. Who survived is covered in {by[0]:.3f}, who died "
-        f"in {by[1]:.3f}: the level is kept on the whole, not within classes. "
-        + COMMAND.format(" --stays ../shared/data")
+        f"in {by[1]:.3f}: the level is kept on the whole, not within classes. " + COMMAND.format("stays")
     )
     return "\n".join(
         [text, "", "| evidence | stays | coverage | set size | promise |", "|---|---|---|---|---|", *lines]

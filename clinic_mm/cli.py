@@ -53,6 +53,11 @@ Explain = Annotated[
 Verify = Annotated[bool, typer.Option("--verify", help="Read every byte again: nothing changed since ingest is used.")]
 
 
+Level = Annotated[
+    float | None, typer.Option(min=0.5, max=0.99, help="Share of patients whose prediction set is to hold the truth.")
+]
+
+
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("demo"),
@@ -280,6 +285,7 @@ def evaluate(
     cohort: Annotated[Path, typer.Argument(help="Cohort folder; patients trained on are left out.")],
     out: Annotated[Path, typer.Option(help="Evaluation folder to write.")],
     limit: Annotated[Path | None, typer.Option(help="limit.json of a simulated cohort.")] = None,
+    level: Level = None,
     workers: Workers = 2,
     cache: CacheDir = None,
     cache_gb: CacheGb = 20.0,
@@ -297,7 +303,9 @@ def evaluate(
 
     kept = open_cache(cache, cache_gb, verify=verify)
     with progress("evaluate", quiet=json) as advance:
-        scores = evaluate_model(model, cohort, out, limit=limit, workers=workers, cache=kept, progress=advance)
+        scores = evaluate_model(
+            model, cohort, out, limit=limit, level=level, workers=workers, cache=kept, progress=advance
+        )
     if json:
         tables = {"by_pattern": scores.by_pattern, "by_subset": scores.by_subset}
         show_json({name: table.to_dict("records") for name, table in tables.items()})
@@ -365,6 +373,7 @@ def predict(
         str | None, typer.Option(metavar="TIME", help="When the answer is due, ISO 8601; later evidence is refused.")
     ] = None,
     site_timezone: Annotated[str, typer.Option(help="Zone of times that have none.")] = "UTC",
+    level: Level = None,
     fhir: Annotated[Path | None, typer.Option(help="Also write the FHIR R4B report here.")] = None,
     explain: Explain = False,
     json: Json = False,
@@ -379,7 +388,7 @@ def predict(
 
     paths = given_paths({"ct": ct, "xray": xray, "eeg": eeg, "record": record, "note": note}, evidence)
     prediction = predict_paths(
-        model, paths, decision_time=decision_time, site_timezone=site_timezone, fhir=fhir, explain=explain
+        model, paths, decision_time=decision_time, site_timezone=site_timezone, level=level, fhir=fhir, explain=explain
     )
     show_json(prediction.model_dump(mode="json")) if json else show(as_text(prediction))
 
@@ -562,6 +571,7 @@ def screen(
     cohort: Annotated[Path, typer.Argument(help="Cohort folder.")],
     out: Annotated[Path, typer.Option(help="Run folder to write.")],
     unseen: Annotated[bool, typer.Option(help="Only patients that the model was not trained on.")] = False,
+    level: Level = None,
     monitor: Annotated[
         Path | None, typer.Option(help="What clinic-mm monitor found: answers that it hides are stored as withheld.")
     ] = None,
@@ -584,7 +594,7 @@ def screen(
 
     with progress("screen", quiet=json) as advance:
         kept = open_cache(cache, cache_gb, verify=verify)
-        options = ScreenOptions(workers, kept, advance, say=say, explain=explain)
+        options = ScreenOptions(workers, kept, advance, level=level, say=say, explain=explain)
         info = screen_cohort(model, cohort, out, unseen_only=unseen, monitor=monitor, options=options)
     show_json(info.model_dump(mode="json")) if json else show(run_as_text(open_run(out)))
 

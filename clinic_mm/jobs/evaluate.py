@@ -10,6 +10,7 @@ from clinic_mm.errors import InputError
 from clinic_mm.jobs.score import Scores, score
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.seen import unseen
+from clinic_mm.predict.shifted import at_level
 from clinic_mm.prep.batch import Progress, prepare_cases
 from clinic_mm.prep.cache import PrepCache
 
@@ -20,17 +21,22 @@ def evaluate_model(
     out: Path,
     *,
     limit: Path | None = None,
+    level: float | None = None,
     workers: int = 1,
     cache: PrepCache | None = None,
     progress: Progress | None = None,
 ) -> Scores:
     """Score on unseen patients and write the evaluation folder.
 
+    `level`: of the prediction sets; the task's where None.
+
     Raises:
+        UsageError: If the model has no thresholds at the level.
         LeakError: If the model was trained on everybody.
     """
     limits = read_limits(limit) if limit else None
     model, model_hash = load_model(model_folder)
+    model = at_level(model, level)
     cohort = open_cohort(cohort_folder)
     cases = [case for case in unseen(task_cases(cohort, model.task), model.facts) if case.label is not None]
     prepared = prepare_cases(cases, cohort.roots, model.recipe, workers=workers, cache=cache, progress=progress)

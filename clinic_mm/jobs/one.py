@@ -11,6 +11,7 @@ from clinic_mm.errors import InputError, TaskError, UsageError
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
+from clinic_mm.predict.shifted import at_level
 from clinic_mm.predict.within.asked import Why
 from clinic_mm.prep.batch import Outcome, PreparedCases, Recipe, prepare_cases
 from clinic_mm.report.atomic import written_whole
@@ -42,6 +43,7 @@ def predict_paths(
     *,
     decision_time: str | None = None,
     site_timezone: str = "UTC",
+    level: float | None = None,
     fhir: Path | None = None,
     explain: bool = False,
 ) -> Prediction:
@@ -52,15 +54,17 @@ def predict_paths(
         paths: For each modality, files or folders.
         decision_time: ISO 8601; in the site's zone where it names none, and a bare date is the end of its day.
         site_timezone: IANA name.
+        level: Of the prediction set; the task's where None.
         fhir: Where the FHIR R4B report goes too.
         explain: Also what experts that are networks rest on inside record and note, which takes longer than the answer.
 
     Raises:
-        UsageError: If nothing is given, or a modality that the model does not know, or no time or zone.
+        UsageError: If nothing is given, or a modality that the model does not know, or no time, zone or level.
         InputError: If a path does not exist, or nothing that was given can be used: then there is nothing to answer.
         ArtifactError: If the model cannot be read.
     """
     model, model_hash = load_model(model_folder)
+    model = at_level(model, level)
     case, roots = case_of(model, paths, decision_time=decision_time, site_timezone=site_timezone)
     prepared = prepare_case_of(model, case, roots, paths)
     prediction = predict_cases(model, model_hash, prepared, why=Why(roots, occlude=explain))[0]

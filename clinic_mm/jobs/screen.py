@@ -24,6 +24,7 @@ from clinic_mm.predict.model import Model
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
 from clinic_mm.predict.seen import count_seen, unseen
+from clinic_mm.predict.shifted import at_level
 from clinic_mm.predict.within.asked import Why
 from clinic_mm.prep.batch import Progress, prepare_cases
 from clinic_mm.prep.cache import PrepCache
@@ -46,6 +47,7 @@ class ScreenOptions:
     cache: PrepCache | None = None
     progress: Progress | None = None
     validate: bool = True
+    level: float | None = None
     monitor: MonitorState | None = None
     """Which answers are hidden (`clinic-mm monitor`): they are stored, marked, and not reported."""
     say: Callable[[str], None] = lambda _: None
@@ -114,7 +116,7 @@ def _screen(
 ) -> RunInfo:
     model, model_hash = loaded
     info = _info(model, model_hash, model_folder, cohort, datetime.now(UTC))
-    model = weighted_to(model, cohort, cases, options.workers, options.cache, options.say)
+    model = weighted_to(at_level(model, options.level), cohort, cases, options.workers, options.cache, options.say)
     tally = _Tally()
     for unit in _units(cases):
         _unit(model, info, cohort, unit, out, tally, options)

@@ -10,8 +10,8 @@ from clinic_mm.drafting.drafter import Drafter
 from clinic_mm.jobs.retrieve import Nearest
 from clinic_mm.jobs.saliency import Row
 from clinic_mm.predict.answers import OURS
-from clinic_mm.report.saliency_words import peak_in_words
 from clinic_mm.predict.model import Model
+from clinic_mm.report.saliency_words import peak_in_words
 
 FEWEST_CASES = 10
 """Cases below which an AUROC is noise; the number of cases is shown, the figure is not."""
@@ -40,6 +40,7 @@ def method_table(table: pd.DataFrame) -> pd.DataFrame:
     if "coverage" in every:
         covered = every["coverage"].map("{:.3f}".format) + _span(every, "coverage")
         shown["coverage"] = covered.where(every["method"] == OURS, "")
+        shown["set size"] = every["set_size"].map("{:.2f}".format).where(every["method"] == OURS, "")
     return shown
 
 

@@ -26,6 +26,15 @@ TAKEN_OUT = (
 )
 
 
+def at_level(model: Model, level: float | None) -> Model:
+    """The model asked for its prediction sets at another level; as it is for None.
+
+    Raises:
+        UsageError: If it has no thresholds there.
+    """
+    return model if level is None else replace(model, thresholds=model.thresholds.at(level))
+
+
 def shifted(model: Model, heard: Heard, patients: Array) -> Model:
     """The model with its sets weighted to the cohort of these cases; as it was where that is not asked for or possible.
 
