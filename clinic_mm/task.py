@@ -87,7 +87,7 @@ class OutsideTask(Frozen):
     """
 
     then: Literal["reject", "flag"] = "reject"
-    false_alarms: float = Field(default=0.02, gt=0, le=0.05)
+    false_alarms: float = Field(default=0.03, gt=0, le=0.05)
 
 
 class AbstainTask(Frozen):

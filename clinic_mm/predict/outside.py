@@ -36,7 +36,7 @@ FEWEST_REGIONS: Final = 20
 FAR_TOO: Final = 90.0
 """Percentile of the distance from which a header's other body part is believed; headers are often wrong."""
 Views = Mapping[str, Float[Array, "k p"]]
-"""What detectors look at, by view: `plain` summaries, `looks` of the tensor, `network` for what its encoder said."""
+"""What detectors look at, by view: `plain` summaries, `looks` and `texture` of the tensor, `network`: its encoder's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Detector:
 
     def _told(self, prep: Prep[Signal], views: Views, scores: Float[Array, " views"]) -> Flag:
         view = list(self.clouds)[int(scores.argmax())]
-        names = {"plain": prep.plain_names, "looks": prep.looks_names}.get(view)
+        names = {"plain": prep.plain_names, "looks": prep.looks_names, "texture": prep.texture_names}.get(view)
         most = "it stands out in what the network makes of it"
         if names:
             most = f"what stands out most is {names[int(self.clouds[view].parts(views[view])[0].argmax())]!r}"
@@ -183,7 +183,8 @@ def _look(
     regions: Sequence[str],
 ) -> tuple[Float[Array, " k"], dict[int, _Found]]:
     """Percentiles of the present rows of one modality, and what was found; of several findings the plainest."""
-    asked = {"plain", *(guard.far.clouds if guard.far else ()), *(["looks"] if guard.wrong or guard.swapped else [])}
+    shows = ("looks", "texture") if guard.wrong or guard.swapped else ()
+    asked = {"plain", *(guard.far.clouds if guard.far else ()), *shows}
     views = views_of(prep, prepared, name, spoken, sorted(asked))
     percentile = np.full(len(regions), np.nan)
     found: dict[int, _Found] = {}
@@ -193,13 +194,14 @@ def _look(
         found |= _all(guard.far.find(prep, views, scores), MEND)
     found |= _other_regions(guard, prep.kind, regions, percentile)
     mistakes = {one.code: one for one in prep.mistakes}
+    poses = np.hstack([views[view] for view in shows]) if shows else np.zeros((0, 0))
     if guard.swapped:
-        swapped = _all(guard.swapped.find(views["looks"], mistakes), "")
+        swapped = _all(guard.swapped.find(poses, mistakes), "")
         found = swapped | found  # whatever else is found says more
     if guard.units:
         found |= _all(guard.units.find(views["plain"], prep.kind), unit_shift.MEND)
     if guard.wrong:
-        found |= _all(guard.wrong.find(views["looks"], mistakes), shown.MEND)
+        found |= _all(guard.wrong.find(poses, mistakes), shown.MEND)
     return percentile, found
 
 
@@ -235,6 +237,8 @@ def views_of(
         found["plain"] = prepared.plain[name][cases]
     if "looks" in views:
         found["looks"] = prep.looks(prepared.x[name][rows])
+    if "texture" in views:
+        found["texture"] = prep.texture(prepared.x[name][rows])
     if "network" in views:
         assert spoken is not None, "a detector on a network's summary needs the network"
         found["network"] = spoken.summary.numpy()[rows]

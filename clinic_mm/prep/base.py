@@ -116,6 +116,15 @@ class Prep(ABC, Generic[S]):
         del signal
         return self
 
+    def texture(self, x: Float[Array, "n ..."]) -> Float[Array, "n q"]:
+        """How rough it is, place by place, for such a detector; most kinds add nothing."""
+        return np.zeros((len(x), 0))
+
+    @property
+    def texture_names(self) -> tuple[str, ...]:
+        """A name for each column of `texture`."""
+        return ()
+
     @property
     def mistakes(self) -> tuple[Mistake, ...]:
         """Ways of going wrong that can be learnt from wrong copies, told apart by `looks`."""

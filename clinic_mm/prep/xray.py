@@ -16,7 +16,7 @@ from scipy import ndimage
 from clinic_mm.errors import EvidenceError
 from clinic_mm.prep.base import Mistake, Prep, Prepared, quantiles
 from clinic_mm.prep.resample import resize
-from clinic_mm.prep.texture import LEVELS, blob_names, blob_summaries, shares, thumbnails
+from clinic_mm.prep.texture import LEVELS, blob_names, blob_summaries, roughness, shares, thumbnails
 from clinic_mm.signals import XrayImage
 from clinic_mm.task import ModalityTask
 
@@ -28,6 +28,7 @@ CLOSING: Final = 0.08
 """Of the side of the image."""
 BLANK_BELOW: Final = 1e-4
 THUMB_SIDE: Final = 16
+CELLS_SIDE: Final = 8
 
 
 MISTAKES: Final = (
@@ -106,6 +107,17 @@ class XrayPrep(Prep[XrayImage]):
         places = range(1, self._thumb + 1)
         return tuple(f"brightness at row {r}, column {c} of {self._thumb}" for r in places for c in places)
 
+    def texture(self, x: Array) -> Array:
+        """Roughness and contrast by place."""
+        return roughness(x, self._cells)
+
+    @property
+    def texture_names(self) -> tuple[str, ...]:
+        """By place, from the upper left."""
+        places = range(1, self._cells + 1)
+        where = [f"row {r}, column {c} of {self._cells}" for r in places for c in places]
+        return (*(f"roughness at {one}" for one in where), *(f"contrast at {one}" for one in where))
+
     @property
     def mistakes(self) -> tuple[Mistake, ...]:
         """Black for white, and the ways a picture can lie; mirrored alone is only flagged."""
@@ -114,6 +126,10 @@ class XrayPrep(Prep[XrayImage]):
     @property
     def _thumb(self) -> int:
         return min(THUMB_SIDE, self.shape[1])
+
+    @property
+    def _cells(self) -> int:
+        return min(CELLS_SIDE, self.shape[1])
 
 
 def plain_summary(x: Array, lungs: Array | None = None) -> Array:

@@ -7,6 +7,7 @@ gave the threshold lay a little farther from clouds of fewer cases. No label is 
 """
 
 from collections import Counter
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -17,11 +18,15 @@ from threadpoolctl import threadpool_limits
 
 from clinic_mm.predict.cloud import Cloud
 from clinic_mm.predict.outside import Detector, Guard, Outside, views_of
+from clinic_mm.prep.base import Prep
+from clinic_mm.prep.batch import PreparedCases
+from clinic_mm.signals import Signal
 from clinic_mm.training.learnt import Learnt, Refit
 from clinic_mm.training.shown import fit_shown
 from clinic_mm.training.unit_shift import fit_unit_shift
 
 FOLDS: Final = 5
+NETWORK: Final = "network"
 FEWEST_PATIENTS: Final = 20
 """Fewer would make the least false-alarm rate that can be shown more than 1 in 20: the detector is silent."""
 MOST_ROWS: Final = 2000
@@ -35,45 +40,59 @@ UPPER_SD: Final = 1.2816
 
 def fit_outside(learnt: Learnt, refit: Refit) -> Outside:
     """A guard for each modality, or why it is silent."""
-    guards, silent = {}, {}
-    for name in learnt.prepared.names:
-        patients = learnt.prepared.patients[learnt.prepared.present[:, learnt.prepared.names.index(name)]]
-        n = len(np.unique(patients))
-        if n < FEWEST_PATIENTS:
-            silent[name] = f"{n} training patients are too few to know what is unusual: {FEWEST_PATIENTS} are needed"
-            continue
-        with threadpool_limits(1, user_api="blas"):
-            guards[name] = _guard(learnt, refit, name, patient_folds(patients, learnt.task.seed), n)
-    return Outside(guards, silent, reject=learnt.task.outside.then == "reject")
+    guards, silent, task = {}, {}, learnt.task
+    for name, prep in learnt.recipe.preps.items():
+        guard = fit_guard(prep, learnt.prepared, name, task.outside.false_alarms, task.seed)
+        if isinstance(guard, str):
+            silent[name] = guard
+        else:
+            plain = learnt.fitted[name].best.startswith("plain")
+            guards[name] = guard if plain else _with_network(guard, learnt, refit, name)
+    return Outside(guards, silent, reject=task.outside.then == "reject")
 
 
-def _guard(learnt: Learnt, refit: Refit, name: str, fold: Int[Array, " k"], n: int) -> Guard:
-    """The false alarms that the task allows are shared evenly by the two checks that every kind has at most."""
-    prepared, prep, rate = learnt.prepared, learnt.recipe.preps[name], learnt.task.outside.false_alarms / 2
-    views = _views(learnt, refit, name)
-    held = {view: _held_out(x, fold) for view, x in views.items() if view != "network"}
-    if "network" in views:
-        held["network"] = _held_out_network(learnt, name)
+def fit_guard(prep: Prep[Signal], prepared: PreparedCases, name: str, false_alarms: float, seed: int) -> Guard | str:
+    """The guard of one modality from all cases that have it, or why there is none; labels are not looked at.
+
+    The false alarms that are allowed are shared evenly by the two checks that every kind has at most.
+    """
     cases = np.flatnonzero(prepared.present[:, prepared.names.index(name)])
+    patients, rate = prepared.patients[cases], false_alarms / 2
+    n = len(np.unique(patients))
+    if n < FEWEST_PATIENTS:
+        return f"{n} training patients are too few to know what is unusual: {FEWEST_PATIENTS} are needed"
+    fold = patient_folds(patients, seed)
+    views = views_of(prep, prepared, name, None, _asked(prep))
     some = np.linspace(0, len(cases) - 1, min(len(cases), MOST_ROWS)).astype(int)
     x = prepared.x[name][prepared.row[name][cases[some]]]
-    return Guard(
-        far=detector_of({view: fit_cloud(values) for view, values in views.items()}, held, n, rate),
-        wrong=fit_shown(prep, x, fold[some], n, rate, flags=False),
-        swapped=fit_shown(prep, x, fold[some], n, rate, flags=True),
-        units=fit_unit_shift(prep, prepared.plain[name][cases], fold, n, rate),
-        regions=Counter(region for case in cases if (region := prepared.outcomes[case][name].region)),
-    )
+    with threadpool_limits(1, user_api="blas"):
+        held = {view: _held_out(values, fold) for view, values in views.items()}
+        return Guard(
+            far=detector_of({view: fit_cloud(values) for view, values in views.items()}, held, n, rate),
+            wrong=fit_shown(prep, x, fold[some], n, rate, flags=False),
+            swapped=fit_shown(prep, x, fold[some], n, rate, flags=True),
+            units=fit_unit_shift(prep, prepared.plain[name][cases], fold, n, rate),
+            regions=Counter(region for case in cases if (region := prepared.outcomes[case][name].region)),
+        )
 
 
-def _views(learnt: Learnt, refit: Refit, name: str) -> dict[str, Float[Array, "k p"]]:
-    """What the detector looks at: the tensor's looks where its kind has any, the network where the expert is one."""
-    prep = learnt.recipe.preps[name]
-    how = learnt.fitted[name].best
-    asked = ["plain"] if prep.plain_names else []
-    asked += ["looks"] if prep.looks_names else []
-    asked += [] if how.startswith("plain") else ["network"]
-    return views_of(prep, learnt.prepared, name, refit.spoken.get(name), asked)
+def _asked(prep: Prep[Signal]) -> list[str]:
+    """What a detector of this kind looks at."""
+    named = {"plain": prep.plain_names, "looks": prep.looks_names, "texture": prep.texture_names}
+    return [view for view, names in named.items() if names]
+
+
+def _with_network(guard: Guard, learnt: Learnt, refit: Refit, name: str) -> Guard:
+    """The same with the network's summary as one more view of the distance, where the network is the expert."""
+    assert guard.far is not None, "every guard has a distance"
+    prep, prepared, far = learnt.recipe.preps[name], learnt.prepared, guard.far
+    views = views_of(prep, prepared, name, refit.spoken[name], (*far.clouds, NETWORK))
+    fold = patient_folds(prepared.patients[prepared.present[:, prepared.names.index(name)]], learnt.task.seed)
+    with threadpool_limits(1, user_api="blas"):
+        held = {view: _held_out(values, fold) for view, values in views.items() if view != NETWORK}
+        held[NETWORK] = _held_out_network(learnt, name)
+        clouds = {**far.clouds, NETWORK: fit_cloud(views[NETWORK])}
+    return replace(guard, far=detector_of(clouds, held, far.n, learnt.task.outside.false_alarms / 2))
 
 
 def patient_folds(patients: Array, seed: int) -> Int[Array, " k"]:

@@ -17,10 +17,13 @@ from scipy.linalg import solve
 from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import roc_auc_score
 
-from clinic_mm.predict.shown import Shown
+from clinic_mm.predict.shown import Shown, pose
 from clinic_mm.prep.base import Prep
 from clinic_mm.signals import Signal
 
+UPPER: Final = 0.9
+UPPER_SD: Final = 1.2816
+"""The upper tenth of a Gaussian begins there."""
 LEAST_AUROC: Final = {False: 0.95, True: 0.75}
 """Of held-out cases against their copies, for a way that rejects, and for one that flags: below it the judge knows
 nothing of that way, and says nothing."""
@@ -28,7 +31,7 @@ nothing of that way, and says nothing."""
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Looks of the cases as they are [k, p], of their copies by way, and the fold of each row."""
+    """Poses of the cases as they are [k, p], of their copies by way, and the fold of each row."""
 
     own: Float[Array, "k p"]
     wrong: dict[str, Float[Array, "k p"]]
@@ -51,7 +54,7 @@ def fit_shown(
     mistakes = [one for one in prep.mistakes if one.only_flag == flags]
     if not mistakes:
         return None
-    rows = _Rows(prep.looks(x), {one.code: prep.looks(one.make(x)) for one in mistakes}, fold)
+    rows = _Rows(pose(prep, x), {one.code: pose(prep, one.make(x)) for one in mistakes}, fold)
     own, wrong = _held_out(rows, [one.code for one in mistakes])
     auroc = np.array([_auroc(wrong[:, k], own[:, k]) for k in range(len(mistakes))])
     good = np.flatnonzero(auroc >= LEAST_AUROC[flags])
@@ -96,11 +99,16 @@ def _discriminants(
 
 
 def _thresholds(own: Float[Array, "k w"], rate: float) -> Float[Array, " w"]:
-    """At least 0; higher where more held-out cases than the rate, shared by the ways, would pass."""
-    rank = min(int(np.ceil((len(own) + 1) * (1 - rate / own.shape[1]))), len(own))
-    ordered: Array = np.sort(own, axis=0)
-    passed = (own > 0).mean(axis=0) > rate / own.shape[1]
-    return np.where(passed, ordered[rank - 1], 0.0)
+    """At least 0; higher where more held-out cases than the rate would pass in any way, in step for all ways.
+
+    The steps are of each way's own spread, so that an odd case, odd in all ways, costs all of them alike.
+    """
+    middle = np.median(own, axis=0)
+    width = np.maximum((np.quantile(own, UPPER, axis=0) - middle) / UPPER_SD, 1e-9)
+    most = np.sort(((own - middle) / width).max(axis=1, where=own > 0, initial=-np.inf))
+    rank = min(int(np.ceil((len(own) + 1) * (1 - rate))), len(own))
+    thresholds: Array = np.maximum(middle + width * most[rank - 1], 0.0)
+    return thresholds
 
 
 def _auroc(high: Float[Array, " a"], low: Float[Array, " b"]) -> float:
