@@ -42,8 +42,13 @@ class Skill:
     n: int
 
     @property
-    def shown(self) -> bool:
-        """More than one standard error above nothing."""
+    def any(self) -> bool:
+        """Whether answers were better than the prior at all."""
+        return self.gain > 0
+
+    @property
+    def clear(self) -> bool:
+        """Whether they were so by more than one standard error."""
         return self.gain > self.error
 
 
@@ -144,13 +149,17 @@ def abstaining(
 
     Args:
         silence: The rules.
-        prediction: As answered, with what is missing and how far each modality lies from training.
+        prediction: As answered, with what is missing and how far each modality lies from training. Where its evidence
+            was hardly better than none, but better, it is answered, with a notice.
         support: Of its experts.
         names: Modalities, in the order of the rows of `support`.
     """
     reasons = tuple(_reasons(silence, prediction, support, names))
     if not reasons:
-        return prediction
+        skill = silence.skill.get(prediction.pattern)
+        if skill is None or skill.clear:
+            return prediction
+        return prediction.model_copy(update={"notices": (*prediction.notices, _unclear(skill))})
     words = " ".join(reason.why for reason in reasons)
     return prediction.model_copy(update={"abstentions": reasons, "abstained": words, "decision": ""})
 
@@ -162,7 +171,7 @@ def _reasons(
     if not pattern:
         yield _nothing(prediction)
         return
-    if (skill := silence.skill.get(pattern)) is not None and not skill.shown:
+    if (skill := silence.skill.get(pattern)) is not None and not skill.any:
         yield Reason(code="no_skill", why=_unskilled(skill))
     if silence.natives and (seen := silence.together(pattern)) < silence.fewest:
         yield Reason(code="rare", why=_rare(seen, silence.fewest))
@@ -187,8 +196,19 @@ def _nothing(prediction: Prediction) -> Reason:
 def _unskilled(skill: Skill) -> str:
     return (
         "Too little evidence: from just this, answers to unseen training patients were not better than knowing how "
-        f"common each class is ({skill.n} patients, gain {skill.gain:.3f} nats, standard error {skill.error:.3f})."
+        f"common each class is ({_gained(skill)})."
     )
+
+
+def _unclear(skill: Skill) -> str:
+    return (
+        "Weak evidence: from just this, answers to unseen training patients were not clearly better than knowing how "
+        f"common each class is ({_gained(skill)})."
+    )
+
+
+def _gained(skill: Skill) -> str:
+    return f"{skill.n} patients, gain {skill.gain:.3f} nats, standard error {skill.error:.3f}"
 
 
 def _rare(seen: int, fewest: int) -> str:

@@ -9,7 +9,7 @@ the artifact, which works without it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -123,6 +123,12 @@ def make_bank(
         kept = np.sort(np.random.default_rng(seed).choice(kept, MOST_CASES, replace=False))
     hashed = tuple(patient_hash(str(patient)) for patient in patients[kept])
     return Bank(names, len(labels), hashed, labels[kept], present[kept], answers[kept], usual)
+
+
+def answered_again(bank: Bank, answers: Float32[Array, "n k C"]) -> Bank:
+    """The same cases with the answers of another calibration."""
+    usual = {name: _usual(answers, bank.present, column) for column, name in enumerate(bank.names)}
+    return replace(bank, answers=answers, usual=usual)
 
 
 def _usual(answers: Float32[Array, "n k C"], present: Bool[Array, "n M"], column: int) -> Usual:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.advice_words import advice_lines, advice_rows
 from clinic_mm.report.words import (
+    NO_SHARES,
     NOT_A_DEVICE,
     SIMULATED,
     answer_in_words,
@@ -63,6 +64,8 @@ def _classes(prediction: Prediction) -> list[str]:
 def _shares(prediction: Prediction, labels: Mapping[str, str] | None) -> list[str]:
     if prediction.withheld:
         return ["hidden with the answer"]
+    if prediction.abstained and prediction.pattern:
+        return [NO_SHARES]
     rows = [(label_of(name, labels), share_in_words(prediction, s)) for name, s in ordered_shares(prediction)]
     return _aligned(rows) or ["nothing: no modality was usable, so the answer is the base rate"]
 

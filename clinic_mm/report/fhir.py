@@ -28,6 +28,7 @@ from clinic_mm.report.fhir_parts import (
 )
 from clinic_mm.report.fhir_valid import check_bundle
 from clinic_mm.report.words import (
+    NO_SHARES,
     NOT_A_DEVICE,
     SIMULATED,
     answer_in_words,
@@ -148,7 +149,7 @@ class _Writer:
             "performer": reference(self._device_id),
             **({"basis": basis} if basis else {}),
             "prediction": [self._outcome(name, p) for name, p in rows],
-            "note": [{"text": text} for text in [*self._remarks(), NOT_A_DEVICE]],
+            "note": [{"text": text} for text in [*self._silence(), *self._remarks(), NOT_A_DEVICE]],
         }
 
     def provenance(self, results: list[Resource]) -> Resource:
@@ -189,6 +190,9 @@ class _Writer:
     def _present(self, name: str, share: float) -> Resource:
         label, words = self._label(name), share_in_words(self.prediction, share)
         flags = [f"{f.flag.why} ({f.flag.code})" for f in self.prediction.flags if f.modality == name]
+        if self.prediction.abstained:  # shares add up to the answer that is not given
+            reason = {**coded(ABSENT_REASON, "not-applicable", "Not Applicable"), "text": NO_SHARES}
+            return {**self._observation(name, [f"{label}: {NO_SHARES}.", *flags]), "dataAbsentReason": reason}
         return {
             **self._observation(name, [f"{label}: {words}.", *flags]),
             "valueQuantity": {
@@ -243,6 +247,10 @@ class _Writer:
 
     def _meta(self) -> Resource:
         return {"security": [AI_ASSERTED, *([TEST_DATA] if self.simulated else [])]}
+
+    def _silence(self) -> list[str]:
+        """Each reason for giving no answer, with its code."""
+        return [clean(f"No answer ({reason.code}): {reason.why}") for reason in self.prediction.abstentions]
 
     def _remarks(self) -> list[str]:
         return [clean(line) for line in (*self.prediction.notices, *advice_lines(self.prediction, self.labels))]

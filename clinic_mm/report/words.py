@@ -13,6 +13,8 @@ from clinic_mm.modalities import table
 from clinic_mm.predict.prediction import MissingEvidence, Prediction, PredictionSet, ShownCoverage
 
 NOT_A_DEVICE: Final = "Research software. Not a medical device. Not for diagnosis or treatment."
+NO_SHARES: Final = "not shown: no answer is given"
+"""In the place of shares, which would add up to the answer."""
 SIMULATED: Final = "SIMULATED COHORT — not patients"
 STATUS_WORDS: Final = {"absent": "none given", "rejected": "acquired, not usable", "failed": "software failure"}
 BORROWED: Final = {

@@ -25,7 +25,8 @@ from clinic_mm.errors import TaskError
 from clinic_mm.evaluate.bootstrap import Interval, interval, paired_interval_repeats
 from clinic_mm.evaluate.metrics import METRICS
 from clinic_mm.fusion.heard import Heard
-from clinic_mm.fusion.pool import softmax
+from clinic_mm.fusion.pool import FLOOR, softmax
+from clinic_mm.predict.bank import Bank, answered_again
 from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.model import Model, subset_logits
 from clinic_mm.predict.seen import patient_hash
@@ -120,8 +121,11 @@ def recalibrate(model: Model, prepared: PreparedCases, heard: Heard, parent: str
     thresholds = fit_thresholds(rows, model.thresholds.level, class_conditional=model.thresholds.class_conditional)
     seen = sorted({*_seen(model), *(patient_hash(str(p)) for p in prepared.patients)})
     facts = {**model.facts, "patients_sha256": seen, "calibrated": _told(model, site, fitted, judged, kept, parent)}
-    temperatures = fitted.after(model.temperatures) if kept else model.temperatures
-    return replace(model, temperatures=temperatures, thresholds=thresholds, facts=facts)
+    if not kept:
+        return replace(model, thresholds=thresholds, facts=facts)
+    bank = None if model.bank is None else _bank(model.bank, fitted)
+    temperatures = fitted.after(model.temperatures)
+    return replace(model, temperatures=temperatures, thresholds=thresholds, facts=facts, bank=bank)
 
 
 def site_of(model: Model, prepared: PreparedCases, heard: Heard) -> Site:
@@ -134,6 +138,17 @@ def site_of(model: Model, prepared: PreparedCases, heard: Heard) -> Site:
     centre = np.log(model.prior)
     had, labels, patients = prepared.present[some], prepared.labels[some], prepared.patients[some]
     return Site(logits, rows, labels, patients, had, model.names, centre)
+
+
+def _bank(bank: Bank, fitted: Temperatures) -> Bank:
+    """The training cases that advice is drawn from, answered as at the site."""
+    answers = bank.answers.copy()
+    for code in range(answers.shape[1]):
+        there = np.flatnonzero(np.isfinite(answers[:, code]).all(axis=1))
+        subset = np.tile((code >> np.arange(len(bank.names))) & 1 == 1, (len(there), 1))
+        logits = np.log(np.maximum(answers[there, code].astype(np.float64), FLOOR))
+        answers[there, code] = fitted.probabilities(logits, subset, bank.present[there])
+    return answered_again(bank, answers)
 
 
 def check_site(model: Model, site: Site) -> None:

@@ -12,6 +12,7 @@ import streamlit as st
 from clinic_mm.report.advice_words import advice_lines, advice_rows
 from clinic_mm.report.run import Prediction
 from clinic_mm.report.words import (
+    NO_SHARES,
     label_of,
     missing_in_words,
     named_class,
@@ -38,7 +39,9 @@ def headline(prediction: Prediction) -> None:
         return
     if prediction.abstained:
         st.subheader(f"No answer for {plain(prediction.target)}")
-        st.markdown(f"{plain(prediction.abstained.rstrip('.'))}\\.")
+        reasons = [reason.why for reason in prediction.abstentions] or [prediction.abstained]
+        lines = [f"{plain(reason.rstrip('.'))}\\." for reason in reasons]
+        st.markdown(lines[0] if len(lines) == 1 else _list(lines))
         return
     name = named_class(prediction)
     number = probability(prediction.probability_of(name))
@@ -77,6 +80,9 @@ def shares(prediction: Prediction, labels: Labels) -> None:
     st.markdown("##### What the answer rests on")
     if not prediction.shapley:
         st.markdown("No modality was usable: the answer is the base rate.")
+        return
+    if prediction.abstained:
+        st.markdown(f"{NO_SHARES.capitalize()}\\.")
         return
     rows = [
         {
