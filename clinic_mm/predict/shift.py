@@ -233,8 +233,8 @@ class Logistic:
 
     def log_odds(self, x: Float[Array, "n q"]) -> Float64[Array, " n"]:
         """Log-odds of the second class."""
-        odds: Array = (x - self.mean) / self.spread @ self.coef + self.intercept
-        return np.clip(odds, -30.0, 30.0)
+        odds: Array = np.clip((x - self.mean) / self.spread @ self.coef + self.intercept, -30.0, 30.0)
+        return odds
 
 
 def fit_logistic(x: Float[Array, "n q"], y: Float[Array, " n"], penalty: float) -> Logistic:

@@ -4,6 +4,7 @@ In:  a model, prepared cases of the new cohort; their outcomes are not looked at
 Also the one place that says which thresholds a case is judged by, shifted or not.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -71,7 +72,7 @@ def shift_features(model: Model, heard: Heard) -> Float[Array, "n q"]:
 
 
 def gists(
-    drift: DriftReference, plain: dict[str, Float[Array, "n p"]], names: tuple[str, ...]
+    drift: DriftReference, plain: Mapping[str, Float[Array, "n p"]], names: tuple[str, ...]
 ) -> list[Float[Array, "n g"]]:
     """Where every case's summaries lie among the training cases, modality by modality."""
     return [drift.gists[name](plain[name]) for name in names]

@@ -14,6 +14,7 @@ from typing import Final, cast
 import numpy as np
 from jaxtyping import Bool, Int
 from numpy import ndarray as Array
+from pydantic import JsonValue
 
 from clinic_mm.cohort.split import split_patients
 from clinic_mm.predict.model import Model, listen_inside, native_probabilities
@@ -48,11 +49,11 @@ def with_split(model: Model, held: PreparedCases) -> Model:
     sets = model.task.sets
     thresholds = fit_thresholds(rows, model.task.level, class_conditional=sets.class_conditional, guarantee="split")
     patients = set(held.patients.tolist())
-    seen = {*cast("list[str]", model.facts["patients_sha256"]), *map(patient_hash, patients)}
-    facts = {
+    seen = sorted({*cast("list[str]", model.facts["patients_sha256"]), *map(patient_hash, patients)})
+    facts: dict[str, JsonValue] = {
         **model.facts,
         "held_out": {"cases": len(held), "patients": len(patients)},
-        "patients_sha256": sorted(seen),
+        "patients_sha256": list(seen),
     }
     kept = held_out_cases(model, held) if sets.shift == "weighted" else None
     return replace(model, thresholds=thresholds, facts=facts, calibration_cases=kept)
