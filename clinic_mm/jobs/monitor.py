@@ -50,9 +50,6 @@ def monitor_runs(
     opened = [open_run(path) for path in runs]
     every = [prediction for run in opened for prediction in run.predictions()]
     stream = stream_of(every, rules.reference, known=known)
-    if stream.model_hash != known.model_hash:
-        mend = "Name a reference of the model that made these runs"
-        raise InputError("The reference is of another model than the runs", "--reference", mend)
     became = read_outcomes(outcomes, stream, rules.outcomes) if outcomes else None
     simulated = any(run.info.simulated for run in opened)
     watched = watch_stream(stream, known, rules, became, simulated=simulated)

@@ -10,7 +10,7 @@ Source: likelihood ratios against the boundary of a composite hypothesis, Ramdas
 2210.01948.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +41,7 @@ class Outcomes:
         strangers: Rows that are of none.
         waiting: Known, but of cases that are too young to be judged.
         late: Known, but too late to be judged without favour.
+        hidden: Known, but of answers that were hidden when they came.
     """
 
     label: Int[Array, " n"]
@@ -48,6 +49,11 @@ class Outcomes:
     strangers: int
     waiting: int = 0
     late: int = 0
+    hidden: int = 0
+
+    def without(self, hidden: Bool[Array, " n"]) -> "Outcomes":
+        """The same, but for answers that nobody was shown: what is hidden already must not hide the rest."""
+        return replace(self, label=np.where(hidden, -1, self.label), hidden=int((hidden & (self.label >= 0)).sum()))
 
 
 def read_outcomes(path: Path, stream: Stream, policy: OutcomePolicy) -> Outcomes:

@@ -95,7 +95,7 @@ def stream_of(predictions: Iterable[Prediction], policy: ReferencePolicy, *, kno
         known: The reference, whose cases and patients say nothing new.
 
     Raises:
-        InputError: If there is no case, or not all are of one model.
+        InputError: If there is no case, not all are of one model and that of the reference, or none is new to it.
     """
     every = list(predictions)
     if not every:
@@ -103,6 +103,9 @@ def stream_of(predictions: Iterable[Prediction], policy: ReferencePolicy, *, kno
     if len({p.model_hash for p in every}) > 1:
         mend = "Name runs of one model. A recalibrated model starts a new watch, with a new reference"
         raise InputError("These runs are of different models", "runs", mend)
+    if known is not None and every[0].model_hash != known.model_hash:
+        mend = "Name a reference of the model that made these runs"
+        raise InputError("The reference is of another model than the runs", "--reference", mend)
     if all(p.decision_time is not None for p in every):
         every.sort(key=lambda p: (p.decision_time, p.case_key))
     kept = _counted(every, timedelta(days=policy.seen_again_after_days), known)

@@ -61,13 +61,14 @@ class Alarm(Frozen):
 
 
 class Stop(Frozen):
-    """What a rule says of alarms of one modality, pattern or of all: what it hides, why, what to do."""
+    """What a rule says of alarms of one modality, pattern or of all: what it hides from `at` on, why, what to do."""
 
     hide: Hide
     name: str
     say: str
     mend: str
     since: Place
+    at: Place
 
     def hides(self, pattern: tuple[str, ...]) -> bool:
         """Whether the answer from this evidence is hidden."""
@@ -83,13 +84,14 @@ class Stop(Frozen):
 
 
 class OutcomesSeen(Frozen):
-    """Outcomes known, and judged: not all that are known can be."""
+    """Outcomes known, and judged: not all that are known can be. `hidden`: of answers that nobody was shown."""
 
     known: int = 0
     judged: int = 0
     strangers: int = 0
     waiting: int = 0
     late: int = 0
+    hidden: int = 0
 
 
 class MonitorState(Frozen):

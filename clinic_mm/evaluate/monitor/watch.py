@@ -3,8 +3,9 @@
 In:  a Stream, a Reference, Outcomes where there are any, a Policy. Out: Watched: the state, and what figures are of.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from clinic_mm.evaluate.monitor.detect import Watch, began, bets_on_ranks, watch
 from clinic_mm.evaluate.monitor.outcomes import Outcomes, calibration_bets, coverage_bets
 from clinic_mm.evaluate.monitor.policy import About, Policy
 from clinic_mm.evaluate.monitor.ranks import coins, p_values
-from clinic_mm.evaluate.monitor.rules import stops_of
+from clinic_mm.evaluate.monitor.rules import hidden, stops_of
 from clinic_mm.evaluate.monitor.scores import PRESENT, SHARE, Reference, Score, Stream
 from clinic_mm.evaluate.monitor.state import Alarm, Detector, MonitorState, OutcomesSeen, Place
 
@@ -51,7 +52,6 @@ class Watched:
 
     state: MonitorState
     stream: Stream
-    ranks: Mapping[Score, Float[Array, " n"]]
     families: tuple[Family, ...]
     outcomes: Outcomes | None = None
 
@@ -70,10 +70,13 @@ def watch_stream(
     """
     scores = reference.watched(policy.reference.fewest_of_score)
     ranks = ranks_of(stream, reference, scores)
-    families = tuple(drift_families(ranks, policy))
+    families = drift_families(ranks, policy)
+    alarms = [alarm for family in families for alarm in _drift_alarms(family, stream, reference)]
     if outcomes is not None:
-        families = (*families, *outcome_families(stream, reference, outcomes.label, policy))
-    alarms = [alarm for family in families for alarm in _alarms(family, stream, reference, ranks, outcomes)]
+        outcomes = outcomes.without(hidden(stops_of(alarms, policy), stream.frame["pattern"].to_numpy(dtype=str)))
+        later = outcome_families(stream, reference, outcomes.label, policy)
+        alarms += [alarm for family in later for alarm in _outcome_alarms(family, stream, outcomes.label)]
+        families += later
     state = MonitorState(
         model_hash=reference.model_hash,
         reference=reference.kind,
@@ -89,7 +92,7 @@ def watch_stream(
         stops=stops_of(alarms, policy),
         detectors=tuple(d for family in families for d in _detectors(family, reference)),
     )
-    return Watched(state, stream, ranks, families, outcomes)
+    return Watched(state, stream, tuple(families), outcomes)
 
 
 def ranks_of(
@@ -151,51 +154,43 @@ def place(stream: Stream, index: int) -> Place:
     return Place(number=index + 1, time=None if time is None or time != time else time.to_pydatetime())
 
 
-def _alarms(
-    family: Family,
-    stream: Stream,
-    reference: Reference,
-    ranks: Mapping[Score, Float[Array, " n"]],
-    outcomes: Outcomes | None,
-) -> list[Alarm]:
-    found = []
-    for k, score in enumerate(family.scores):
-        for at in np.flatnonzero(family.seen.alarm[:, k]):
-            since = began(family.e[:, k], int(at))
-            if score.what in (CALIBRATION, COVERAGE):
-                assert outcomes is not None
-                change = _against_outcomes(score, stream, outcomes.label, since)
-            elif score.what in (PRESENT, SHARE):
-                change = _share_change(stream.values.get(score), reference.values[score], since)
-            else:
-                change = _moved(ranks[score][since:])
-            found.append(
-                Alarm(
-                    about=score.about,
-                    name=score.name,
-                    what=score.what,
-                    at=place(stream, int(at)),
-                    since=place(stream, since),
-                    change=change,
-                    chance_cases=int(family.threshold),
-                )
+def _drift_alarms(family: Family, stream: Stream, reference: Reference) -> Iterator[Alarm]:
+    for score, at, since, alarm in _alarms(family, stream):
+        values, known = stream.values.get(score), reference.values[score]
+        if score.what in (PRESENT, SHARE):
+            now = 0.0 if values is None else float(values[since:].mean())
+            yield alarm(
+                change=f"in {100 * now:.0f} % of cases since, {100 * float(known.mean()):.0f} % in the reference"
             )
-    return found
+        else:
+            assert values is not None, f"a score that the stream lacks cannot alarm at {at}"
+            yield alarm(change=_moved(np.concatenate([known, values[:since]]), values[since:]))
 
 
-def _moved(p: Float[Array, " n"]) -> str:
-    """How far a score has moved since the change, in standard deviations of the reference."""
-    z = ndtri(p[~np.isnan(p)])
+def _outcome_alarms(family: Family, stream: Stream, label: Int[Array, " n"]) -> Iterator[Alarm]:
+    for score, _, since, alarm in _alarms(family, stream):
+        yield alarm(change=_against_outcomes(score, stream, label, since))
+
+
+def _alarms(family: Family, stream: Stream) -> Iterator[tuple[Score, int, int, Callable[..., Alarm]]]:
+    """Each alarm: its score, where it was given, where the change began, and what makes it of words."""
+    for k, score in enumerate(family.scores):
+        for at in np.flatnonzero(family.seen.alarm[:, k]).tolist():
+            since = began(family.e[:, k], at)
+            told = {"about": score.about, "name": score.name, "what": score.what, "chance_cases": int(family.threshold)}
+            yield score, at, since, partial(Alarm, **told, at=place(stream, at), since=place(stream, since))
+
+
+def _moved(before: Float[Array, " b"], after: Float[Array, " a"]) -> str:
+    """How far a score has moved, in standard deviations of what it was before (as ranks would be of a normal)."""
+    bag, new = np.sort(before[~np.isnan(before)]), after[~np.isnan(after)]
+    middle = (np.searchsorted(bag, new, side="left") + np.searchsorted(bag, new, side="right")) / 2
+    z = ndtri((middle + 0.5) / (len(bag) + 1))
     mean, spread, error = float(z.mean()), float(z.std()), float(z.std() / np.sqrt(len(z)))
     told = f"moved by {mean:+.1f} SD ({mean - Z95 * error:+.1f} to {mean + Z95 * error:+.1f}, n = {len(z)})"
     if spread > WIDE or spread < 1 / WIDE:
         told += f", and scatters {spread:.1f} times as widely"
     return told
-
-
-def _share_change(values: Float[Array, " n"] | None, reference: Float[Array, " r"], since: int) -> str:
-    now = 0.0 if values is None else float(values[since:].mean())
-    return f"in {100 * now:.0f} % of cases since, {100 * float(reference.mean()):.0f} % in the reference"
 
 
 def _against_outcomes(score: Score, stream: Stream, label: Int[Array, " n"], since: int) -> str:
@@ -237,6 +232,7 @@ def _seen(outcomes: Outcomes | None) -> OutcomesSeen | None:
         strangers=outcomes.strangers,
         waiting=outcomes.waiting,
         late=outcomes.late,
+        hidden=outcomes.hidden,
     )
 
 

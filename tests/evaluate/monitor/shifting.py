@@ -42,7 +42,9 @@ def cases(
     if gone:
         there[later, NAMES.index(gone)] = False
     y = (rng.random(n) < expit(true + odds * later)).astype(int)
-    return [_prediction(first + i, e[i], there[i], model_hash) for i in range(n) if there[i].any()], y[there.any(axis=1)]
+    return [_prediction(first + i, e[i], there[i], model_hash) for i in range(n) if there[i].any()], y[
+        there.any(axis=1)
+    ]
 
 
 def _prediction(number: int, e: Array, there: Array, model_hash: str) -> Prediction:
@@ -62,9 +64,11 @@ def _prediction(number: int, e: Array, there: Array, model_hash: str) -> Predict
         prediction_set=PredictionSet(level=0.9, classes=_set(p), n=500),
         pattern=pattern,
         subsets={**{name: _pair(value) for name, value in alone.items()}, "+".join(pattern): (1 - p, p)},
-        shapley={name: value for name, value in alone.items()},
+        shapley=dict(alone),
         missing=tuple(MissingEvidence(modality=name, status="absent") for name in NAMES if name not in alone),
-        drift_scores={name: (round(float(v), 3), 0.0, 0.0) for name, v, has in zip(NAMES, e, there, strict=True) if has},
+        drift_scores={
+            name: (round(float(v), 3), 0.0, 0.0) for name, v, has in zip(NAMES, e, there, strict=True) if has
+        },
         model_hash=model_hash,
         input_hash="i",
         settings_hash="s",
