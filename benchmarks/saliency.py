@@ -174,40 +174,39 @@ def _says(expert: Expert, prep: Prep[Signal], signal: Signal) -> float:
     return float(1 / (1 + np.exp(-Asked(expert, prep, 1).one(signal))))
 
 
-def measured(kind: str, how: How, n: int, n_train: int, epochs: int, n_permuted: int) -> dict[str, Any]:
-    """Hits of one way of judging, and of the same way with permuted labels on the first cases."""
+def measure(path: Path, kind: str, how: How, asked: argparse.Namespace) -> None:
+    """Append a line per case to what was measured already: of an expert, and of one with permuted labels."""
     prep = plan_prep(kind, "tiny", ModalityTask(kind=kind))
-    cases, y = training(kind, prep, n_train)
-    half = n_train // 2
-    checked = fitted(kind, how, cases[:half], y[:half], epochs)
-    expert = fitted(kind, how, cases, y, epochs)
-    shuffled = fitted(kind, how, cases, np.random.default_rng(0).permutation(y), epochs)
-    found: list[tuple[bool, float, float]] = []
-    permuted: list[bool] = []
-    asked, spent = 0, 0.0
-    for signal, truth in sure_cases(kind, expert, prep, n, SURE):
+    cases, y = training(kind, prep, asked.train)
+    expert = fitted(kind, how, cases, y, asked.epochs)
+    shuffled = fitted(kind, how, cases, np.random.default_rng(0).permutation(y), asked.epochs)
+    if not path.is_file():
+        half = asked.train // 2
+        checked = fitted(kind, how, cases[:half], y[:half], asked.epochs)
+        first = {"kind": kind, "how": how, "n_train": asked.train, "auroc": _auroc(checked, cases[half:], y[half:])}
+        path.write_text(json.dumps(first) + "\n", encoding="utf-8")
+    for at, (signal, truth) in enumerate(sure_cases(kind, expert, prep, asked.cases, SURE)):
+        if at < len(path.read_text("utf-8").splitlines()) - 1:
+            continue
         started = time.process_time()
         one = explain(expert, prep, signal, 1)
-        spent, asked = spent + time.process_time() - started, asked + one.asked
-        found.append(KINDS[kind].hits(one, signal, truth))
-        if len(permuted) < n_permuted:
-            permuted.append(KINDS[kind].hits(explain(shuffled, prep, signal, 1), signal, truth)[0])
-        if len(found) % 10 == 0:
-            print(f"{kind}, {how}: {sum(h for h, _, _ in found)} of {len(found)} hit", flush=True)
-    return {
-        "kind": kind,
-        "how": how,
-        "n": len(found),
-        "hits": sum(h for h, _, _ in found),
-        "chance": float(np.mean([c for _, c, _ in found])),
-        "away": float(np.median([d for _, _, d in found])),
-        "seconds": spent / len(found),
-        "asked": asked / len(found),
-        "n_permuted": len(permuted),
-        "hits_permuted": sum(permuted),
-        "auroc_half": _auroc(checked, cases[half:], y[half:]),
-        "n_train": n_train,
-    }
+        seconds = time.process_time() - started
+        hit, chance, away = KINDS[kind].hits(one, signal, truth)
+        told = {"hit": hit, "chance": chance, "away": away, "seconds": seconds, "asked": one.asked}
+        if at < asked.permuted:
+            told["permuted"] = KINDS[kind].hits(explain(shuffled, prep, signal, 1), signal, truth)[0]
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(told) + "\n")
+
+
+def figures(path: Path) -> dict[str, Any]:
+    """Of all cases measured so far."""
+    first, *rows = map(json.loads, path.read_text("utf-8").splitlines())
+    means = {name: float(np.mean([row[name] for row in rows])) for name in ("chance", "seconds", "asked")}
+    permuted = [row["permuted"] for row in rows if "permuted" in row]
+    away = float(np.median([row["away"] for row in rows]))
+    counts = {"n": len(rows), "hits": sum(row["hit"] for row in rows)}
+    return {**first, **means, **counts, "away": away, "n_permuted": len(permuted), "hits_permuted": sum(permuted)}
 
 
 def _auroc(expert: Expert, cases: list[Prepared], y: Array) -> float:
@@ -248,7 +247,7 @@ def _row(one: Mapping[str, Any]) -> str:
     low, high = clopper_pearson(one["hits"], one["n"])
     shuffled = f"{one['hits_permuted']} of {one['n_permuted']}" if one["n_permuted"] else "–"
     return (
-        f"| {NAMES[one['kind']]} | {one['how']}, {one['n_train']} cases | {one['auroc_half']:.2f} "
+        f"| {NAMES[one['kind']]} | {one['how']}, {one['n_train']} cases | {one['auroc']:.2f} "
         f"| {one['hits']} of {one['n']} | {one['hits'] / one['n']:.3f} ({low:.3f} to {high:.3f}) "
         f"| {GOAL[one['kind']]:.1f} | {one['chance']:.2f} | {shuffled} "
         f"| {one['away']:.2g} {UNITS[one['kind']]} | {one['seconds']:.1f}, {one['asked']:.0f} |"
@@ -270,11 +269,8 @@ def main() -> None:
     asked.work.mkdir(parents=True, exist_ok=True)
     for kind in asked.kinds:
         for how in asked.ways:
-            path = asked.work / f"{kind}.{how.replace(' ', '_')}.json"
-            if not path.is_file():
-                one = measured(kind, how, asked.cases, asked.train, asked.epochs, asked.permuted)
-                path.write_text(json.dumps(one), encoding="utf-8")
-    results = [json.loads(path.read_text("utf-8")) for path in sorted(asked.work.glob("*.json"))]
+            measure(asked.work / f"{kind}.{how.replace(' ', '_')}.jsonl", kind, how, asked)
+    results = [figures(path) for path in sorted(asked.work.glob("*.jsonl"))]
     command = f"python -m benchmarks.saliency --page docs/trust.md --work saliency --cases {asked.cases}"
     text = section(results, command)
     print(text)

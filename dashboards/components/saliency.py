@@ -63,10 +63,10 @@ def switched_on(found: Saliency | None, key: str) -> Saliency | None:
     if found is None or not st.toggle(title(found.told.kind), value=True, key=f"{key}-saliency"):
         return None
     told = found.told
-    name = plain(told.target)
+    name, most = plain(told.target), peak_in_words(told)
     st.caption(
         f":orange[■] hiding this place lowers the log-odds of {name}, :blue[■] raises them; full colour: "
-        f"{full_colour(found):.2f}; cells of {plain(told.stride)}\\. {plain(peak_in_words(told))}\\. {CAUTION}"
+        f"{full_colour(found):.2f}; cells of {plain(told.stride)}\\. {plain(most[:1].upper() + most[1:])}\\. {CAUTION}"
     )
     return found
 

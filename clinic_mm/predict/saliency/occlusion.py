@@ -10,7 +10,8 @@ Source: M. Zeiler & R. Fergus, Visualizing and understanding convolutional netwo
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -86,20 +87,21 @@ def occlusion_map(
         ask: Log-odds of versions of it.
         plan: Strides and sizes.
     """
-    fill = filled(image, plan.window, shrink=1 if image.ndim < 3 else 2)
+    hide = partial(_drops, image, filled(image, plan.window, shrink=1 if image.ndim < 3 else 2), base, ask)
+    inside = _cells(where, plan.stride)
     if plan.refined is None:
-        drops = [_drops(image, fill, _cells(where, plan.stride), base, ask, side, plan) for side in plan.sides]
-        return np.mean([_spread(d, side / plan.stride) for d, side in zip(drops, plan.sides, strict=True)], axis=0), (
-            sum(int(np.isfinite(d).sum()) for d in drops)
-        )
-    wide = Plan(plan.stride * plan.coarse, plan.sides, plan.soft, plan.window)
-    coarse = _drops(image, fill, _cells(where, wide.stride), base, ask, plan.sides[0], wide)
-    near = _near_best(np.nan_to_num(coarse), plan, image.shape) & _cells(where, plan.stride)
-    fine = [_drops(image, fill, near, base, ask, side, plan) for side in plan.sides[1:]]
-    rough = _up(_spread(coarse, plan.sides[0] / wide.stride), plan, image.shape)
-    asked = sum(int(np.isfinite(d).sum()) for d in (coarse, *fine))
-    looked = [np.where(near, _spread(d, s / plan.stride), rough) for d, s in zip(fine, plan.sides[1:], strict=True)]
-    return np.mean([rough, *looked], axis=0), asked
+        drops = [hide(inside, side, plan) for side in plan.sides]
+        shown = [_spread(drop, side / plan.stride) for drop, side in zip(drops, plan.sides, strict=True)]
+    else:
+        wide = replace(plan, stride=plan.stride * plan.coarse)
+        coarse = hide(_cells(where, wide.stride), plan.sides[0], wide)
+        near = _near_best(np.nan_to_num(coarse), plan, image.shape) & inside
+        fine = [hide(near, side, plan) for side in plan.sides[1:]]
+        rough = _up(_spread(coarse, plan.sides[0] / wide.stride), plan, image.shape)
+        looked = zip(fine, plan.sides[1:], strict=True)
+        shown = [rough, *(np.where(near, _spread(drop, side / plan.stride), rough) for drop, side in looked)]
+        drops = [coarse, *fine]
+    return np.where(inside, np.mean(shown, axis=0), 0.0), sum(int(np.isfinite(drop).sum()) for drop in drops)
 
 
 def _cells(where: Bool[Array, "*space"], stride: int) -> Bool[Array, "*cells"]:
@@ -110,7 +112,7 @@ def _cells(where: Bool[Array, "*space"], stride: int) -> Bool[Array, "*cells"]:
 
 
 def _drops(
-    image: Array, fill: Array, cells: Bool[Array, "*cells"], base: float, ask: Ask, side: float, plan: Plan
+    image: Array, fill: Array, base: float, ask: Ask, cells: Bool[Array, "*cells"], side: float, plan: Plan
 ) -> Float[Array, "*cells"]:
     """What hiding each asked cell costs; NaN where it was not asked."""
     axes = [centres(n, plan.stride) for n in image.shape]
