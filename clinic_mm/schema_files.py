@@ -19,6 +19,7 @@ from clinic_mm.cohort.manifest import CohortInfo
 from clinic_mm.cohort.spec import CohortSpec
 from clinic_mm.deid.record import DeidRecord
 from clinic_mm.drafting.draft import Draft
+from clinic_mm.evaluate.leaks.findings import Checked
 from clinic_mm.evaluate.monitor.state import MonitorState
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.run import RunInfo
@@ -48,6 +49,7 @@ BORDERS: Final[Map[str, Border]] = {
     "draft": Border(Draft, "serialization"),
     "prediction": Border(Prediction, "serialization"),
     "run": Border(RunInfo, "serialization"),
+    "checks": Border(Checked, "serialization"),
     "limit": Border(Limit, "serialization"),
     "monitor": Border(MonitorState, "serialization"),
     "deidentified": Border(DeidRecord, "serialization"),

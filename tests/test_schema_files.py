@@ -11,6 +11,7 @@ from clinic_mm.bundle import folder
 from clinic_mm.cohort.describe import Description, ModalityCounts, PatternCount, RefusalCount
 from clinic_mm.cohort.manifest import CohortInfo
 from clinic_mm.deid.record import DeidRecord
+from clinic_mm.evaluate.leaks.findings import Checked, Leak, Looked, Shortcut
 from clinic_mm.report.run import Counts, ModelOf, RunInfo
 from clinic_mm.schema_files import BORDERS, SUFFIX, schema, schema_files
 from clinic_mm.simulate.limit import Limit, PatternLimit
@@ -65,6 +66,18 @@ WE_WRITE: dict[str, BaseModel] = {
         last_evidence=DECISION,
         first_decision=None,
         last_decision=None,
+    ),
+    "checks": Checked(
+        cohort="0" * 64,
+        target="ill",
+        simulated=True,
+        n_cases=2,
+        n_patients=2,
+        leaks=(Leak(code="c", severity="error", what="w", mend="m", n=1, cases=("c0",)),),
+        looked=(Looked(check="c", of=1, found=1),),
+        shortcuts=(
+            Shortcut(name="view", kind="metadata", read=False, auroc=0.8, low=0.7, high=0.9, n_cases=2, n_patients=2),
+        ),
     ),
     "draft": made_draft(),
     "prediction": made_up(missing=(rejected(),), flags=(flagged(),)),

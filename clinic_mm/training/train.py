@@ -9,12 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from pydantic import JsonValue
 
 from clinic_mm.cohort.cases import check_target
 from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.cohort.split import split_patients
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import TaskError
+from clinic_mm.evaluate.leaks.check import Checks
+from clinic_mm.evaluate.leaks.findings import Checked
 from clinic_mm.predict.artifact import save_model
 from clinic_mm.predict.model import Model
 from clinic_mm.predict.sealed import check_free
@@ -40,15 +43,22 @@ ALONE = Resources()
 
 
 def train(
-    cohort: Cohort, task: Task, out: Path, *, test_share: float = 0.0, use: Resources = ALONE
+    cohort: Cohort,
+    task: Task,
+    out: Path,
+    *,
+    test_share: float = 0.0,
+    accept_leaks: bool = False,
+    use: Resources = ALONE,
 ) -> tuple[Model, str]:
-    """Train and save.
+    """Check, train and save.
 
     Args:
         cohort: Where the cases are.
         task: What is asked.
         out: Artifact folder, new or an earlier artifact.
         test_share: Share of the patients left out, by seed and stratified by label.
+        accept_leaks: Go on in spite of errors of the checks before training; the artifact tells them.
         use: Workers, cache, progress.
 
     Returns:
@@ -56,17 +66,30 @@ def train(
 
     Raises:
         TaskError: If the labels, classes or folds do not fit.
+        LeakError: If the checks before training find an error that is not accepted; nothing has been learnt then.
         ArtifactError: If the folder holds something that is not an artifact; known before anything is learnt.
     """
     check_free(out)
-    cases = training_cases(cohort, task, test_share)
+    labelled = training_cases(cohort, task, 0.0)
+    cases = _not_left_out(labelled, task, test_share)
     planned = plan_recipe(task)
     use.say(f"{len(cases)} training cases")
+    # Of all labelled cases: what stands in a training and in a test patient would show there.
+    checks = Checks(cohort, task, labelled, accept_leaks)
+    rows = checks.of_rows()
     recipe = fit_preps(_fitted_on(cases, task), cohort.roots, planned)
     prepared = prepare_cases(cases, cohort.roots, recipe, workers=use.workers, cache=use.cache, progress=use.progress)
+    use.say("checks before training")
+    checked = checks.of_prepared(rows, prepared, recipe)
     fitted = fit_model(prepared, recipe, task, use.say)
-    model = replace(fitted, facts={**fitted.facts, "simulated": cohort.info.simulated})
+    model = replace(fitted, facts={**fitted.facts, "simulated": cohort.info.simulated, "checks": told_of(checked)})
     return model, save_model(model, out)
+
+
+def told_of(checked: Checked) -> dict[str, JsonValue]:
+    """What an artifact says of its checks: no case is named."""
+    told: dict[str, JsonValue] = checked.model_dump(mode="json", exclude={"leaks": {"__all__": {"cases"}}})
+    return told
 
 
 def _fitted_on(cases: Sequence[CaseRecord], task: Task) -> tuple[CaseRecord, ...]:
@@ -83,6 +106,10 @@ def training_cases(cohort: Cohort, task: Task, test_share: float) -> tuple[CaseR
     if not cases:
         mend = "Fill in the labels column, or its decision times, and ingest again"
         raise TaskError("The cohort has no labelled case", task.target, mend)
+    return _not_left_out(cases, task, test_share)
+
+
+def _not_left_out(cases: tuple[CaseRecord, ...], task: Task, test_share: float) -> tuple[CaseRecord, ...]:
     if test_share <= 0:
         return cases
     labels = [case.label for case in cases]
