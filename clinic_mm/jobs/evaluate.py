@@ -7,6 +7,7 @@ import orjson
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import InputError
+from clinic_mm.evaluate.groups import groups_of
 from clinic_mm.jobs.score import Scores, score
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.seen import unseen
@@ -40,7 +41,8 @@ def evaluate_model(
     cohort = open_cohort(cohort_folder)
     cases = [case for case in unseen(task_cases(cohort, model.task), model.facts) if case.label is not None]
     prepared = prepare_cases(cases, cohort.roots, model.recipe, workers=workers, cache=cache, progress=progress)
-    return score(model, model_hash, prepared, out, limits=limits, simulated=cohort.info.simulated)
+    groups = groups_of(cohort, cases)
+    return score(model, model_hash, prepared, out, limits=limits, simulated=cohort.info.simulated, groups=groups)
 
 
 def read_limits(path: Path) -> dict[str, float]:

@@ -8,6 +8,7 @@ Out: the evaluation folder:
     by_subset.csv        AUROC of every subset, on native cases and on cases masked down to it
     fusion_gain.csv      ours against the best single modality, the late average and concat
     modality_drop.csv    AUROC as whole modalities vanish at test
+    fairness.csv         by sex, age band, site and language, with differences to the rest; small groups withheld
     *.png                the same as figures; what `jobs.trust` says of calibration and silence
     evaluation.json      counts, hashes, the rate of answers that more evidence made worse
 """
@@ -24,7 +25,8 @@ from jaxtyping import Float
 from numpy import ndarray as Array
 
 from clinic_mm.errors import TaskError
-from clinic_mm.evaluate import figures
+from clinic_mm.evaluate import fairness_figure, figures
+from clinic_mm.evaluate.fairness import Answers, fairness
 from clinic_mm.evaluate.metrics import auroc, nll
 from clinic_mm.evaluate.missingness import RATES, counter_intuitive_rate, curve, drop_modalities
 from clinic_mm.evaluate.table import by_pattern, fusion_gain
@@ -59,6 +61,7 @@ def score(
     *,
     limits: Mapping[str, float] | None = None,
     simulated: bool = False,
+    groups: pd.DataFrame | None = None,
 ) -> Scores:
     """Score, write the folder, and return its two main tables.
 
@@ -69,6 +72,7 @@ def score(
         out: Evaluation folder.
         limits: Best possible AUROC per pattern ("all" for every case), for simulated cohorts.
         simulated: Said on every figure.
+        groups: Of each case, by case key, from `evaluate.groups`; None leaves fairness out.
 
     Raises:
         TaskError: If no case has a label and evidence, or all labels are of one class.
@@ -93,6 +97,8 @@ def score(
     ):
         made.to_csv(out / f"{name}.csv", index=False)
     _draw(table, gains, drops, ours, prepared, out, simulated)
+    if groups is not None:
+        _by_group(model, frame, groups, out, simulated)
     predictions = predict_cases(model, model_hash, prepared)
     write_trust(predictions, prepared.labels, out, simulated=simulated)
     told = _told(model, model_hash, prepared, predictions, simulated)
@@ -141,6 +147,21 @@ def _draw(
         n_patients=len(set(prepared.patients[scored].tolist())),
         simulated=simulated,
     )
+
+
+def _by_group(model: Model, frame: pd.DataFrame, groups: pd.DataFrame, out: Path, simulated: bool) -> None:
+    """Fairness of our own answers, as table and figure."""
+    mine = frame[frame["method"] == OURS]
+    classes = range(len(model.pool.prior))
+    labels = mine["label"].to_numpy(dtype=np.int64)
+    sets = mine[[f"set_{c}" for c in classes]].to_numpy(dtype=float)
+    probs = mine[[f"p_{c}" for c in classes]].to_numpy(dtype=float)
+    covered = sets[np.arange(len(mine)), labels]
+    answers = Answers(probs, labels, mine["patient_key"].to_numpy(), model.pool.prior, covered)
+    table = fairness(answers, groups.loc[mine["case_key"]])
+    table.to_csv(out / "fairness.csv", index=False)
+    if len(table):
+        fairness_figure.draw(table, out / "fairness.png", simulated=simulated)
 
 
 def _told(
