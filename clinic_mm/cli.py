@@ -212,11 +212,43 @@ def features(
 
 
 @app.command()
+def check(
+    cohort: Annotated[Path, typer.Argument(help="Cohort folder.")],
+    task: Annotated[Path, typer.Option(help="Task file (TOML), see docs/task_file.md.")],
+    workers: Workers = 2,
+    cache: CacheDir = None,
+    cache_gb: CacheGb = 20.0,
+    verify: Verify = False,
+    json: Json = False,
+) -> None:
+    """Look for what would make figures dishonest before anything is learnt: copies, late evidence, shortcuts.
+
+    Example:  clinic-mm check cohort --task task.toml
+    """
+    from clinic_mm.cohort.manifest import open_cohort
+    from clinic_mm.console import progress, show, show_json
+    from clinic_mm.errors import LeakError
+    from clinic_mm.jobs.check import as_text, check_cohort
+    from clinic_mm.prep.cache import open_cache
+    from clinic_mm.task import read_task
+
+    with progress("check", quiet=json) as advance:
+        kept = open_cache(cache, cache_gb, verify=verify)
+        told = check_cohort(open_cohort(cohort), read_task(task), workers=workers, cache=kept, progress=advance)
+    show_json(told.model_dump(mode="json")) if json else show(as_text(told))
+    if told.errors:
+        raise typer.Exit(LeakError.exit_code)
+
+
+@app.command()
 def train(
     cohort: Annotated[Path, typer.Argument(help="Cohort folder.")],
     task: Annotated[Path, typer.Option(help="Task file (TOML), see docs/task_file.md.")],
     out: Annotated[Path, typer.Option(help="Artifact folder to write.")],
     test_share: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share of patients left out for testing.")] = 0.0,
+    accept_leaks: Annotated[
+        bool, typer.Option("--accept-leaks", help="Train in spite of what clinic-mm check finds; the model tells it.")
+    ] = False,
     workers: Workers = 2,
     cache: CacheDir = None,
     cache_gb: CacheGb = 20.0,
@@ -238,7 +270,9 @@ def train(
     with progress("prepare", quiet=json) as advance:
         kept = open_cache(cache, cache_gb, verify=verify)
         use = Resources(workers, kept, advance, (lambda _: None) if json else say)
-        model, model_hash = trained(open_cohort(cohort), read_task(task), out, test_share=test_share, use=use)
+        model, model_hash = trained(
+            open_cohort(cohort), read_task(task), out, test_share=test_share, accept_leaks=accept_leaks, use=use
+        )
     if json:
         show_json({"model": model_hash, "out": str(out), "facts": dict(model.facts)})
     else:
@@ -312,6 +346,26 @@ def evaluate(
     else:
         show_table("AUROC per availability pattern, 95 % interval by patient", pattern_table(scores.by_subset))
         show_table(f"All test cases; everything is in {out}", method_table(scores.by_pattern))
+
+
+@app.command()
+def card(
+    model: Annotated[Path, typer.Argument(help="Artifact folder.")],
+    out: Annotated[Path, typer.Option(help="Folder for card.html, card.md and card.fhir.json.")],
+    evaluation: Annotated[
+        Path | None, typer.Option(help="Evaluation folder of this very model: its figures stand in the card.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write the model card as HTML, Markdown and FHIR DocumentReference, from the artifact and an evaluation alone.
+
+    Example:  clinic-mm card model --evaluation evaluation --out card
+    """
+    from clinic_mm.console import show, show_json
+    from clinic_mm.jobs.card import write_card
+
+    files = write_card(model, out, evaluation=evaluation)
+    show_json({name: str(path) for name, path in files.items()}) if json else show("\n".join(map(str, files.values())))
 
 
 @app.command()
@@ -600,31 +654,6 @@ def screen(
 
 
 @app.command()
-def monitor(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders of one model.")],
-    reference: Annotated[
-        Path, typer.Option(metavar="RUN|MODEL", help="A run on unseen cases from when all was well, or the model.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for monitor.json and monitor.html.")],
-    outcomes: Annotated[
-        Path | None, typer.Option(help="CSV with case_key, label and, if known, arrived_at; as many as there are yet.")
-    ] = None,
-    policy: Annotated[Path | None, typer.Option(help="Another policy than schemas/monitor.toml.")] = None,
-    json: Json = False,
-) -> None:
-    """Say whether what the model sees has changed, whether its answers are borne out, and when the AI is to be hidden.
-
-    Example:  clinic-mm monitor run_may run_june --reference run_april --outcomes outcomes.csv --out monitoring
-    """
-    from clinic_mm.console import show, show_json
-    from clinic_mm.evaluate.monitor.page import as_text
-    from clinic_mm.jobs.monitor import monitor_runs
-
-    state = monitor_runs(runs, reference, out, outcomes=outcomes, policy=policy)
-    show_json(state.model_dump(mode="json")) if json else show(as_text(state))
-
-
-@app.command()
 def saliency(
     model: Annotated[Path, typer.Argument(metavar="RUN|MODEL", help="Run folder, or artifact folder.")],
     cohort: Annotated[Path | None, typer.Argument(help="Cohort folder; that of the run where none is named.")] = None,
@@ -678,7 +707,7 @@ def monitor(
     Example:  clinic-mm monitor run_may run_june --reference run_april --outcomes outcomes.csv --out monitoring
     """
     from clinic_mm.console import show, show_json
-    from clinic_mm.evaluate.monitor.page import as_text
+    from clinic_mm.evaluate.monitor.words import as_text
     from clinic_mm.jobs.monitor import monitor_runs
 
     state = monitor_runs(runs, reference, out, outcomes=outcomes, policy=policy)

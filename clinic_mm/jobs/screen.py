@@ -18,6 +18,7 @@ from clinic_mm.cohort.manifest import Cohort, open_cohort
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import InputError
 from clinic_mm.evaluate.monitor.state import MonitorState, read_state, write_state
+from clinic_mm.jobs.card import write_card
 from clinic_mm.jobs.weighted import weighted_to
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.model import Model
@@ -130,6 +131,7 @@ def _screen(
         write_state(options.monitor, out)
     counts = Counts(done=tally.done, skipped=tally.n_skipped, failed=tally.n_failed)
     info = info.model_copy(update={"counts": counts, "finished_at": datetime.now(UTC)})
+    write_card(model_folder, out)
     write_run(info, out)
     return info
 

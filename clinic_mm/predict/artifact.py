@@ -59,8 +59,8 @@ from clinic_mm.types import SCHEMA_VERSION
 MADE_BY: Final = "clinic-mm train"
 CONCAT: Final = "concat"
 RESIDUAL: Final = "residual"
-OUTSIDE: Final = "outside"
 JOINED: Final = "joined.safetensors"
+OUTSIDE: Final = "outside"
 ABSTAIN: Final = "abstain.json"
 DRIFT: Final = "drift.safetensors"
 CALIBRATION_CASES: Final = "calibration_cases.safetensors"
@@ -106,7 +106,6 @@ def _files(model: Model) -> dict[str, bytes]:
         "model.json": orjson.dumps(_described(model), option=JSON_STYLE),
         "calibration.json": orjson.dumps(_calibration(model), option=JSON_STYLE),
         "heads.safetensors": save_arrays(_head_arrays(model)),
-        "card.md": model_card(model).encode(),
     }
     if every:
         files["networks.safetensors"] = save_tensors(_tensors(every))
@@ -124,6 +123,7 @@ def _files(model: Model) -> dict[str, bytes]:
     if model.outside != NO_DETECTORS:
         files[f"{OUTSIDE}.json"] = orjson.dumps(outside_told(model.outside), option=JSON_STYLE)
         files[f"{OUTSIDE}.safetensors"] = save_arrays(outside_arrays(model.outside))
+    files["card.md"] = model_card(files).encode()
     return files
 
 

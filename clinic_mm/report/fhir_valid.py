@@ -21,14 +21,23 @@ def check_bundle(bundle: dict[str, Any]) -> None:
     """
     shell = {**bundle, "entry": [{"fullUrl": entry["fullUrl"]} for entry in bundle["entry"]]}
     for resource in (*(entry["resource"] for entry in bundle["entry"]), shell):
-        kind = resource["resourceType"]
-        try:
-            get_fhir_model_class(kind).model_validate(resource)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise ClinicError(
-                f"A report is not valid FHIR R4B ({first['type']})",
-                f"{kind} / {field}",
-                "Report this as a fault of clinic_mm",
-            ) from None
+        check_resource(resource)
+
+
+def check_resource(resource: dict[str, Any]) -> None:
+    """Validate one resource.
+
+    Raises:
+        ClinicError: As `check_bundle`.
+    """
+    kind = resource["resourceType"]
+    try:
+        get_fhir_model_class(kind).model_validate(resource)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ClinicError(
+            f"A report is not valid FHIR R4B ({first['type']})",
+            f"{kind} / {field}",
+            "Report this as a fault of clinic_mm",
+        ) from None

@@ -2,9 +2,11 @@
 
 import streamlit as st
 
+from clinic_mm.report.model_card.kept import CARD_PAGE, card_of_run
+from clinic_mm.evaluate.monitor.words import about, headline, known_about
 from clinic_mm.report.run import Run
 from clinic_mm.report.words import NOT_A_DEVICE
-from components.opened import opened_run
+from components.opened import monitor_state, opened_run
 from components.plain import plain
 from components.ranking import labels
 
@@ -20,6 +22,8 @@ HOW_TO_READ = """
 - **No answer** is an answer: the model abstains, and the reason is given.
 """
 
+NEAREST = 8
+
 
 def main() -> None:
     """Draw the page."""
@@ -33,6 +37,8 @@ def main() -> None:
     with right:
         st.markdown("##### Facts")
         st.table(_facts(run), border="horizontal")
+    _model_card(run)
+    _monitoring()
     st.markdown("##### Skipped or failed, and why")
     skipped = run.skipped()
     if skipped.empty:
@@ -40,6 +46,37 @@ def main() -> None:
         return
     names = {"case_key": "Case", "status": "Status", "modality": "Modality", "code": "Code", "why": "Why"}
     st.dataframe(skipped.rename(columns=names), hide_index=True)
+
+
+def _model_card(run: Run) -> None:
+    """The card that stands in the run: what the model is for, and not for."""
+    st.markdown("##### Model card")
+    card = card_of_run(run)
+    if not card:
+        st.markdown("None is kept in this run: `clinic-mm card MODEL --out RUN` writes it there\\.")
+        return
+    with st.expander("What it is for, what it was fitted on, its limits"):
+        page = run.path / CARD_PAGE
+        if page.is_file():
+            st.download_button("The whole card, with figures (HTML)", page.read_bytes(), "model_card.html", "text/html")
+        st.markdown(card)
+
+
+def _monitoring() -> None:
+    """What is watched, what was found, and what that hides."""
+    st.markdown("##### Monitoring")
+    state = monitor_state()
+    if state is None:
+        st.markdown("Nobody watches this model\\. Start with: `clinic-mm monitor`\\.")
+        return
+    st.markdown(f"**{plain(headline(state))}**\\. {plain(about(state))}")
+    nearest = sorted(state.detectors, key=lambda one: -one.evidence)[:NEAREST]
+    rows = [
+        {"Of": known_about(one.about, one.name), "What": one.what, "Cases judged": one.seen, "Evidence": one.evidence}
+        for one in nearest
+    ]
+    st.caption("The scores nearest to an alarm, which is given at 1\\.")
+    st.dataframe(rows, hide_index=True, column_config={"Evidence": st.column_config.NumberColumn(format="%.2g")})
 
 
 def _facts(run: Run) -> dict[str, str]:
