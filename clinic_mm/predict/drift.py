@@ -54,7 +54,8 @@ def standardised(
 ) -> Float[Array, "n p"]:
     """Distance from the centre in robust standard deviations; 0 where nothing was measured."""
     z = (plain - centre) / scale
-    return np.clip(np.nan_to_num(z, nan=0.0, posinf=FARTHEST, neginf=-FARTHEST), -FARTHEST, FARTHEST)
+    cut: Array = np.clip(np.nan_to_num(z, nan=0.0, posinf=FARTHEST, neginf=-FARTHEST), -FARTHEST, FARTHEST)
+    return cut
 
 
 def parts_of(width: int) -> tuple[str, ...]:
@@ -69,8 +70,8 @@ class DriftReference:
     Attributes:
         gists: Projection per modality.
         kept: Per modality the gists of training cases; each column sorted by itself, so that no row is a patient.
-        logits: Out-of-fold uncalibrated logits, in no order: of each modality alone (then, as 0 or 1, what else the case
-            has), and of each pattern as it came.
+        logits: Out-of-fold uncalibrated logits, in no order: of each modality alone (then, as 0 or 1, what else the
+            case has), and of each pattern as it came.
     """
 
     gists: Mapping[str, Gist]

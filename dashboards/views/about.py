@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from clinic_mm.report.model_card.kept import CARD_PAGE, card_of_run
 from clinic_mm.evaluate.monitor.words import about, headline, known_about
+from clinic_mm.report.model_card.kept import CARD_PAGE, card_of_run
 from clinic_mm.report.run import Run
 from clinic_mm.report.words import NOT_A_DEVICE
 from components.opened import monitor_state, opened_run

@@ -8,7 +8,8 @@ outcomes  bets against "the answers are borne out", as outcomes arrive
 watch     all of it, in time order
 rules     which alarm hides what
 state     monitor.json, for the dashboard and for screening
-page draw what a night operator reads
+words     the state in words
+page      what a night operator reads
 
 Nothing here runs a model.
 """

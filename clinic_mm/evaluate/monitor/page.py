@@ -14,8 +14,9 @@ import numpy as np
 
 from clinic_mm.evaluate import figures
 from clinic_mm.evaluate.monitor.blocks import known_share, outcome_blocks
-from clinic_mm.evaluate.monitor.state import Alarm, MonitorState, Place, Stop
-from clinic_mm.evaluate.monitor.watch import Watched, known_about
+from clinic_mm.evaluate.monitor.state import Alarm, MonitorState, Stop
+from clinic_mm.evaluate.monitor.watch import Watched
+from clinic_mm.evaluate.monitor.words import about, headline, known_about, place_in_words, quiet
 from clinic_mm.report.atomic import written_whole
 
 FILE: Final = "monitor.html"
@@ -35,37 +36,13 @@ def write_page(watched: Watched, folder: Path) -> None:
     written_whole(folder / FILE, _page(watched).encode())
 
 
-def headline(state: MonitorState) -> str:
-    """The answer in one line."""
-    hidden = [stop for stop in state.stops if stop.hide != "nothing"]
-    if any(stop.hide == "all" for stop in hidden):
-        return "The AI is hidden: all answers"
-    if hidden:
-        names = dict.fromkeys(
-            f"answers that use {s.name}" if s.hide == "modality" else f"answers from {s.name.replace('+', ' + ')}"
-            for s in hidden
-        )
-        return f"The AI is hidden for {'; '.join(names)}"
-    return "The AI is shown, with a warning" if state.stops else "Nothing has changed: the AI is shown"
-
-
-def as_text(state: MonitorState) -> str:
-    """The same for a terminal."""
-    lines = [headline(state), f"  {_about(state)}"]
-    if state.simulated:
-        lines.append("  SIMULATED cases, not patients")
-    for stop in state.stops:
-        lines += [f"- {stop.say}, since {_place(stop.since)}", f"  To do: {stop.mend}"]
-    return "\n".join(lines)
-
-
 def _page(watched: Watched) -> str:
     state = watched.state
     mark = '<p class="warn"><b>SIMULATED cases, not patients.</b></p>' if state.simulated else ""
     parts = [
-        f"<h1>{escape(headline(state))}</h1>{mark}<p>{escape(_about(state))}</p>",
+        f"<h1>{escape(headline(state))}</h1>{mark}<p>{escape(about(state))}</p>",
         *(_stop(stop, state.alarms) for stop in state.stops),
-        "" if state.stops else f'<p class="quiet">{escape(_quiet(state))}</p>',
+        "" if state.stops else f'<p class="quiet">{escape(quiet(state))}</p>',
         _evidence(watched),
         *_outcomes(watched),
         *_detectors(state),
@@ -73,32 +50,6 @@ def _page(watched: Watched) -> str:
     head = f"<meta charset=utf-8><title>{escape(headline(state))}</title><style>{STYLE}</style>"
     foot = "<p class=small>clinic_mm is not a medical device.</p>"
     return f"<!doctype html><html lang=en><head>{head}</head><body>{''.join(parts)}{foot}</body></html>"
-
-
-def _about(state: MonitorState) -> str:
-    what = {"run": "a run on unseen cases", "model": "what the model kept of its training"}[state.reference]
-    told = (
-        f"{state.cases} cases, from {_place(state.first)} to {_place(state.last)}, against {what} "
-        f"({state.reference_cases} cases); model {state.model_hash[:12]}."
-    )
-    if state.passed_over:
-        told += f" {state.passed_over} further cases are of the reference, or of patients counted shortly before."
-    return told
-
-
-def _quiet(state: MonitorState) -> str:
-    nearest = max(state.detectors, key=lambda d: d.evidence, default=None)
-    if nearest is None:
-        return "Nothing could be watched: the reference is too small."
-    what = f"{nearest.what} of {known_about(nearest.about, nearest.name)}"
-    return (
-        f"{len(state.detectors)} scores are watched. Nearest to an alarm is {what}, with {nearest.evidence:.1g} of 1."
-    )
-
-
-def _place(place: Place) -> str:
-    time = f" ({place.time:%Y-%m-%d %H:%M} UTC)" if place.time else ""
-    return f"case {place.number}{time}"
 
 
 def _stop(stop: Stop, alarms: Sequence[Alarm]) -> str:
@@ -113,15 +64,15 @@ def _stop(stop: Stop, alarms: Sequence[Alarm]) -> str:
         (
             a.what,
             a.change,
-            _place(a.since),
-            _place(a.at),
+            place_in_words(a.since),
+            place_in_words(a.at),
             f"by chance at most once in {a.chance_cases:,} cases of its own",
         )
         for a in behind
     ]
     table = _table(("what", "how", "began, most probably", "sure since", "how sure"), rows)
     kind = "warn" if stop.hide == "nothing" else "stop"
-    told = f"<b>{escape(stop.say)}</b>, since {escape(_place(stop.since))}. {escape(hides)}"
+    told = f"<b>{escape(stop.say)}</b>, since {escape(place_in_words(stop.since))}. {escape(hides)}"
     return f'<div class="{kind}">{told}<br><b>To do:</b> {escape(stop.mend)}.</div>{table}'
 
 

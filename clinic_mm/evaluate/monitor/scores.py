@@ -140,7 +140,7 @@ def _stream(kept: Sequence[Prediction], passed_over: int) -> Stream:
         {
             "case_key": [p.case_key for p in kept],
             "patient_key": [p.patient_key for p in kept],
-            "time": pd.to_datetime([p.decision_time for p in kept], utc=True),
+            "time": pd.to_datetime(pd.Series([p.decision_time for p in kept]), utc=True),
             "pattern": [JOIN.join(p.pattern) for p in kept],
         }
     )

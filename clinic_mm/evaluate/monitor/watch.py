@@ -16,7 +16,7 @@ from scipy.special import ndtri
 from clinic_mm.evaluate.metrics import claim
 from clinic_mm.evaluate.monitor.detect import Watch, began, bets_on_ranks, watch
 from clinic_mm.evaluate.monitor.outcomes import Outcomes, calibration_bets, coverage_bets
-from clinic_mm.evaluate.monitor.policy import About, Policy
+from clinic_mm.evaluate.monitor.policy import Policy
 from clinic_mm.evaluate.monitor.ranks import coins, p_values
 from clinic_mm.evaluate.monitor.rules import hidden, stops_of
 from clinic_mm.evaluate.monitor.scores import PRESENT, SHARE, Reference, Score, Stream
@@ -234,8 +234,3 @@ def _seen(outcomes: Outcomes | None) -> OutcomesSeen | None:
         late=outcomes.late,
         hidden=outcomes.hidden,
     )
-
-
-def known_about(about: About, name: str) -> str:
-    """A modality, a pattern, or all answers, in words."""
-    return {"modality": name, "pattern": name.replace("+", " + "), "all": "all answers"}[about]

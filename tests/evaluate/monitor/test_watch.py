@@ -6,11 +6,11 @@ import pytest
 
 from clinic_mm.bundle import folder
 from clinic_mm.errors import ArtifactError, InputError, TaskError
-from clinic_mm.evaluate.monitor.page import as_text, headline
 from clinic_mm.evaluate.monitor.policy import read_policy
 from clinic_mm.evaluate.monitor.rules import stops_of
 from clinic_mm.evaluate.monitor.scores import stream_of
 from clinic_mm.evaluate.monitor.state import MonitorState, read_state
+from clinic_mm.evaluate.monitor.words import as_text, headline
 from clinic_mm.jobs.monitor import monitor_runs
 from tests.evaluate.monitor import shifting
 

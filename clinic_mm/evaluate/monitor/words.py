@@ -1,0 +1,65 @@
+"""A monitoring state in words: for the terminal, the page and the dashboard.
+
+In:  a MonitorState. Out: text. Nothing here draws.
+"""
+
+from clinic_mm.evaluate.monitor.policy import About
+from clinic_mm.evaluate.monitor.state import MonitorState, Place
+
+
+def headline(state: MonitorState) -> str:
+    """The answer in one line."""
+    hidden = [stop for stop in state.stops if stop.hide != "nothing"]
+    if any(stop.hide == "all" for stop in hidden):
+        return "The AI is hidden: all answers"
+    if hidden:
+        names = dict.fromkeys(
+            f"answers that use {s.name}" if s.hide == "modality" else f"answers from {s.name.replace('+', ' + ')}"
+            for s in hidden
+        )
+        return f"The AI is hidden for {'; '.join(names)}"
+    return "The AI is shown, with a warning" if state.stops else "Nothing has changed: the AI is shown"
+
+
+def as_text(state: MonitorState) -> str:
+    """The same for a terminal."""
+    lines = [headline(state), f"  {about(state)}"]
+    if state.simulated:
+        lines.append("  SIMULATED cases, not patients")
+    for stop in state.stops:
+        lines += [f"- {stop.say}, since {place_in_words(stop.since)}", f"  To do: {stop.mend}"]
+    return "\n".join(lines)
+
+
+def about(state: MonitorState) -> str:
+    """What was watched, against what."""
+    what = {"run": "a run on unseen cases", "model": "what the model kept of its training"}[state.reference]
+    told = (
+        f"{state.cases} cases, from {place_in_words(state.first)} to {place_in_words(state.last)}, against {what} "
+        f"({state.reference_cases} cases); model {state.model_hash[:12]}."
+    )
+    if state.passed_over:
+        told += f" {state.passed_over} further cases are of the reference, or of patients counted shortly before."
+    return told
+
+
+def quiet(state: MonitorState) -> str:
+    """How far the nearest score is from an alarm."""
+    nearest = max(state.detectors, key=lambda d: d.evidence, default=None)
+    if nearest is None:
+        return "Nothing could be watched: the reference is too small."
+    what = f"{nearest.what} of {known_about(nearest.about, nearest.name)}"
+    return (
+        f"{len(state.detectors)} scores are watched. Nearest to an alarm is {what}, with {nearest.evidence:.1g} of 1."
+    )
+
+
+def place_in_words(place: Place) -> str:
+    """A case by its number, and when it was."""
+    time = f" ({place.time:%Y-%m-%d %H:%M} UTC)" if place.time else ""
+    return f"case {place.number}{time}"
+
+
+def known_about(about: About, name: str) -> str:
+    """A modality, a pattern, or all answers, in words."""
+    return {"modality": name, "pattern": name.replace("+", " + "), "all": "all answers"}[about]
