@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import orjson
 import pytest
+from crepes import ConformalClassifier
 from numpy import ndarray as Array
 
 from clinic_mm.errors import UsageError
@@ -51,6 +52,19 @@ def test_sets_are_those_of_the_p_values_but_for_what_is_cut_from_the_thresholds(
     found = fit_thresholds(cal, level, class_conditional=conditional).sets(new.probabilities, new.present)
     expected = by_p_values(cal, new, level, conditional)
     assert (found >= expected).all(), "thresholds are cut to three digits, which sets may only grow by"
+    assert (found != expected).mean() < 0.005
+
+
+def test_sets_are_those_of_a_library_that_keeps_mondrian_classifiers() -> None:
+    cal, new = made(600, n_classes=3, first=0.5), made(300, seed=1, n_classes=3, first=0.5)
+    library = ConformalClassifier()
+    bins = np.array([1, 2])
+    library.fit(1 - cal.probabilities[np.arange(600), cal.labels], bins=cal.present @ bins)
+    asked = {"bins": new.present @ bins, "confidence": 0.9, "smoothing": False}
+    expected = np.asarray(library.predict_set(1 - new.probabilities, **asked), dtype=bool)
+    expected[np.arange(300), new.probabilities.argmax(axis=1)] = True
+    found = fit_thresholds(cal, 0.9).sets(new.probabilities, new.present)
+    assert (found >= expected).all()
     assert (found != expected).mean() < 0.005
 
 
