@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.advice_words import advice_lines, advice_rows
+from clinic_mm.report.within_words import pair_lines, shows_reasons, within_lines, within_title
 from clinic_mm.report.words import (
     NO_SHARES,
     NOT_A_DEVICE,
@@ -39,6 +40,8 @@ def as_text(prediction: Prediction, labels: Mapping[str, str] | None = None, *, 
         [f"Case {prediction.case_key}", _answer(prediction)],
         _classes(prediction),
         _section(f"Rests on (share of {share_unit(prediction)}{_sampled(prediction)})", _shares(prediction, labels)),
+        _section("To know of pairs", pair_lines(prediction, labels)),
+        *_within(prediction, labels),
         _section("Missing", _missing(prediction, labels)),
         _section("Further tests", _aligned(advice_rows(prediction, labels)) or advice_lines(prediction, labels)),
         _section("Flags", _flags(prediction, labels)),
@@ -68,6 +71,11 @@ def _shares(prediction: Prediction, labels: Mapping[str, str] | None) -> list[st
         return [NO_SHARES]
     rows = [(label_of(name, labels), share_in_words(prediction, s)) for name, s in ordered_shares(prediction)]
     return _aligned(rows) or ["nothing: no modality was usable, so the answer is the base rate"]
+
+
+def _within(prediction: Prediction, labels: Mapping[str, str] | None) -> list[list[str]]:
+    told = prediction.within if shows_reasons(prediction) else ()
+    return [_section(within_title(prediction, one, labels), _aligned(within_lines(prediction, one))) for one in told]
 
 
 def _missing(prediction: Prediction, labels: Mapping[str, str] | None) -> list[str]:

@@ -24,7 +24,9 @@ import pyarrow.parquet as pq
 from pydantic import AwareDatetime, Field, ValidationError
 
 from clinic_mm.errors import ArtifactError, InputError
-from clinic_mm.predict.prediction import Prediction as Prediction  # the dashboards take it from here
+from clinic_mm.predict.prediction import Prediction as Prediction  # the dashboards take them from here
+from clinic_mm.predict.within.told import WAYS as WAYS
+from clinic_mm.predict.within.told import Within as Within
 from clinic_mm.report.atomic import written_whole
 from clinic_mm.task import DecisionTime
 from clinic_mm.types import SCHEMA_VERSION, Frozen

@@ -11,6 +11,7 @@ import streamlit as st
 
 from clinic_mm.report.advice_words import advice_lines, advice_rows
 from clinic_mm.report.run import Prediction
+from clinic_mm.report.within_words import pair_lines
 from clinic_mm.report.words import (
     NO_SHARES,
     label_of,
@@ -100,6 +101,8 @@ def shares(prediction: Prediction, labels: Labels) -> None:
         f"Shapley share of each modality ({how}), in {share_unit(prediction)}\\. "
         f"Right of the line: towards {name}; left: away from it\\."
     )
+    if pairs := pair_lines(prediction, labels):
+        st.markdown(_list([plain(line) for line in pairs]))
 
 
 @st.fragment

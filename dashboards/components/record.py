@@ -12,9 +12,11 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from clinic_mm.report.run import Within
 from clinic_mm.signals import PatientRecord
 from clinic_mm.times import parse_iso
 from components.plain import plain
+from components.within import feature_bars
 
 HIDDEN: Final = frozenset({"birth_date"})
 DAYS_PER_YEAR: Final = 365.2425
@@ -22,8 +24,10 @@ TABLE_PX: Final = 380
 
 
 @st.fragment
-def view_record(record: PatientRecord, key: str, at: datetime | None) -> None:
-    """The tile of one record, as known at the decision."""
+def view_record(record: PatientRecord, key: str, at: datetime | None, within: Within | None = None) -> None:
+    """The tile of one record, as known at the decision, and what its expert rests on."""
+    if within is not None:
+        feature_bars(within, record)
     who = demographics(record.rows, at)
     facts = facts_shown(record.rows)
     st.markdown(f"{plain(who) or 'Age and sex not stated'} · {len(facts)} facts")

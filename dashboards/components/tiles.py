@@ -14,7 +14,7 @@ import streamlit as st
 
 from clinic_mm.errors import ClinicError, InputError
 from clinic_mm.modalities import modality, resolve
-from clinic_mm.report.run import Prediction
+from clinic_mm.report.run import Prediction, Within
 from clinic_mm.report.saliency_store import Saliency
 from clinic_mm.report.words import label_of, missing_in_words
 from clinic_mm.sources.choose import in_order
@@ -23,6 +23,7 @@ from components.evidence import case_record, signal
 from components.opened import opened_run
 from components.plain import plain
 from components.saliency import stored
+from components.within import stored_within
 
 ROWS: Final = (("ct",), ("xray", "note"), ("eeg",), ("record",))
 """Kinds side by side, from top to bottom; kinds not named here follow one by one."""
@@ -88,7 +89,8 @@ def _studies(prediction: Prediction, kind: str, name: str) -> None:
         chosen = st.selectbox("Study", usable, format_func=_dated, key=f"{key}-study")
     st.caption(f"{plain(_dated(chosen))}{_before(chosen.acquired_at, case.decision_time)}")
     saliency = stored(prediction, _names(kind, name), kind, chosen)
-    _view(case, chosen, kind, f"{key}-{usable.index(chosen)}", saliency)
+    within = stored_within(prediction, _names(kind, name))
+    _view(case, chosen, kind, f"{key}-{usable.index(chosen)}", saliency, within)
 
 
 def _names(kind: str, name: str) -> list[str]:
@@ -96,10 +98,12 @@ def _names(kind: str, name: str) -> list[str]:
     return [name] if name else [one for one, its in opened_run().info.modalities.items() if its == kind]
 
 
-def _view(case: CaseRecord, chosen: Evidence, kind: str, key: str, saliency: Saliency | None) -> None:
+def _view(
+    case: CaseRecord, chosen: Evidence, kind: str, key: str, saliency: Saliency | None, within: Within | None
+) -> None:
     """Hand the decoded study to the viewer of its row.
 
-    One that has a parameter `at` is told the decision time, one that has `saliency` gets what is stored of the study.
+    One that has a parameter `at` is told the decision time, one that has `saliency` or `within` gets what is stored.
 
     Raises:
         ClinicError: If the study cannot be decoded.
@@ -111,7 +115,7 @@ def _view(case: CaseRecord, chosen: Evidence, kind: str, key: str, saliency: Sal
     decoded: Any = signal(chosen, kind)
     try:
         viewer: Callable[..., None] = resolve(dotted)
-        given = {"at": case.decision_time, "saliency": saliency}
+        given = {"at": case.decision_time, "saliency": saliency, "within": within}
         more = {name: value for name, value in given.items() if name in signature(viewer).parameters}
         viewer(decoded, key, **more)
     except ClinicError:

@@ -91,6 +91,12 @@ def taken_for(code: str, unit: str) -> tuple[tuple[str, float, float], ...]:
     return tuple(found.values())
 
 
+def substance(code: str) -> str:
+    """What a LOINC code measures, in a word; "" where the table does not say."""
+    known = _policy()["loinc"].get(code.removeprefix(LOINC)) if code.startswith(LOINC) else None
+    return str(known.get("of", "")) if known else ""
+
+
 @lru_cache(maxsize=1 << 12)
 def ucum(text: str) -> str:
     """A unit in UCUM's spelling where it is known, as it was written otherwise."""

@@ -1,0 +1,103 @@
+"""What an expert rests on inside its modality: bars for the features of a record, marks on the words of a note.
+
+In:  a stored `Within`, and the evidence itself, which alone knows names and words. Out: a chart, or text with marks.
+
+Colours are those of the shares of modalities: towards the class that the answer speaks of, and away from it.
+"""
+
+import hashlib
+from html import escape
+from typing import Final
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from clinic_mm.report.run import WAYS, Prediction, Within
+from clinic_mm.report.within_words import shows_reasons, value_in_words
+from clinic_mm.report.words import signed
+from clinic_mm.signals import PatientRecord
+from components.plain import plain
+
+TOWARDS, AWAY, QUIET = "#e3a857", "#6cb2e8", "#8a949e"
+RGB: Final = {True: "227,168,87", False: "108,178,232"}
+BARS: Final = 8
+BAR_PX: Final = 26
+FAINTEST: Final = 0.12
+"""Words of less than this part of the weightiest one are not marked."""
+
+
+def stored_within(prediction: Prediction, names: list[str]) -> Within | None:
+    """What is stored of the first of some modalities; None where no reason may be shown."""
+    if not shows_reasons(prediction):
+        return None
+    return next((one for one in prediction.within if one.modality in names), None)
+
+
+def feature_bars(told: Within, record: PatientRecord) -> None:
+    """The weightiest codes with the patient's own values."""
+    if not told.features:
+        return
+    names = _names(record)
+    rows = [
+        {
+            "what": _short(names.get(f.code, f.code)),
+            "value": value_in_words(f),
+            "share": f.share,
+            "text": signed(f.share),
+        }
+        for f in told.features[:BARS]
+    ]
+    frame = pd.DataFrame(rows)
+    frame["label"] = frame["what"] + " · " + frame["value"]
+    st.altair_chart(_bars(frame), width="stretch")
+    st.caption(_caption(told))
+
+
+def marked(text: str, told: Within | None) -> str:
+    """HTML of a text with its weighty words marked; the plain text, escaped, where the places are of another text."""
+    if told is None or hashlib.sha256(text.encode()).hexdigest() != told.text_hash:
+        return escape(text)
+    most = max((abs(word.share) for word in told.words), default=0.0)
+    parts, at = [], 0
+    for word in told.words:
+        if abs(word.share) >= FAINTEST * most:
+            depth = 0.15 + 0.6 * abs(word.share) / most
+            style = f"background:rgba({RGB[word.share > 0]},{depth:.2f});color:inherit;border-radius:3px;padding:0 2px"
+            parts += [escape(text[at : word.start]), f'<mark style="{style}" title="{signed(word.share)}">']
+            parts += [escape(text[word.start : word.end]), "</mark>"]
+            at = word.end
+    return "".join([*parts, escape(text[at:])])
+
+
+def words_caption(told: Within) -> None:
+    """What the marks mean."""
+    st.caption(_caption(told))
+
+
+def _caption(told: Within) -> str:
+    how = plain(WAYS[told.way])
+    whole = plain(signed(told.opinion - told.baseline))
+    rest = plain(signed(told.rest + sum(f.share for f in told.features[BARS:])))
+    return f"By its expert alone: {whole} in all, {rest} in what is not shown\\. Orange towards, blue away\\. {how}\\."
+
+
+def _names(record: PatientRecord) -> dict[str, str]:
+    """The source's own words for each code."""
+    rows = record.rows[record.rows["display"] != ""].drop_duplicates("code")
+    return dict(zip(rows["code"], rows["display"], strict=True))
+
+
+def _short(name: str, most: int = 34) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def _bars(frame: pd.DataFrame) -> alt.LayerChart:
+    reach = max(0.5, float(frame["share"].abs().max()) * 1.35)
+    x = alt.X("share:Q", title=None, scale=alt.Scale(domain=[-reach, reach]), axis=alt.Axis(grid=False, tickCount=5))
+    y = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=330, ticks=False, domain=False))
+    colour = alt.condition(alt.datum.share > 0, alt.value(TOWARDS), alt.value(AWAY))
+    tips = [alt.Tooltip("what:N", title="What"), alt.Tooltip("value:N", title="Value"), alt.Tooltip("text:N")]
+    bars = alt.Chart(frame).mark_bar(height=12).encode(x=x, y=y, color=colour, tooltip=tips)
+    zero = alt.Chart(pd.DataFrame({"share": [0.0]})).mark_rule(color=QUIET).encode(x="share:Q")
+    return alt.layer(bars, zero).properties(height=BAR_PX * len(frame) + 30)
