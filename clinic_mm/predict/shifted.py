@@ -57,6 +57,12 @@ def shifted(model: Model, heard: Heard, patients: Array) -> Model:
     )
 
 
+def unweighted(model: Model) -> Model:
+    """The model once its thresholds are a site's own: nothing is to be weighted there, and the old cases do not fit."""
+    sets = model.task.sets.model_copy(update={"shift": "none"})
+    return replace(model, task=model.task.model_copy(update={"sets": sets}), calibration_cases=None, shift=None)
+
+
 def shift_features(model: Model, heard: Heard) -> Float[Array, "n q"]:
     """What the cases of a cohort are told apart by."""
     assert model.drift is not None, "calibration cases are kept together with the projections"
