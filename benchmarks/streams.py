@@ -3,6 +3,7 @@
 In:  a model, prepared cases. Out: evaluate.monitor's Stream. A test holds it equal to what `predict_cases` stores.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,18 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 
+from clinic_mm.cohort.split import folds
 from clinic_mm.evaluate.monitor.scores import Reference, Stream, score_columns
 from clinic_mm.predict.conformal import Thresholds
+from clinic_mm.predict.experts import Expert
 from clinic_mm.predict.model import Model, listen_inside, subset_probabilities
 from clinic_mm.prep.batch import Outcome, PreparedCases, plan_recipe
 from clinic_mm.simulate.latent import World, draw
 from clinic_mm.task import Task, parse_task
+from clinic_mm.training.drift import learn_drift
+from clinic_mm.training.heads import fit_prior, fit_ridge
+from clinic_mm.training.secondlevel import crossfit_pool, crossfit_temperatures, make_table
+from clinic_mm.training.thresholds import fit_thresholds
 from clinic_mm.types import Absent, CaseRecord
 
 WORLD = World(("ct", "xray", "eeg", "ecg", "eye"))
@@ -85,6 +92,40 @@ def prepared_of(cases: Drawn) -> PreparedCases:
     seen = {True: Outcome(None, 0.0, None), False: Outcome(None, np.nan, Absent(modality="any"))}
     outcomes = tuple(dict(zip(recipe.names, (seen[bool(p)] for p in mask), strict=True)) for mask in cases.present)
     return PreparedCases(records, recipe.names, x, row, plain, cases.present, np.zeros((n, 5)), outcomes)
+
+
+def fitted(prepared: PreparedCases) -> Model:
+    """Ridge experts, and the second level as every model has it: pool, temperatures, thresholds, each cross-fitted.
+
+    No trees, no joint head and no search for what lies outside: they would cost most of the time, and add nothing to
+    what is measured with these streams.
+    """
+    asked, recipe, labels = task(), plan_recipe(task()), prepared.labels
+    fold = folds(prepared.patients.tolist(), labels.tolist(), asked.folds, asked.seed)
+    prior = (np.bincount(labels, minlength=2) + 0.5) / (len(labels) + 1)
+    experts, opinions = [], np.tile(prior, (len(labels), 5, 1))
+    for column, name in enumerate(prepared.names):
+        x, there = prepared.plain[name], prepared.present[:, column]
+        for k in range(asked.folds):
+            fit, held = there & (fold != k), there & (fold == k)
+            opinions[held, column] = fit_ridge(x[fit], labels[fit], 2, seed=k).predict(x[held])
+        experts.append(Expert(name, name, "plain ridge", fit_ridge(x[there], labels[there], 2, seed=0), None))
+    table = make_table(opinions, prepared, prior, fold)
+    pooled = crossfit_pool(table)
+    temperatures, probabilities = crossfit_temperatures(table, pooled.logits)
+    counts = Counter("+".join(pattern) for pattern in prepared.patterns())
+    return Model(
+        task=asked,
+        recipe=recipe,
+        experts=tuple(experts),
+        pool=table.pool_without(None, pooled.freedom),
+        residual=None,
+        temperatures=temperatures,
+        thresholds=fit_thresholds(table.answered(probabilities), asked.level),
+        concat=fit_prior(np.zeros((len(labels), 1)), labels, 2, seed=0),
+        facts={"patterns": dict(counts)},
+        drift=learn_drift(prepared, table, pooled.logits),
+    )
 
 
 def stream_of_prepared(model: Model, prepared: PreparedCases, model_hash: str = "m") -> Stream:

@@ -138,9 +138,12 @@ class Run:
         """Where the FHIR report of a case lies.
 
         Raises:
-            InputError: If the key could lead out of the folder.
+            InputError: If the key could lead out of the folder, or monitoring hid the answer, which has no report.
         """
-        return self.path / "reports" / f"{checked_key(case_key)}.json"
+        path = self.path / "reports" / f"{checked_key(case_key)}.json"
+        if not path.is_file() and (hidden := self.prediction(case_key).withheld):
+            raise InputError("This answer is hidden by monitoring, and has no report", f"case {case_key}", hidden)
+        return path
 
     def skipped(self) -> pd.DataFrame:
         """Cases without an answer, one row per reason (SKIPPED_COLUMNS); empty where none was skipped."""
