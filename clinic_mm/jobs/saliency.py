@@ -7,13 +7,18 @@ A stopped job goes on where it stopped: what stands there for the same model, in
 never stops the rest. Nothing is computed that was not asked for: an expert is asked hundreds of times per piece.
 """
 
+import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
 
 from clinic_mm.cohort.load import load_evidence
 from clinic_mm.cohort.manifest import Cohort, open_cohort
@@ -33,6 +38,15 @@ from clinic_mm.report.saliency_store import FOLDER, read_saliency, write_salienc
 from clinic_mm.sources.choose import in_order
 from clinic_mm.types import Absent, CaseRecord, Evidence, Failed, Rejected
 
+Unit = tuple[CaseRecord, str]
+"""A case, and the name of a modality."""
+_Places = tuple[Path, Path | None, Path | None]
+"""Run or model, cohort, folder to write: as given, so that a worker can open them too."""
+POOL_FROM: Final = 6
+"""Pieces of evidence from which on starting worker processes pays."""
+DIED: Final = "A worker process died: run it again with --workers 1"
+_SHARED: Final[list["_Work"]] = []
+"""What a worker process opened; empty in the parent."""
 SCREEN: Final = "Name the model folder and a cohort, or a run that clinic-mm screen wrote"
 
 
@@ -87,6 +101,11 @@ class _Work:
     cohort: Cohort
     run: Run | None
     out: Path
+    places: _Places
+
+    def expert(self, name: str) -> Expert:
+        """One of the model's."""
+        return next(one for one in self.model.experts if one.name == name)
 
     def experts(self, names: Sequence[str]) -> list[Expert]:
         """Those that can be asked, of the named ones."""
@@ -131,12 +150,12 @@ def saliency(
     if lost := [key for key in keys if key not in cases]:
         mend = "Name the cohort that was screened" if work.run else "See clinic-mm describe"
         raise InputError(f"The cohort does not form {len(lost)} of these cases", f"case {lost[0]}", mend)
-    rows, total = [], len(keys) * len(experts)
-    for key in keys:
-        for expert in experts:
-            rows.append(_one(work, cases[key], expert))
-            if options.progress:
-                options.progress(len(rows), total)
+    units = [(cases[key], expert.name) for key in keys for expert in experts]
+    rows = []
+    for row in _each(work, units, options.workers):
+        rows.append(row)
+        if options.progress:
+            options.progress(len(rows), len(units))
     write_skipped([row.reason() for row in rows if row.saliency is None], work.out)
     return rows
 
@@ -146,12 +165,13 @@ def _opened(given: Path, cohort_folder: Path | None, out: Path | None) -> _Work:
         if cohort_folder is None or out is None:
             raise UsageError("A model needs a cohort and a folder to write", "saliency", "Add COHORT and --out")
         model, model_hash = load_model(given)
-        return _Work(model, model_hash, open_cohort(cohort_folder), None, out)
+        return _Work(model, model_hash, open_cohort(cohort_folder), None, out, (given, cohort_folder, out))
     run = open_run(given)
     model, model_hash = load_model(_model_folder(run))
     if model_hash != run.info.model.hash:
         raise ArtifactError("The model is no longer the one of this run", str(given), "Screen again with this model")
-    return _Work(model, model_hash, open_cohort(cohort_folder or _cohort_folder(run)), run, out or run.path / FOLDER)
+    cohort, into = open_cohort(cohort_folder or _cohort_folder(run)), out or run.path / FOLDER
+    return _Work(model, model_hash, cohort, run, into, (given, cohort_folder, out))
 
 
 def _model_folder(run: Run) -> Path:
@@ -180,8 +200,37 @@ def _top(work: _Work, cases: dict[str, CaseRecord], top: int, options: SaliencyO
     return [every[index].case_key for index in np.argsort(-p, kind="stable")[:top]]
 
 
-def _one(work: _Work, case: CaseRecord, expert: Expert) -> Row:
+def _each(work: _Work, units: Sequence[Unit], workers: int) -> Iterator[Row]:
+    """Rows in the order of the units, from this process or from a pool of fresh ones."""
+    if workers < 2 or len(units) < POOL_FROM:
+        yield from (_one(work, unit) for unit in units)
+        return
+    # Not fork: the parent may hold threads of torch or OpenBLAS.
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_share, initargs=(work.places,)) as pool:
+        rows, done = pool.map(_in_worker, units), 0
+        try:
+            for row in rows:
+                yield row
+                done += 1
+        except BrokenProcessPool:
+            yield from (Row(case.case_key, name, "failed", why=DIED) for case, name in units[done:])
+
+
+def _share(places: _Places) -> None:
+    """What a worker opens once; Ctrl-C is for the parent, which lets its workers finish what they hold."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    _SHARED.append(_opened(*places))
+
+
+def _in_worker(unit: Unit) -> Row:
+    return _one(_SHARED[0], unit)
+
+
+def _one(work: _Work, unit: Unit) -> Row:
     """One modality of one case; whatever is wrong with it is told, and stops nothing."""
+    case, expert = unit[0], work.expert(unit[1])
     try:
         return _computed(work, case, expert)
     except EvidenceError as error:
@@ -202,8 +251,8 @@ def _computed(work: _Work, case: CaseRecord, expert: Expert) -> Row:
         if evidence_hash(evidence) and (kept := _kept(work.out, case.case_key, expert.name, key)):
             return Row(case.case_key, expert.name, "kept", saliency=kept)
         try:
-            signal = load_evidence(evidence, work.cohort.roots, expert.kind)
-            found = explain(expert, work.model.recipe.preps[expert.name], signal, target)
+            decoded = load_evidence(evidence, work.cohort.roots, expert.kind)
+            found = explain(expert, work.model.recipe.preps[expert.name], decoded, target)
         except NothingKnownError:
             continue
         except EvidenceError as error:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from clinic_mm.jobs import saliency as job
@@ -76,7 +77,7 @@ def test_the_most_probable_come_first_and_what_has_none_says_why(fresh: Path, ca
     assert [row.status == "done" for row in rows] == spoke
     assert not all(spoke)
     assert set(read_skipped(fresh / FOLDER)["status"]) == {"absent"}
-    said = run(capsys, "saliency", fresh, "--top", 6)
+    said = run(capsys, "saliency", fresh, "--top", 6, "--workers", 1)
     assert said.code == 0
     assert "log-odds of positive" in said.out
 
@@ -95,7 +96,7 @@ def test_one_bad_case_never_stops_the_rest(fresh: Path, monkeypatch: pytest.Monk
         return explodes() if len(seen) == 1 else real(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(job, "explain", explain)
-    rows = job.saliency(fresh, top=len(open_run(fresh).worklist()))
+    rows = job.saliency(fresh, top=len(open_run(fresh).worklist()), options=job.SaliencyOptions(workers=1))
     told = {row.status for row in rows}
     assert {"failed", "done"} <= told
     assert sum(row.status == "done" for row in rows) == len(keys) - 1
@@ -139,3 +140,16 @@ def test_a_slip_is_one_line(fresh: Path, capsys: Capture, words: tuple[object, .
     said = run(capsys, "saliency", fresh, *words)
     assert (said.code, len(said.lines)) == (code, 1)
     assert told in said.err
+
+
+@pytest.mark.long
+def test_two_workers_give_what_one_gives(fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # workers do not see what this process patched
+    one, two = (
+        job.saliency(fresh, top=8, out=tmp_path / str(n), options=job.SaliencyOptions(workers=n)) for n in (1, 2)
+    )
+    assert [(row.case_key, row.status) for row in one] == [(row.case_key, row.status) for row in two]
+    for a, b in zip(one, two, strict=True):
+        if a.saliency and b.saliency:
+            assert a.saliency.told == b.saliency.told
+            np.testing.assert_array_equal(a.saliency.arrays["map"], b.saliency.arrays["map"])

@@ -167,3 +167,23 @@ def test_latents_follow_the_simulator() -> None:
     y, v = (np.array(part) for part in zip(*some, strict=True))
     assert y.mean() == pytest.approx(0.3, abs=0.03)
     assert v[y == 1].mean() - v[y == 0].mean() == pytest.approx(1.0, abs=0.12)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["xray", "ct"])
+def test_a_model_of_permuted_labels_does_not_point(experts: dict[str, Expert], kind: str) -> None:
+    """Adebayo et al., arXiv 1810.03292: what points all the same shows the image, not the model."""
+    prep, rng = prep_of(kind), np.random.default_rng(8)
+    y = np.arange(80) % 2
+    plain = np.stack([prep(KINDS[kind].draw(2.0 * (2 * k - 1) + rng.normal(), rng)[0]).plain for k in y])
+    shuffled = fit_ridge(plain, rng.permutation(y), 2, seed=0, groups=np.arange(80))
+    lost = replace(experts[kind], head=shuffled)
+    ask = Asked(experts[kind], prep, 1)
+    sure = [one for one in (drawn(kind, 2.5, seed) for seed in range(50, 75)) if ask.one(one[0]) > 1.4][:6]
+    hits = {
+        name: sum(KINDS[kind].hits(explain(expert, prep, signal, 1), signal, truth)[0] for signal, truth in sure)
+        for name, expert in (("true", experts[kind]), ("lost", lost))
+    }
+    assert len(sure) == 6
+    assert hits["true"] >= 5
+    assert hits["lost"] <= 2
