@@ -24,6 +24,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
+from scipy.spatial.distance import cdist
 
 from clinic_mm.fusion.pool import softmax
 from clinic_mm.modalities import modality
@@ -43,6 +44,7 @@ FEWEST: Final = 10
 TOGETHER: Final = 0.5
 """Share of the answer to everything shared in the distance; the rest is the mean over modalities."""
 FLOOR: Final = 1e-6
+SQUARED: Final = "sqeuclidean"
 NO_BANK: Final = "Nothing is said of further tests: this model has no bank of training answers (see docs/artifact.md)."
 MANY: Final = f"Nothing is said of further tests: the model has more than {MOST_MODALITIES} modalities."
 
@@ -56,8 +58,9 @@ class Deck:
         codes: Of what each training case has.
         log: Logarithms of its answers.
         alone: Centred logarithms of the answers to each modality alone, in units of the distance between two training
-            cases drawn at random; NaN where absent.
-        scale: Of these units, for answers to any subset.
+            cases drawn at random; 0 where absent.
+        scale: Of these units.
+        patients: Whose cases they are.
     """
 
     bank: Bank
@@ -65,6 +68,7 @@ class Deck:
     log: Float[Array, "N k C"]
     alone: Float[Array, "N M C"]
     scale: Float[Array, " M"]
+    patients: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,8 @@ def dealt(bank: Bank) -> Deck:
     columns = range(len(bank.names))
     alone = np.stack([_centred(log[:, 1 << column]) for column in columns], axis=1)
     scale = np.array([_apart(alone[bank.present[:, column], column]) for column in columns])
-    return Deck(bank, codes_of(bank.present), log, alone / scale[:, None], scale)
+    alone = np.where(bank.present[:, :, None], alone / scale[:, None], 0.0)
+    return Deck(bank, codes_of(bank.present), log, alone, scale, frozenset(bank.patients))
 
 
 def _centred(log: Float[Array, "... C"]) -> Float[Array, "... C"]:
@@ -163,18 +168,14 @@ def _distances(
     total = np.zeros((len(cases), len(donors)))
     for column in columns:
         mine = _centred(np.log(np.clip(asked.answers[cases, 1 << column], FLOOR, 1.0))) / deck.scale[column]
-        total += np.where(deck.bank.present[donors, column], _squared(mine, deck.alone[donors, column]), 1.0)
+        total += np.where(deck.bank.present[donors, column], cdist(mine, deck.alone[donors, column], SQUARED), 1.0)
     if columns:
         mine = _centred(np.log(np.clip(asked.answers[cases, code], FLOOR, 1.0)))
         scale = _apart(together)
-        total = (1 - TOGETHER) * total / len(columns) + TOGETHER * _squared(mine / scale, together / scale)
-    total[_same(deck.bank, asked, cases, donors)] = np.inf
+        total = (1 - TOGETHER) * total / len(columns) + TOGETHER * cdist(mine / scale, together / scale, SQUARED)
+    if not deck.patients.isdisjoint(asked.patients):
+        total[_same(deck.bank, asked, cases, donors)] = np.inf
     return total
-
-
-def _squared(mine: Float[Array, "n C"], theirs: Float[Array, "d C"]) -> Float[Array, "n d"]:
-    apart: Array = ((mine[:, None] - np.nan_to_num(theirs)) ** 2).sum(axis=-1)
-    return apart
 
 
 def _same(bank: Bank, asked: Asked, cases: Int[Array, " n"], donors: Int[Array, " d"]) -> Bool[Array, "n d"]:
