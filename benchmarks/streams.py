@@ -16,7 +16,7 @@ from clinic_mm.evaluate.monitor.scores import Reference, Stream, score_columns
 from clinic_mm.predict.conformal import Thresholds
 from clinic_mm.predict.experts import Expert
 from clinic_mm.predict.model import Model, listen_inside, subset_probabilities
-from clinic_mm.prep.batch import Outcome, PreparedCases, plan_recipe
+from clinic_mm.prep.batch import Outcome, PreparedCases, Recipe, plan_recipe
 from clinic_mm.simulate.latent import World, draw
 from clinic_mm.task import Task, parse_task
 from clinic_mm.training.drift import learn_drift
@@ -94,22 +94,25 @@ def prepared_of(cases: Drawn) -> PreparedCases:
     return PreparedCases(records, recipe.names, x, row, plain, cases.present, np.zeros((n, 5)), outcomes)
 
 
-def fitted(prepared: PreparedCases) -> Model:
+def fitted(prepared: PreparedCases, asked: Task | None = None, recipe: Recipe | None = None) -> Model:
     """Ridge experts, and the second level as every model has it: pool, temperatures, thresholds, each cross-fitted.
 
     No trees, no joint head and no search for what lies outside: they would cost most of the time, and add nothing to
     what is measured with these streams.
     """
-    asked, recipe, labels = task(), plan_recipe(task()), prepared.labels
+    asked = asked or task()
+    recipe, labels = recipe or plan_recipe(asked), prepared.labels
     fold = folds(prepared.patients.tolist(), labels.tolist(), asked.folds, asked.seed)
     prior = (np.bincount(labels, minlength=2) + 0.5) / (len(labels) + 1)
-    experts, opinions = [], np.tile(prior, (len(labels), 5, 1))
+    experts, opinions = [], np.tile(prior, (len(labels), len(prepared.names), 1))
     for column, name in enumerate(prepared.names):
         x, there = prepared.plain[name], prepared.present[:, column]
         for k in range(asked.folds):
             fit, held = there & (fold != k), there & (fold == k)
             opinions[held, column] = fit_ridge(x[fit], labels[fit], 2, seed=k).predict(x[held])
-        experts.append(Expert(name, name, "plain ridge", fit_ridge(x[there], labels[there], 2, seed=0), None))
+        experts.append(
+            Expert(name, asked.kind_of(name), "plain ridge", fit_ridge(x[there], labels[there], 2, seed=0), None)
+        )
     table = make_table(opinions, prepared, prior, fold)
     pooled = crossfit_pool(table)
     temperatures, probabilities = crossfit_temperatures(table, pooled.logits)
