@@ -17,6 +17,7 @@ from clinic_mm.training import crossfit, joint
 from clinic_mm.training.fit import fit_model
 from clinic_mm.training.heads import fit_prior
 from clinic_mm.training.split import SHARE, held_out
+from clinic_mm.training.train import _fitted_on
 from tests import made
 
 KINDS = ("record", "note")
@@ -57,6 +58,14 @@ def test_patients_are_held_out_whole_and_only_where_asked_for(prepared: Prepared
     again = held_out(prepared.patients[order], prepared.labels[order], task(guarantee="split"))
     np.testing.assert_array_equal(again, aside[order])
     assert not held_out(prepared.patients, prepared.labels, task()).any()
+
+
+def test_what_preparation_learns_from_is_what_the_rest_is_fitted_on(prepared: PreparedCases) -> None:
+    asked = task(guarantee="split")
+    aside = held_out(prepared.patients, prepared.labels, asked)
+    expected = [case.case_key for case, out in zip(prepared.cases, aside, strict=True) if not out]
+    assert [case.case_key for case in _fitted_on(prepared.cases, asked)] == expected
+    assert _fitted_on(prepared.cases, task()) == prepared.cases
 
 
 def test_other_evidence_and_outcomes_of_the_held_out_move_nothing_but_the_thresholds(
