@@ -64,11 +64,10 @@ class Shown:
 
     def find(self, poses: Float[Array, "n p"], mistakes: Mapping[str, Mistake]) -> dict[int, Flag]:
         """Rows that are shown wrongly, each with the way that fits best."""
-        beyond = self.scores(poses) - self.threshold
-        best = beyond.argmax(axis=1)
-        return {
-            int(row): self._told(mistakes[self.ways[best[row]]]) for row in np.flatnonzero((beyond > 0).any(axis=1))
-        }
+        scores = self.scores(poses)
+        beyond = scores > self.threshold
+        best = np.where(beyond, scores, -np.inf).argmax(axis=1)
+        return {int(row): self._told(mistakes[self.ways[best[row]]]) for row in np.flatnonzero(beyond.any(axis=1))}
 
     def _told(self, mistake: Mistake) -> Flag:
         why = f"It looks {mistake.words}: more like such copies of what {self.n} training patients gave than like that"

@@ -31,6 +31,8 @@ FEWEST_PATIENTS: Final = 20
 """Fewer would make the least false-alarm rate that can be shown more than 1 in 20: the detector is silent."""
 MOST_ROWS: Final = 2000
 """Rows that a cloud is fitted on; more hardly move it."""
+WILD: Final = 2.5
+"""On the drawn-in scale, 6 standard deviations: what lies farther in training counts as if it lay there."""
 MOST_AXES: Final = 64
 MOST_REFERENCE: Final = 1001
 UPPER: Final = 0.9
@@ -130,12 +132,15 @@ def fit_cloud(x: Float[Array, "k p"]) -> Cloud:
     plain_sd = np.nan_to_num(np.nanstd(np.where(np.isnan(x).all(axis=0), 0.0, x), axis=0))
     spread = np.where(high > low, (high - low) / 1.349, plain_sd)
     spread = np.where(spread > 1e-9 * (1 + np.abs(centre)), spread, np.inf)
-    drawn = np.nan_to_num(np.arcsinh((x - centre) / spread))
-    mean, scale = drawn.mean(axis=0), drawn.std(axis=0)
+    there = np.isfinite(x)
+    drawn = np.where(there, np.clip(np.arcsinh((x - centre) / spread), -WILD, WILD), 0.0)
+    count = np.maximum(1, there.sum(axis=0))
+    mean = drawn.sum(axis=0) / count
+    scale = np.sqrt((there * (drawn - mean) ** 2).sum(axis=0) / count)
     cloud = Cloud(
         centre, spread, mean, np.where(scale > 0, scale, 1.0), np.zeros((0, len(mean))), np.zeros(0), np.ones(1)
     )
-    return _shrunk(cloud, cloud.standard(x))
+    return _shrunk(cloud, there * (drawn - cloud.mean) / cloud.scale)
 
 
 def _shrunk(cloud: Cloud, z: Float[Array, "k p"]) -> Cloud:

@@ -18,7 +18,7 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import roc_auc_score
 
 from clinic_mm.predict.shown import Shown, pose
-from clinic_mm.prep.base import Prep
+from clinic_mm.prep.base import Mistake, Prep
 from clinic_mm.signals import Signal
 
 UPPER: Final = 0.9
@@ -27,6 +27,15 @@ UPPER_SD: Final = 1.2816
 LEAST_AUROC: Final = {False: 0.95, True: 0.75}
 """Of held-out cases against their copies, for a way that rejects, and for one that flags: below it the judge knows
 nothing of that way, and says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldOut:
+    """Scores of cases and of copies [k, w], each from judges that saw neither, and the AUROC of each way [w]."""
+
+    own: Float[Array, "k w"]
+    wrong: Float[Array, "k w"]
+    auroc: Float[Array, " w"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +63,30 @@ def fit_shown(
     mistakes = [one for one in prep.mistakes if one.only_flag == flags]
     if not mistakes:
         return None
-    rows = _Rows(pose(prep, x), {one.code: pose(prep, one.make(x)) for one in mistakes}, fold)
-    own, wrong = _held_out(rows, [one.code for one in mistakes])
-    auroc = np.array([_auroc(wrong[:, k], own[:, k]) for k in range(len(mistakes))])
-    good = np.flatnonzero(auroc >= LEAST_AUROC[flags])
+    rows = _rows(prep, x, fold, mistakes)
+    held = _held_out(rows)
+    good = np.flatnonzero(held.auroc >= LEAST_AUROC[flags])
     if not len(good):
         return None
     ways = tuple(mistakes[k].code for k in good)
-    threshold = _thresholds(own[:, good], rate)
+    threshold = _thresholds(held.own[:, good], rate)
     middle, weights, bias = _discriminants(rows, ways, np.ones(len(fold), bool))
-    caught = (wrong[:, good] > threshold).mean(axis=0)
-    return Shown(ways, middle, weights, bias, threshold, auroc[good], caught, n, rate)
+    caught = (held.wrong[:, good] > threshold).mean(axis=0)
+    return Shown(ways, middle, weights, bias, threshold, held.auroc[good], caught, n, rate)
 
 
-def _held_out(rows: _Rows, ways: Sequence[str]) -> tuple[Float[Array, "k w"], Float[Array, "k w"]]:
-    """Scores of cases and of copies, each from judges that saw neither."""
+def told_apart(prep: Prep[Signal], x: Float[Array, "k ..."], fold: Int[Array, " k"]) -> dict[str, float]:
+    """How well held-out cases and their wrong copies are told apart: the AUROC of every way, whether used or not."""
+    rows = _rows(prep, x, fold, prep.mistakes)
+    return dict(zip(rows.wrong, _held_out(rows).auroc.tolist(), strict=True))
+
+
+def _rows(prep: Prep[Signal], x: Float[Array, "k ..."], fold: Int[Array, " k"], ways: Sequence[Mistake]) -> _Rows:
+    return _Rows(pose(prep, x), {one.code: pose(prep, one.make(x)) for one in ways}, fold)
+
+
+def _held_out(rows: _Rows) -> _HeldOut:
+    ways = tuple(rows.wrong)
     own, wrong = np.zeros((2, len(rows.fold), len(ways)))
     for k in np.unique(rows.fold):
         held = rows.fold == k
@@ -77,25 +95,26 @@ def _held_out(rows: _Rows, ways: Sequence[str]) -> tuple[Float[Array, "k w"], Fl
         for column, way in enumerate(ways):
             copies = np.nan_to_num(rows.wrong[way][held] - middle)
             wrong[held, column] = copies @ weights[column] + bias[column]
-    return own, wrong
+    auroc = [_auroc(wrong[:, k], own[:, k]) for k in range(len(ways))]
+    return _HeldOut(own, wrong, np.array(auroc))
 
 
 def _discriminants(
     rows: _Rows, ways: Sequence[str], kept: Array
 ) -> tuple[Float[Array, " p"], Float[Array, "w p"], Float[Array, " w"]]:
-    """One linear discriminant for each way; the covariance within cases and within copies is shrunk (Ledoit-Wolf)."""
+    """One linear discriminant for each way, with one covariance within cases and within copies, shrunk (Ledoit-Wolf).
+
+    One covariance for all, so that the ways can be held against each other, too.
+    """
     own = rows.own[kept].astype(np.float64)
     middle = np.nan_to_num(np.nanmean(np.where(np.isfinite(own).any(axis=0), own, 0.0), axis=0))
     own = np.nan_to_num(own - middle)
-    weights, bias = [], []
-    for way in ways:
-        wrong = np.nan_to_num(rows.wrong[way][kept] - middle)
-        means = own.mean(axis=0), wrong.mean(axis=0)
-        within, _ = ledoit_wolf(np.concatenate([own - means[0], wrong - means[1]]), assume_centered=True)
-        w = solve(within + 1e-9 * np.eye(len(within)), means[1] - means[0], assume_a="pos")
-        weights.append(w)
-        bias.append(-w @ (means[0] + means[1]) / 2)
-    return middle, np.stack(weights), np.array(bias)
+    groups = [own, *(np.nan_to_num(rows.wrong[way][kept] - middle) for way in ways)]
+    means = np.stack([group.mean(axis=0) for group in groups])
+    apart = np.concatenate([group - mean for group, mean in zip(groups, means, strict=True)])
+    within, _ = ledoit_wolf(apart, assume_centered=True)
+    weights = solve(within + 1e-9 * np.eye(len(within)), (means[1:] - means[0]).T, assume_a="pos").T
+    return middle, weights, -(weights * (means[1:] + means[0])).sum(axis=1) / 2
 
 
 def _thresholds(own: Float[Array, "k w"], rate: float) -> Float[Array, " w"]:
