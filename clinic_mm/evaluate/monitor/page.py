@@ -23,7 +23,7 @@ FILE: Final = "monitor.html"
 DRAWN: Final = 6
 LEGEND: Final = (
     "Of a modality: <b>present</b>, whether it is there; <b>opinion</b>, what its expert says from it alone; "
-    "<b>axis</b> and <b>remainder</b>, where its measurements lie along, and beside, their main directions in training; "
+    "<b>axis</b> and <b>remainder</b>, where its measurements lie along, and beside, their main directions; "
     "<b>gaps</b>, the share that was not measured; <b>distance</b>, how far from the middle of training. Of a "
     "combination: its <b>share</b> of all cases, and where its <b>answers</b> lie. <b>Calibration</b> and "
     "<b>coverage</b> are held against outcomes."
