@@ -15,7 +15,7 @@ Kundaje & Shrikumar, arXiv 1901.06852); per pattern because a pattern-blind fit 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class Temperatures:
         shift: b [C]; None for 0.
         own_shift: b_S [C] for patterns with a value of their own.
         absent: a_m [M, C]; None for 0.
+        before: The calibration that this one comes after (another site's), if it does.
     """
 
     names: tuple[str, ...]
@@ -48,9 +49,10 @@ class Temperatures:
     shift: Float[Array, " C"] | None = None
     own_shift: Mapping[Pattern, Float[Array, " C"]] = field(default_factory=dict)
     absent: Float[Array, "M C"] | None = None
+    before: "Temperatures | None" = None
 
     def log_temperature(self, present: Bool[Array, "n M"]) -> Float[Array, " n"]:
-        """Log T of each row; 0 for the empty subset."""
+        """Log T of each row, without what came before; 0 for the empty subset."""
         count = present.sum(axis=1)
         out = np.where(count > 0, self.base + self.size[np.maximum(count, 1) - 1], 0.0)
         for pattern, value in self.own.items():
@@ -67,6 +69,8 @@ class Temperatures:
             present: The subset behind each row.
             had: What the case of each row has in all; the subset itself where None.
         """
+        if self.before is not None:
+            logits = self.before.logits(logits, present, had)
         centre = 0.0 if self.centre is None else self.centre
         out: Array = centre + (logits - centre) / np.exp(self.log_temperature(present))[:, None]
         if self.shift is not None:
@@ -84,22 +88,19 @@ class Temperatures:
         return softmax(self.logits(logits, present, had))
 
     def after(self, first: "Temperatures") -> "Temperatures":
-        """One calibration for `first` and then this one, whose centre must be what `first` says of no evidence."""
-        centre = 0.0 if first.centre is None else first.centre
-        before, shift = (0.0 if part is None else part for part in (first.shift, self.shift))
-        assert self.centre is not None
-        assert np.allclose(self.centre, centre + before), "the second centre must be where the first ends"
-        masks = {p: np.isin(self.names, p)[None] for p in first.own_shift}
-        kept = {p: value / np.exp(self.log_temperature(masks[p])[0]) for p, value in first.own_shift.items()}
-        return Temperatures(
-            self.names,
-            first.base + self.base,
-            first.size + self.size,
-            {p: first.own.get(p, 0.0) + self.own.get(p, 0.0) for p in sorted({*first.own, *self.own})},
-            first.centre,
-            np.asarray(before + shift + np.zeros_like(self.centre)),
-            {p: kept.get(p, 0.0) + self.own_shift.get(p, 0.0) for p in sorted({*kept, *self.own_shift})},
-        )
+        """`first` and then this one, whose centre must be what `first` says of no evidence."""
+        nothing = np.zeros((1, len(self.names)), dtype=bool)
+        assert first.centre is None or self.centre is not None
+        assert self.before is None
+        if first.centre is not None and self.centre is not None:
+            ends = softmax(first.logits(first.centre[None], nothing)[0])
+            assert np.allclose(softmax(self.centre), ends), "the second starts where the first ends"
+        return replace(self, before=first)
+
+    @property
+    def moves_prior(self) -> bool:
+        """Whether the answer without evidence is another than in training."""
+        return self.shift is not None or (self.before is not None and self.before.moves_prior)
 
     def _rows(self, present: Bool[Array, "n M"], pattern: Pattern) -> Bool[Array, " n"]:
         found: Array = (present == np.isin(self.names, pattern)).all(axis=1)
@@ -115,7 +116,8 @@ def temperatures_told(temperatures: Temperatures) -> dict[str, Any]:
         "own_shift": {"+".join(p): b.tolist() for p, b in temperatures.own_shift.items()},
     }
     parts = {"centre": temperatures.centre, "shift": temperatures.shift, "absent": temperatures.absent}
-    return told | {name: part.tolist() for name, part in parts.items() if part is not None}
+    told |= {name: part.tolist() for name, part in parts.items() if part is not None}
+    return told if temperatures.before is None else {**told, "before": temperatures_told(temperatures.before)}
 
 
 def temperatures_from(told: Mapping[str, Any], names: tuple[str, ...]) -> Temperatures:
@@ -123,4 +125,5 @@ def temperatures_from(told: Mapping[str, Any], names: tuple[str, ...]) -> Temper
     centre, shift, absent = (np.array(told[n]) if n in told else None for n in ("centre", "shift", "absent"))
     own_shift = {pattern_of(p): np.array(b) for p, b in told.get("own_shift", {}).items()}
     own = {pattern_of(p): t for p, t in told["own"].items()}
-    return Temperatures(names, told["base"], np.array(told["size"]), own, centre, shift, own_shift, absent)
+    before = temperatures_from(told["before"], names) if "before" in told else None
+    return Temperatures(names, told["base"], np.array(told["size"]), own, centre, shift, own_shift, absent, before)

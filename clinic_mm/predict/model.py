@@ -86,9 +86,11 @@ class Model:
     @property
     def prior(self) -> Float[Array, " C"]:
         """The answer without any evidence: how common each class is, where the model was calibrated last."""
+        if not self.temperatures.moves_prior:
+            return self.pool.prior
         nothing = np.zeros((1, len(self.names)), dtype=bool)
         shifted: Array = self.temperatures.probabilities(np.log(self.pool.prior)[None], nothing)[0]
-        return self.pool.prior if self.temperatures.shift is None else shifted
+        return shifted
 
 
 def listen(model: Model, prepared: PreparedCases) -> Heard:

@@ -30,6 +30,7 @@ from clinic_mm.predict.bank import Bank, answered_again
 from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.model import Model, subset_logits
 from clinic_mm.predict.seen import patient_hash
+from clinic_mm.predict.shifted import unweighted
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.training.pool import SubsetRows, subset_rows
 from clinic_mm.training.temperatures import Room, fit_temperatures
@@ -40,7 +41,7 @@ FEWEST_OF_A_CLASS: Final = 2
 FOLDS: Final = 5
 REPEATS: Final = 5
 DRAWS: Final = 1000
-SITE: Final = Room(base=0.25, size=0.0, own=0.05, shift=0.5, own_shift=0.1)
+SITE: Final = Room(base=0.15, size=0.0, own=0.05, shift=0.25, own_shift=0.05)
 """What a site may move: chosen on simulated sites of other seeds than those reported (docs/trust.md)."""
 JUDGED: Final = ("nll", "excess_ece")
 
@@ -68,8 +69,9 @@ class Site:
     centre: Float[Array, " C"]
 
     def fit(self, keep: Array | None = None, room: Room = SITE) -> Temperatures:
-        """The calibration of the rows to keep."""
-        rows, logits = (self.rows, self.logits) if keep is None else (self.rows.only(keep), self.logits[keep])
+        """The calibration of the rows to keep; each case speaks once, with all that it has."""
+        used = self.rows.native if keep is None else self.rows.native & keep
+        rows, logits = self.rows.only(used), self.logits[used]
         return fit_temperatures(logits, rows, self.labels, self.patients, self.had, self.names, self.centre, room)
 
     def crossfit(self, fold: Int[Array, " n"], room: Room = SITE) -> Float[Array, "r C"]:
@@ -103,29 +105,59 @@ def recalibrate(model: Model, prepared: PreparedCases, heard: Heard, parent: str
     """
     site = site_of(model, prepared, heard)
     check_site(model, site)
+    found, model = calibrated(site, seed), unweighted(model)
+    seen = sorted({*_seen(model), *(patient_hash(str(p)) for p in prepared.patients)})
+    facts = {**model.facts, "patients_sha256": seen, "calibrated": _told(model, site, found, parent)}
+    thresholds = fit_thresholds(
+        found.rows(site), model.thresholds.level, class_conditional=model.thresholds.class_conditional
+    )
+    if not found.pays:
+        return replace(model, thresholds=thresholds, facts=facts)
+    bank = None if model.bank is None else _bank(model.bank, found.temperatures)
+    temperatures = found.temperatures.after(model.temperatures)
+    return replace(model, temperatures=temperatures, thresholds=thresholds, facts=facts, bank=bank)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What a site's cases say.
+
+    Attributes:
+        temperatures: Fitted on all of them, on top of the model's.
+        after: Out-of-fold probabilities of all rows, one for each split.
+        split: The fold of each case in the first split.
+        pays: Whether the cross-validated NLL is less than the model's own.
+    """
+
+    temperatures: Temperatures
+    after: Float[Array, "R r C"]
+    split: Int[Array, " n"]
+    pays: bool
+
+    def rows(self, site: Site) -> Rows:
+        """As thresholds are fitted on them: out of fold, by the calibration that is used."""
+        case, probabilities = site.rows.case, self.after[0] if self.pays else softmax(site.logits)
+        return Rows(
+            site.names,
+            probabilities,
+            site.labels[case],
+            site.patients[case],
+            site.rows.present,
+            site.rows.native,
+            self.split[case],
+        )
+
+
+def calibrated(site: Site, seed: int = 0) -> Calibrated:
+    """The calibration of a site, cross-validated by patient."""
     splits = [_folds(site, seed + repeat) for repeat in range(REPEATS)]
     after = np.stack([site.crossfit(fold) for fold in splits])
-    judged = _judged(site, after)
-    kept = judged["nll"][2].estimate < 0
-    fitted = site.fit()
-    probabilities = after[0] if kept else softmax(site.logits)
-    rows = Rows(
-        site.names,
-        probabilities,
-        site.labels[site.rows.case],
-        site.patients[site.rows.case],
-        site.rows.present,
-        site.rows.native,
-        splits[0][site.rows.case],
+    native = site.rows.native
+    labels = site.labels[site.rows.case[native]]
+    gain = np.mean([METRICS["nll"](one[native], labels) for one in after]) - METRICS["nll"](
+        softmax(site.logits[native]), labels
     )
-    thresholds = fit_thresholds(rows, model.thresholds.level, class_conditional=model.thresholds.class_conditional)
-    seen = sorted({*_seen(model), *(patient_hash(str(p)) for p in prepared.patients)})
-    facts = {**model.facts, "patients_sha256": seen, "calibrated": _told(model, site, fitted, judged, kept, parent)}
-    if not kept:
-        return replace(model, thresholds=thresholds, facts=facts)
-    bank = None if model.bank is None else _bank(model.bank, fitted)
-    temperatures = fitted.after(model.temperatures)
-    return replace(model, temperatures=temperatures, thresholds=thresholds, facts=facts, bank=bank)
+    return Calibrated(site.fit(), after, splits[0], bool(gain < 0))
 
 
 def site_of(model: Model, prepared: PreparedCases, heard: Heard) -> Site:
@@ -185,14 +217,8 @@ def _judged(site: Site, after: Float[Array, "R r C"]) -> dict[str, tuple[Interva
     }
 
 
-def _told(
-    model: Model,
-    site: Site,
-    fitted: Temperatures,
-    judged: dict[str, tuple[Interval, Interval, Interval]],
-    kept: bool,
-    parent: str,
-) -> JsonValue:
+def _told(model: Model, site: Site, found: Calibrated, parent: str) -> JsonValue:
+    judged = _judged(site, found.after)
     classes = {name: int((site.labels == c).sum()) for c, name in enumerate(model.task.classes)}
     figures: dict[str, JsonValue] = {
         name: {
@@ -204,17 +230,18 @@ def _told(
         }
         for name, (before, after, difference) in judged.items()
     }
-    assert fitted.shift is not None
+    shift = found.temperatures.shift
+    assert shift is not None
     return {
         "parent": parent,
         "n_cases": len(site.labels),
         "n_patients": len(np.unique(site.patients)),
         "classes": dict(classes),
-        "temperature": round(float(np.exp(fitted.base)), 4),
-        "shift": {name: round(float(b), 4) for name, b in zip(model.task.classes, fitted.shift, strict=True)},
+        "temperature": round(float(np.exp(found.temperatures.base)), 4),
+        "shift": {name: round(float(b), 4) for name, b in zip(model.task.classes, shift, strict=True)},
         "figures": figures,
-        "kept": kept,
-        "words": in_words(judged["nll"][2], kept),
+        "kept": found.pays,
+        "words": in_words(judged["nll"][2], found.pays),
     }
 
 

@@ -45,6 +45,7 @@ def card_of(
         _sets(facts, sets, words["words"]),
         _silence(task, parts.get("abstain.json") or {}, words["words"]),
         *_outside(parts.get("outside.json") or {}, words["words"]),
+        *_calibrated(facts.get("calibrated")),
         _checks(facts.get("checks"), words),
         _trace(told, facts, model_hash, files or {}),
     )
@@ -218,6 +219,30 @@ def _outside(outside: Json, words: Json) -> list[Section]:
     told = words["outside_reject"] if outside.get("reject") else words["outside_flag"]
     head = ("modality", "training inputs", "share of good inputs refused out of fold")
     return [Section("Inputs unlike training", (Paragraph(told), Table(head, rows)))]
+
+
+def _calibrated(told: Json | None) -> list[Section]:
+    """What calibrating to a site moved, and whether it paid."""
+    if told is None:
+        return []
+    rows = tuple(
+        (
+            name.replace("_", " "),
+            number(one["before"]),
+            number(one["after"]),
+            span(one["difference"], one["low"], one["high"], sign=True),
+        )
+        for name, one in told["figures"].items()
+    )
+    classes = ", ".join(f"{name} {n}" for name, n in told["classes"].items())
+    moved = ", ".join(f"{name} {value:+.2f}" for name, value in told["shift"].items())
+    about = (
+        f"Calibrated again on {told['n_cases']} cases of {told['n_patients']} patients of another site ({classes}), "
+        f"from the model {told['parent']}: temperature {told['temperature']:.2f}, log-odds {moved}."
+    )
+    head = ("cross-validated on the site's cases", "before", "after", "difference (95 % interval)")
+    blocks = (Paragraph(told["words"], strong=True), Paragraph(about), Table(head, rows))
+    return [Section("Calibrated to a site", blocks)]
 
 
 def _value(value: object) -> str:
