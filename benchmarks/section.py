@@ -13,7 +13,7 @@ def write_section(page: Path, title: str, body: str) -> None:
         title: Of the section, without the hashes.
         body: Markdown below the title.
     """
-    text = page.read_text(encoding="utf-8") if page.is_file() else "# Performance\n"
+    text = page.read_text(encoding="utf-8") if page.is_file() else f"# {page.stem.capitalize()}\n"
     head, *sections = f"\n{text}".split("\n## ")
     kept = {name.partition("\n")[0]: name.partition("\n")[2].strip("\n") for name in sections}
     kept[title] = body.strip("\n")

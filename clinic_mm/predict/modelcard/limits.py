@@ -32,6 +32,7 @@ def limits_of(
         (sets.get("guarantee", "approximate") == "approximate", words["approximate"]),
         (not any(expert["network"] for expert in told["experts"]), words["networks"]),
         (not evaluated, words["unevaluated"]),
+        (told["task"].get("advice", {}).get("bank", False), words["bank"]),
     ]
     return [sentence for holds, sentence in chosen if holds] + list(words["always"])
 
