@@ -5,8 +5,8 @@ import pytest
 
 from clinic_mm.predict.shown import Shown, pose
 from clinic_mm.predict.unit_shift import UnitShift
-from clinic_mm.prep.record import RecordPrep
-from clinic_mm.prep.xray import MISTAKES, XrayPrep
+from clinic_mm.prep.base import Mistake, make_prep
+from clinic_mm.prep.xray import MISTAKES
 from clinic_mm.signals import XrayImage
 from clinic_mm.simulate.xray import render
 from clinic_mm.sources.record.units import taken_for
@@ -15,15 +15,16 @@ from clinic_mm.training.shown import fit_shown, told_apart
 from clinic_mm.training.unit_shift import fit_unit_shift
 
 N = 80
-PREP = XrayPrep({"side": 128})
+PREP = make_prep("xray", {"side": 128})
 LABS = {"loinc:2345-7": ("mg/dL", 115.0, 0.2), "loinc:2160-0": ("mg/dL", 1.1, 0.2), "own:x": ("", 7.0, 0.1)}
-RECORD = RecordPrep(
+RECORD = make_prep(
+    "record",
     {
         "most": 8,
         "codes": [],
         "features": [["number", code, unit] for code, (unit, _, _) in LABS.items()],
         "summaries": ["last", "mean", "min", "max", "log count", "age h"],
-    }
+    },
 )
 
 
@@ -42,7 +43,7 @@ def shown(pictures: np.ndarray) -> Shown:
 
 
 @pytest.mark.parametrize("mistake", [one for one in MISTAKES if not one.only_flag], ids=lambda one: one.code)
-def test_a_picture_shown_wrongly_is_found_and_named(mistake, pictures: np.ndarray, shown: Shown) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_a_picture_shown_wrongly_is_found_and_named(mistake: Mistake, pictures: np.ndarray, shown: Shown) -> None:
     found = shown.find(pose(PREP, mistake.make(pictures[N:])), {one.code: one for one in MISTAKES})
     assert len(found) == 20
     assert sum(flag.code == mistake.code for flag in found.values()) >= 18
