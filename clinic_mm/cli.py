@@ -298,9 +298,9 @@ def calibrate(
     Example:  clinic-mm calibrate model new_site --out model_of_new_site
     """
     from clinic_mm.console import progress, show, show_json
-    from clinic_mm.jobs.calibrate import calibrate_model
     from clinic_mm.jobs.shown import calibration_words
     from clinic_mm.prep.cache import open_cache
+    from clinic_mm.training.calibrate import calibrate_model
 
     kept = open_cache(cache, cache_gb, verify=verify)
     with progress("calibrate", quiet=json) as advance:

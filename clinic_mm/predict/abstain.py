@@ -124,7 +124,8 @@ def support(pool: LogPool, opinions: Float[Array, "n M C"], present: Bool[Array,
     others = (ratio.sum(axis=2, keepdims=True) - ratio) / (ratio.shape[2] - 1)
     patterns, whose = np.unique(present, axis=0, return_inverse=True)
     weights: Array = pool.of_patterns(patterns)[0][whose.ravel()]
-    return (ratio - others) * weights[..., None]
+    moved: Array = (ratio - others) * weights[..., None]
+    return moved
 
 
 def dispute(support: Float[Array, "n M C"]) -> Float[Array, " n"]:

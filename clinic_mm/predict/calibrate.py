@@ -78,7 +78,8 @@ class Temperatures:
         for pattern, value in self.own_shift.items():
             out += self._rows(present, pattern)[:, None] * value
         if self.absent is not None:
-            out += present.any(axis=1)[:, None] * (~(present if had is None else had) @ self.absent)
+            some = (present.sum(axis=1) > 0)[:, None]
+            out += some * (~(present if had is None else had) @ self.absent)
         return out
 
     def probabilities(

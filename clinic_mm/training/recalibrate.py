@@ -106,8 +106,12 @@ def recalibrate(model: Model, prepared: PreparedCases, heard: Heard, parent: str
     site = site_of(model, prepared, heard)
     check_site(model, site)
     found, model = calibrated(site, seed), unweighted(model)
-    seen = sorted({*_seen(model), *(patient_hash(str(p)) for p in prepared.patients)})
-    facts = {**model.facts, "patients_sha256": seen, "calibrated": _told(model, site, found, parent)}
+    seen: list[JsonValue] = [*sorted({*_seen(model), *(patient_hash(str(p)) for p in prepared.patients)})]
+    facts: dict[str, JsonValue] = {
+        **model.facts,
+        "patients_sha256": seen,
+        "calibrated": _told(model, site, found, parent),
+    }
     thresholds = fit_thresholds(
         found.rows(site), model.thresholds.level, class_conditional=model.thresholds.class_conditional
     )

@@ -10,11 +10,11 @@ from clinic_mm.cohort.ingest import ingest
 from clinic_mm.errors import ArtifactError, LeakError, TaskError
 from clinic_mm.evaluate.metrics import nll
 from clinic_mm.fusion.pool import softmax
-from clinic_mm.jobs.calibrate import calibrate_model
 from clinic_mm.jobs.evaluate import evaluate_model
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.calibrate import Temperatures, temperatures_from, temperatures_told
 from clinic_mm.simulate.cohort import write_cohort
+from clinic_mm.training.calibrate import calibrate_model
 from clinic_mm.training.pool import subset_rows
 from clinic_mm.training.recalibrate import Site, calibrated
 from clinic_mm.training.temperatures import Room, fit_temperatures
