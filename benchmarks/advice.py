@@ -310,13 +310,15 @@ chosen on other seeds.
 """
 
 SHORT: Final = """
-What it says. **The target of 85 % is not reached in log loss or AUROC, and cannot be by anybody**: where every
-patient waits for a test of one kind, the best possible choice of half of the patients recovers what stands in its
-column, since the simulator's evidence moves sure patients too. In *right decisions* 85 % is reached, since only
-answers near the threshold can change. Against entropy: where all wait for the same test, and classes are as
-symmetric as the simulator's, expected information is a function of the answer alone and ranks as entropy does;
-there is nothing to win, and a finite bank may lose a little. Advice wins where patients wait for different tests,
-or tests cost differently, since entropy does not know what a test tells. A dash: all tests together gained nothing,
+What it says. **85 % is not reached in log loss or AUROC, and nobody who knows only what is present could expect
+to**: where all patients wait for a test of one kind, half of them chosen by the generator's own law recover what
+stands under *best possible*, since the simulator's evidence moves sure patients too. In *right decisions* 85 % is
+reached where one test is waited for, since only answers near the threshold can change. Against random choice advice
+wins; with the weakest test, the note, by less than its interval. **Against entropy it wins only where it has to say
+which test**: several tests of equal cost. Where all wait for the same test, and classes are as symmetric as the
+simulator's, expected information is a function of the answer alone and ranks as entropy does: there is nothing to
+win, and a finite bank may lose a little. Where tests cost differently, costs (0.2 to 8) say more than what a test
+tells, and entropy per cost does as well. A dash: all tests together gained nothing, in the whole or in some draw,
 so that there is no share to recover."""
 
 
