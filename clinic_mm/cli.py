@@ -384,6 +384,9 @@ def compare(
     few_labels: Annotated[int | None, typer.Option(min=10, help="Keep so many labels for training.")] = None,
     limit: Annotated[Path | None, typer.Option(help="limit.json of a simulated cohort.")] = None,
     key: Key = None,
+    accept_leaks: Annotated[
+        bool, typer.Option("--accept-leaks", help="Compare in spite of what clinic-mm check finds; the page tells it.")
+    ] = False,
     workers: Workers = 2,
     cache: CacheDir = None,
     cache_gb: CacheGb = 20.0,
@@ -406,7 +409,9 @@ def compare(
     with progress("prepare", quiet=json) as advance:
         kept = open_cache(cache, cache_gb, verify=verify)
         use = Resources(workers, kept, advance, (lambda _: None) if json else say)
-        tables = compared(open_cohort(cohort), read_task(task), out, plan, limit=limit, key=key, use=use)
+        tables = compared(
+            open_cohort(cohort), read_task(task), out, plan, limit=limit, key=key, accept_leaks=accept_leaks, use=use
+        )
     if json:
         show((out / "compare.json").read_text(encoding="utf-8"))
     else:

@@ -22,11 +22,13 @@ from threadpoolctl import threadpool_limits
 from clinic_mm.cohort.few_labels import few_labels
 from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.cohort.split import split_patients
+from clinic_mm.cohort.task_cases import labelled_cases
 from clinic_mm.errors import TaskError
 from clinic_mm.evaluate.compare_page import write_html
 from clinic_mm.evaluate.compare_tables import Tables, tables_of
 from clinic_mm.evaluate.compared import Compared, Repeat
 from clinic_mm.evaluate.distance import NOTHING_KNOWN, Known
+from clinic_mm.evaluate.leaks.check import Checks
 from clinic_mm.known import known_of
 from clinic_mm.prep.batch import PreparedCases, Recipe, fit_preps, plan_recipe, prepare_cases
 from clinic_mm.prep.gaps import take
@@ -36,7 +38,7 @@ from clinic_mm.task import Task
 from clinic_mm.training.contest import FAILED, SHARED, Contest, Entry, ask
 from clinic_mm.training.crossval import identity
 from clinic_mm.training.methods.base import DEFAULT, check_fusion, check_joins, method, methods
-from clinic_mm.training.train import ALONE, Resources, training_cases
+from clinic_mm.training.train import ALONE, Resources
 
 ALL_METHODS: Final = "all"
 CASES: Final = "cases"
@@ -110,9 +112,10 @@ def compare(
     *,
     limit: Path | None = None,
     key: Path | None = None,
+    accept_leaks: bool = False,
     use: Resources = ALONE,
 ) -> Tables:
-    """Compare, and write the folder.
+    """Check, compare, and write the folder.
 
     Args:
         cohort: Where the cases are.
@@ -121,38 +124,47 @@ def compare(
         plan: Methods, repeats, shares.
         limit: `limit.json` of a simulated cohort; its truth, where it stands beside, gives the distance to the limit.
         key: The pseudonym key file that the cohort was ingested with, for the truth.
+        accept_leaks: Go on in spite of errors of the checks before training; the page tells them.
         use: Workers, cache, progress.
 
     Raises:
         InputError: If the truth is not of this cohort.
+        LeakError: If the checks before training find an error that is not accepted.
         TaskError: If the task has one modality only, no labels, or a fold would lack a class.
     """
     known = known_of([limit], key) if limit else NOTHING_KNOWN
-    return compare_prepared([source_of(cohort, task, use)], task, out, plan, known=known, use=use)
+    return compare_prepared(
+        [source_of(cohort, task, use, accept_leaks=accept_leaks)], task, out, plan, known=known, use=use
+    )
 
 
-def source_of(cohort: Cohort, task: Task, use: Resources = ALONE) -> "Source":
-    """The labelled cases of a cohort, prepared.
+def source_of(cohort: Cohort, task: Task, use: Resources = ALONE, *, accept_leaks: bool = False) -> "Source":
+    """The labelled cases of a cohort, checked and prepared.
 
     Raises:
+        LeakError: As `compare`.
         TaskError: If the task has one modality only, or the cohort no labels.
     """
     check_joins(task)
     check_fusion(task)
-    cases = training_cases(cohort, task, 0.0)
+    cases = labelled_cases(cohort, task)
+    checks = Checks(cohort, task, cases, accept_leaks)
+    rows = checks.of_rows()
     recipe = fit_preps(cases, cohort.roots, plan_recipe(task))
     prepared = prepare_cases(cases, cohort.roots, recipe, workers=use.workers, cache=use.cache, progress=use.progress)
-    return Source(prepared, recipe, cohort.roots, cohort.info.simulated)
+    errors = tuple(leak.what for leak in checks.of_copies(rows, prepared, recipe).leaks if leak.severity == "error")
+    return Source(prepared, recipe, cohort.roots, cohort.info.simulated, errors)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Prepared cases and where they came from."""
+    """Prepared cases, where they came from, and the errors of the checks that were accepted."""
 
     prepared: PreparedCases
     recipe: Recipe
     roots: Mapping[str, Path]
     simulated: bool = False
+    leaks: tuple[str, ...] = ()
 
 
 def compare_prepared(
@@ -193,6 +205,7 @@ def compare_prepared(
         "folds": task.folds,
         "simulated": any(source.simulated for source in sources),
         "labels": plan.labels,
+        "accepted_leaks": [told for source in sources for told in source.leaks],
     }
     written_whole(out / "compare.json", orjson.dumps(tables.as_json(about), option=orjson.OPT_INDENT_2))
     write_html(tables, about, out / "compare.html")

@@ -1,6 +1,8 @@
 """The cases of a cohort as a task asks for them."""
 
+from clinic_mm.cohort.cases import check_target
 from clinic_mm.cohort.manifest import Cohort
+from clinic_mm.errors import TaskError
 from clinic_mm.task import Task
 from clinic_mm.types import CaseRecord
 
@@ -14,3 +16,17 @@ def task_cases(cohort: Cohort, task: Task) -> tuple[CaseRecord, ...]:
     kinds = tuple(dict.fromkeys(task.kind_of(name) for name in task.modalities))
     target = task.target if cohort.labels is not None and task.target in cohort.labels else None
     return cohort.cases(target, task.decision_time, task.classes, kinds)
+
+
+def labelled_cases(cohort: Cohort, task: Task) -> tuple[CaseRecord, ...]:
+    """Those with a label.
+
+    Raises:
+        TaskError: If column, time or labels do not fit, or there is none.
+    """
+    check_target(cohort.labels, task.target)
+    cases = tuple(case for case in task_cases(cohort, task) if case.label is not None)
+    if not cases:
+        mend = "Fill in the labels column, or its decision times, and ingest again"
+        raise TaskError("The cohort has no labelled case", task.target, mend)
+    return cases

@@ -44,6 +44,8 @@ def _page(tables: Tables, about: Mapping[str, Any]) -> str:
     simulated = bool(about["simulated"])
     title = f"Which way of joining pays for {about['target']}?"
     mark = '<p class="simulated"><b>SIMULATED, not patients.</b></p>' if simulated else ""
+    for told in about.get("accepted_leaks", ()):
+        mark += f'<p class="simulated"><b>In spite of an error of the checks, knowingly:</b> {escape(told)}.</p>'
     parts = [
         f"<h1>{escape(title)}</h1>{mark}<p>{escape(tables.words)}</p>{_about(about)}{_elsewhere(tables)}",
         "<h2>All test cases, as they are</h2>",

@@ -6,12 +6,12 @@ Cases are prepared as `train` would prepare them; with the same cache, training 
 """
 
 from clinic_mm.cohort.manifest import Cohort
+from clinic_mm.cohort.task_cases import labelled_cases
 from clinic_mm.evaluate.leaks.check import Checks
 from clinic_mm.evaluate.leaks.findings import Checked, Shortcut
 from clinic_mm.prep.batch import Progress, fit_preps, plan_recipe, prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.task import Task
-from clinic_mm.training.train import training_cases
 
 
 def check_cohort(
@@ -27,7 +27,7 @@ def check_cohort(
     Raises:
         TaskError: If the labels do not fit the task.
     """
-    cases = training_cases(cohort, task, 0.0)
+    cases = labelled_cases(cohort, task)
     checks = Checks(cohort, task, cases, accept=True)
     rows = checks.of_rows()
     recipe = fit_preps(cases, cohort.roots, plan_recipe(task))

@@ -11,11 +11,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import JsonValue
 
-from clinic_mm.cohort.cases import check_target
 from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.cohort.split import split_patients
-from clinic_mm.cohort.task_cases import task_cases
-from clinic_mm.errors import TaskError
+from clinic_mm.cohort.task_cases import labelled_cases
 from clinic_mm.evaluate.leaks.check import Checks
 from clinic_mm.evaluate.leaks.findings import Checked
 from clinic_mm.predict.artifact import save_model
@@ -70,7 +68,7 @@ def train(
         ArtifactError: If the folder holds something that is not an artifact; known before anything is learnt.
     """
     check_free(out)
-    labelled = training_cases(cohort, task, 0.0)
+    labelled = labelled_cases(cohort, task)
     cases = _not_left_out(labelled, task, test_share)
     planned = plan_recipe(task)
     use.say(f"{len(cases)} training cases")
@@ -101,12 +99,7 @@ def _fitted_on(cases: Sequence[CaseRecord], task: Task) -> tuple[CaseRecord, ...
 
 def training_cases(cohort: Cohort, task: Task, test_share: float) -> tuple[CaseRecord, ...]:
     """Labelled cases of the patients that are not left out for testing."""
-    check_target(cohort.labels, task.target)
-    cases = tuple(case for case in task_cases(cohort, task) if case.label is not None)
-    if not cases:
-        mend = "Fill in the labels column, or its decision times, and ingest again"
-        raise TaskError("The cohort has no labelled case", task.target, mend)
-    return _not_left_out(cases, task, test_share)
+    return _not_left_out(labelled_cases(cohort, task), task, test_share)
 
 
 def _not_left_out(cases: tuple[CaseRecord, ...], task: Task, test_share: float) -> tuple[CaseRecord, ...]:

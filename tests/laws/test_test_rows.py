@@ -45,9 +45,9 @@ def test_a_prep_that_learns_is_what_its_training_signals_make_it(kind: str) -> N
 @pytest.mark.parametrize("epochs", [0, 1])
 def test_an_expert_of_a_fold_does_not_know_the_fold(epochs: int) -> None:
     """One case of fold 0 is turned round: what is said of all others of fold 0 stays, to the bit."""
-    kinds = ("xray", "note")
-    cases, recipe = made.prepared(kinds, 90, missing=0.0), made.recipe(kinds)
-    fold = np.arange(90) // 2 % 3
+    kinds, n = (("xray",), 48) if epochs else (("note", "record"), 48)
+    cases, recipe = made.prepared(kinds, n, missing=0.0), made.recipe(kinds)
+    fold = np.arange(n) // 2 % 3
     task = made.task(kinds, folds=3, train={"epochs": epochs, "threads": 1})
     turned = replace(
         cases,
@@ -55,12 +55,12 @@ def test_an_expert_of_a_fold_does_not_know_the_fold(epochs: int) -> None:
         plain={name: np.concatenate([50 * plain[:1], plain[1:]]) for name, plain in cases.plain.items()},
         cases=(cases.cases[0].model_copy(update={"label": 1 - int(cases.labels[0])}), *cases.cases[1:]),
     )
-    others = (fold == 0) & (np.arange(90) > 0)
+    others = (fold == 0) & (np.arange(n) > 0)
     for name in kinds:
         one, two = (cross_fit(c, recipe, name, fold, task, lambda _: None).opinions for c in (cases, turned))
         for how, before in one.items():
             np.testing.assert_array_equal(two[how][others], before[others])
-            assert how == "plain trees" or not np.array_equal(two[how][fold != 0], before[fold != 0])
+            assert how.endswith("trees") or not np.array_equal(two[how][fold != 0], before[fold != 0])
 
 
 def test_training_is_the_same_whatever_the_test_patients_have(trained: Trained, tmp_path: Path) -> None:

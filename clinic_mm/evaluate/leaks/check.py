@@ -79,8 +79,7 @@ class Checks:
         Raises:
             LeakError: If there is an error, and it is not accepted.
         """
-        pictures = copies(prepared, recipe)
-        found = self._refused(joined([rows, pictures, two_keys([rows, pictures], self.cases)]))
+        found = self.of_copies(rows, prepared, recipe)
         shortcuts, more, beside = self._audited(prepared)
         every = joined([found, more])
         return Checked(
@@ -95,6 +94,15 @@ class Checks:
             beside=beside,
             accepted=self.accept and any(leak.severity == "error" for leak in every.leaks),
         )
+
+    def of_copies(self, rows: Found, prepared: PreparedCases, recipe: Recipe) -> Found:
+        """Copies of recordings, and whoever has two keys, beside what the rows showed. Arguments as `of_prepared`.
+
+        Raises:
+            LeakError: If there is an error, and it is not accepted.
+        """
+        pictures = copies(prepared, recipe)
+        return self._refused(joined([rows, pictures, two_keys([rows, pictures], self.cases)]))
 
     def _refused(self, found: Found) -> Found:
         if not self.accept:

@@ -4,7 +4,8 @@ In:  the text of each case as known by its decision, labels, patients, names of 
 
 Outcome words are a policy (`schemas/leak_words.toml`) together with the words of the target and its classes. A word is
 scored by whether a case's notes have it: AUROC = 1/2 + (P(word | class) − P(word | rest)) / 2, with the interval of
-Agresti & Caffo (2000, doi:10.1080/00031305.2000.10474560) over patients, widened over all words (Bonferroni).
+Agresti & Caffo (2000, doi:10.1080/00031305.2000.10474560) over patients, widened over all words of the policy, or over
+all words (Bonferroni).
 """
 
 from collections.abc import Sequence
@@ -26,8 +27,9 @@ from clinic_mm.evaluate.leaks.scored import DRAWS, Asked, Scored, beyond_prior
 from clinic_mm.evaluate.metrics import auroc
 
 FEWEST_PATIENTS: Final = 3
-TELLS_FROM: Final = 0.55
+TELLS_FROM: Final = 0.5
 """A word of the policy is flagged where its whole interval lies beyond this."""
+SHOWN_FROM: Final = 0.55
 TOO_GOOD_FROM: Final = 0.70
 """Any single word is: so much is seldom evidence."""
 SHOWN: Final = 12
@@ -82,6 +84,10 @@ def audit_words(
     """Score every word alone; all words together, with and without those that tell the outcome."""
     words, list_of = word_columns(texts, asked.patients), telling(target, classes)
     value, low, high = word_aurocs(words.has, asked)
+    listed = np.array([name in list_of for name in words.names], dtype=bool)
+    if listed.any():  # named before anything was seen: a family of their own
+        for whole, own in zip((value, low, high), word_aurocs(words.has[:, listed], asked), strict=True):
+            whole[listed] = own
     flagged: list[str] = []
     shown: list[Shortcut] = []
     for at in np.argsort(-low)[: len(words.names)]:
@@ -89,7 +95,7 @@ def audit_words(
         tells = name in list_of and low[at] > TELLS_FROM
         if tells or low[at] > TOO_GOOD_FROM:
             flagged.append(name)
-        if (tells or low[at] > TELLS_FROM) and len(shown) < SHOWN:
+        if (tells or low[at] > SHOWN_FROM) and len(shown) < SHOWN:
             why = list_of.get(name, "")
             one = Shortcut(
                 name=f"word “{name}”",
