@@ -46,9 +46,11 @@ def _shares(asked: Asked, prep: RecordPrep, owner: Array, n_codes: int) -> list[
     exact = asked.exact()
     if exact is not None:
         cell_owner = np.repeat(owner, [len(prep.cells(f)) for f in prep.features])
-        share = np.stack([np.bincount(cell_owner, row, n_codes) for row in exact.share])
-        told = zip(exact.opinion, exact.baseline, share, strict=True)
-        return [_Shares(exact.way, float(opinion), float(base), mine) for opinion, base, mine in told]
+        told = zip(exact.opinion, exact.baseline, exact.share, strict=True)
+        return [
+            _Shares(exact.way, float(opinion), float(base), np.bincount(cell_owner, share, n_codes))
+            for opinion, base, share in told
+        ]
     if not asked.why.occlude:
         return [None] * len(asked.cases)
     return [_occluded(asked, row, prep, owner, n_codes) for row in range(len(asked.cases))]
