@@ -235,8 +235,8 @@ def _notes(n: int) -> tuple[int, int]:
         changed = texts[i].split()
         changed[10] = "changed"
         texts[n - 100 + i] = " ".join(changed)
-    found = copied_notes(pd.DataFrame({"patient_key": [f"p{i}" for i in range(n)], "text": texts}))
-    return len({(f"p{i}", f"p{n - 100 + i}") for i in range(100)} & set(found.pairs["note"])), 100
+    found = copied_notes(pd.DataFrame({"patient_key": [f"p{i:06d}" for i in range(n)], "text": texts}))
+    return len({(f"p{i:06d}", f"p{n - 100 + i:06d}") for i in range(100)} & set(found.pairs["note"])), 100
 
 
 def _records(n: int) -> tuple[int, int]:
