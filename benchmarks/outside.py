@@ -204,7 +204,7 @@ def _volume(hu: Array) -> CtVolume:
 def broken(recording: EegRecording, channel: int, how: str, rng: np.random.Generator) -> tuple[EegRecording, str]:
     """One channel dead or saturated, judged anew as the reader does."""
     volts = np.array(recording.volts[:, :], np.float32)
-    rail = 1e-3
+    rail = max(1e-3, 1.1 * float(np.nanmax(np.abs(volts))))  # DC-coupled amplifiers lie far from 0
     if how == "flat":
         volts[channel] = 0.0
     elif how == "disconnected":
@@ -214,9 +214,11 @@ def broken(recording: EegRecording, channel: int, how: str, rng: np.random.Gener
         loose = rng.random(volts.shape[1]) < 0.3
         volts[channel, loose] = rng.normal(0, 2e-5, int(loose.sum()))
     rails = np.tile(np.array([-rail, rail], np.float32), (len(volts), 1))
-    volts = np.clip(volts, -rail, rail)
-    found = judge(volts, recording.channels, recording.sfreq_hz, recording.segments, rails)
-    return replace(recording, volts=volts, bad=found.bad), recording.channels[channel]
+    try:
+        bad = judge(volts, recording.channels, recording.sfreq_hz, recording.segments, rails).bad
+    except EvidenceError:
+        bad = recording.channels  # no channel is left: the recording is refused as a whole
+    return replace(recording, volts=volts, bad=bad), recording.channels[channel]
 
 
 def eeg_rows(where: str, recordings: Sequence[EegRecording], channels: int) -> list[Row]:
