@@ -305,8 +305,9 @@ chosen on other seeds.
 
 - *advice*: most expected information first, per cost where tests cost differently. *entropy*: the least sure answers
   first, per cost likewise. *random*: by lot.
-- *best possible*: the same ranking by the generator's own law, the exact expected information of each test. Nobody
-  who knows only what is present can expect to gain more log loss; it is the limit that advice is to be read against.
+- *best possible*: the same ranking by the generator's own law, the exact expected information of each test. With one
+  test a patient, nobody who knows only what is present can expect to gain more log loss; with several, each is judged
+  by itself, here as in the advice.
 """
 
 SHORT: Final = """
