@@ -15,6 +15,7 @@ HIDES = {
     "all": "all answers are hidden",
 }
 
+
 def banner(info: RunInfo) -> None:
     """Simulated or not, and never a medical device."""
     if info.simulated:
