@@ -35,7 +35,7 @@ from clinic_mm.fusion.late import weighted_mean
 from clinic_mm.jobs.masked import by_subset
 from clinic_mm.jobs.trust import write_trust
 from clinic_mm.predict.answers import OURS, tidy
-from clinic_mm.predict.model import Model, baselines, listen, native_probabilities, subset_probabilities
+from clinic_mm.predict.model import Model, baselines, listen_inside, native_probabilities, subset_probabilities
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
 from clinic_mm.predict.shifted import sets_of, shift_told, shifted
@@ -78,7 +78,8 @@ def score(
         TaskError: If no case has a label and evidence, or all labels are of one class.
     """
     _check(prepared)
-    heard = listen(model, prepared)
+    attended = listen_inside(model, prepared)  # figures are of what would be answered
+    prepared, heard = attended.prepared, attended.heard
     ours = native_probabilities(model, heard)
     model = shifted(model, heard, prepared.patients)
     sets = sets_of(model, heard, ours)
