@@ -291,7 +291,7 @@ def other_parts(data: Path) -> list[XrayImage | None]:
     """Radiographs of other body parts, and slices of CT as if they were radiographs; pixels alone, without headers."""
     from pydicom import dcmread
 
-    paths = [data / "xray_dicom/RG3_J2KR.dcm", data / "xray_dicom/CR-ModalitySequenceLUT.dcm"]
+    paths = [data / "xray_dicom/RG3_J2KR.dcm"]
     paths += sorted((data / "ct/head_ge_hispeed").rglob("*.dcm"))[::2] + sorted((data / "ct/covid_sbu").rglob("*.dcm"))
     found: list[XrayImage | None] = []
     for path in paths:
