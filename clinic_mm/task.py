@@ -65,6 +65,17 @@ class FusionTask(Frozen):
     dropout: bool = True
 
 
+class OutsideTask(Frozen):
+    """What becomes of an input unlike those that the model learnt from.
+
+    `then`: it is rejected, and the answer rests on the rest; or it is flagged, and speaks all the same.
+    `false_alarms`: share of good inputs of each modality that may be taken for foreign.
+    """
+
+    then: Literal["reject", "flag"] = "reject"
+    false_alarms: float = Field(default=0.03, gt=0, le=0.05)
+
+
 class SetsTask(Frozen):
     """How prediction sets are made; the share of patients they hold the truth for is the task's `level`.
 
@@ -77,17 +88,6 @@ class SetsTask(Frozen):
     class_conditional: bool = False
     guarantee: Literal["approximate", "split"] = "approximate"
     shift: Literal["none", "weighted"] = "none"
-
-
-class OutsideTask(Frozen):
-    """What becomes of an input unlike those that the model learnt from.
-
-    `then`: it is rejected, and the answer rests on the rest; or it is flagged, and speaks all the same.
-    `false_alarms`: share of good inputs of each modality that may be taken for foreign.
-    """
-
-    then: Literal["reject", "flag"] = "reject"
-    false_alarms: float = Field(default=0.03, gt=0, le=0.05)
 
 
 class AbstainTask(Frozen):
@@ -141,8 +141,8 @@ class Task(Frozen):
     level: float = Field(default=0.9, gt=0.5, lt=1.0)
     fusion: FusionTask = FusionTask()
     train: Budget = Budget()
-    outside: OutsideTask = OutsideTask()
     sets: SetsTask = SetsTask()
+    outside: OutsideTask = OutsideTask()
     abstain: AbstainTask = AbstainTask()
     advice: AdviceTask = AdviceTask()
 
