@@ -16,6 +16,7 @@ from clinic_mm.report.run import Counts, ModelOf, RunInfo
 from clinic_mm.schema_files import BORDERS, SUFFIX, schema, schema_files
 from clinic_mm.simulate.limit import Limit, PatternLimit
 from clinic_mm.types import CaseRecord, Evidence, Failed, Flag, Rejected
+from tests.dashboards.test_monitor import state_of, stop
 from tests.drafting.made import made_draft
 from tests.made import DECISION
 from tests.report.predictions import flagged, made_up, rejected
@@ -80,6 +81,7 @@ WE_WRITE: dict[str, BaseModel] = {
         ),
     ),
     "draft": made_draft(),
+    "monitor": state_of(stop("modality", "ct")),
     "prediction": made_up(missing=(rejected(),), flags=(flagged(),)),
     "run": RunInfo(
         run_id="r",

@@ -49,6 +49,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         concat=concat,
         facts={
             "clinic_mm": "0",
+            "torch": "0",
             "threads": 1,
             "n_cases": 30,
             "n_patients": 30,

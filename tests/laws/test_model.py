@@ -67,6 +67,7 @@ def model(cases: PreparedCases) -> Model:
             "patterns": {"eeg": 3},
             "threads": 1,
             "clinic_mm": "0",
+            "torch": "0",
             "experts": {},
             "verdict": {"words": "None", "rows": []},
         },

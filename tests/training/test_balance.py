@@ -10,7 +10,9 @@ from numpy import ndarray as Array
 from torch import Tensor, nn
 
 from clinic_mm.fusion.heard import Heard
-from clinic_mm.predict.card import _balance
+from clinic_mm.predict.modelcard.build import _balance
+from clinic_mm.predict.modelcard.content import Card
+from clinic_mm.predict.modelcard.markdown import as_markdown
 from clinic_mm.task import parse_task
 from clinic_mm.training import encode
 from clinic_mm.training.balance import Held, Watch
@@ -140,9 +142,9 @@ def test_the_card_of_a_model_shows_how_modalities_stood_and_warns() -> None:
     watch = Watch(held, lambda _: None)
     for step in (1, 2):
         watch.look(step, _network(evidence, {0: 0.1, 1: 3.0}))
-    lines = "\n".join(_balance({"log": {"imbalance": watch.told(2)}}))
+    lines = as_markdown(Card("", (), tuple(_balance({"log": {"imbalance": watch.told(2)}}))))
     assert "| note | 0." in lines
     assert "| lazy |" in lines
-    assert "**Warning:** note never came up to its own expert" in lines
+    assert "note never came up to its own expert" in lines
     assert "record never" not in lines
     assert _balance({"log": None}) == _balance({}) == []
