@@ -8,8 +8,8 @@ In:  logits [n, C] and the subset that each was made from [n, M]. Out: calibrate
 The centre is the class prior in log units, so that a temperature changes how far evidence moves the answer and nothing
 else; b is a shift of the prior (another site, another prevalence); a_m is what it says of a patient that a modality was
 never acquired (a test is ordered for a reason): it goes by what the case has, not by the subset that is asked about.
-Temperatures and shifts keep the ranking within a pattern of two classes. The empty subset answers with the prior,
-shifted by b alone.
+Temperatures and shifts keep the ranking within a pattern of two classes. The empty subset answers with the prior, which
+nothing but the b of another site moves.
 Source: Guo et al., arXiv 1706.04599 (temperature and, with shifts, bias-corrected temperature scaling: Alexandari,
 Kundaje & Shrikumar, arXiv 1901.06852); per pattern because a pattern-blind fit fails on the rare ones (METHODS §1.4).
 """
@@ -39,6 +39,7 @@ class Temperatures:
         own_shift: b_S [C] for patterns with a value of their own.
         absent: a_m [M, C]; None for 0.
         before: The calibration that this one comes after (another site's), if it does.
+        of_prior: Whether b is a shift of the prior itself, so that the empty subset has it too; in training it is not.
     """
 
     names: tuple[str, ...]
@@ -50,6 +51,7 @@ class Temperatures:
     own_shift: Mapping[Pattern, Float[Array, " C"]] = field(default_factory=dict)
     absent: Float[Array, "M C"] | None = None
     before: "Temperatures | None" = None
+    of_prior: bool = True
 
     def log_temperature(self, present: Bool[Array, "n M"]) -> Float[Array, " n"]:
         """Log T of each row, without what came before; 0 for the empty subset."""
@@ -73,12 +75,12 @@ class Temperatures:
             logits = self.before.logits(logits, present, had)
         centre = 0.0 if self.centre is None else self.centre
         out: Array = centre + (logits - centre) / np.exp(self.log_temperature(present))[:, None]
+        some = (present.sum(axis=1) > 0)[:, None]
         if self.shift is not None:
-            out += self.shift
+            out += np.where(some | self.of_prior, self.shift, 0.0)
         for pattern, value in self.own_shift.items():
             out += self._rows(present, pattern)[:, None] * value
         if self.absent is not None:
-            some = (present.sum(axis=1) > 0)[:, None]
             out += some * (~(present if had is None else had) @ self.absent)
         return out
 
@@ -101,7 +103,8 @@ class Temperatures:
     @property
     def moves_prior(self) -> bool:
         """Whether the answer without evidence is another than in training."""
-        return self.shift is not None or (self.before is not None and self.before.moves_prior)
+        own = self.shift is not None and self.of_prior
+        return own or (self.before is not None and self.before.moves_prior)
 
     def _rows(self, present: Bool[Array, "n M"], pattern: Pattern) -> Bool[Array, " n"]:
         found: Array = (present == np.isin(self.names, pattern)).all(axis=1)
@@ -115,6 +118,7 @@ def temperatures_told(temperatures: Temperatures) -> dict[str, Any]:
         "size": temperatures.size.tolist(),
         "own": {"+".join(p): t for p, t in temperatures.own.items()},
         "own_shift": {"+".join(p): b.tolist() for p, b in temperatures.own_shift.items()},
+        "of_prior": temperatures.of_prior,
     }
     parts = {"centre": temperatures.centre, "shift": temperatures.shift, "absent": temperatures.absent}
     told |= {name: part.tolist() for name, part in parts.items() if part is not None}
@@ -127,4 +131,5 @@ def temperatures_from(told: Mapping[str, Any], names: tuple[str, ...]) -> Temper
     own_shift = {pattern_of(p): np.array(b) for p, b in told.get("own_shift", {}).items()}
     own = {pattern_of(p): t for p, t in told["own"].items()}
     before = temperatures_from(told["before"], names) if "before" in told else None
-    return Temperatures(names, told["base"], np.array(told["size"]), own, centre, shift, own_shift, absent, before)
+    size, of_prior = np.array(told["size"]), told.get("of_prior", True)
+    return Temperatures(names, told["base"], size, own, centre, shift, own_shift, absent, before, of_prior)

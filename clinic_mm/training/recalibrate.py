@@ -41,7 +41,7 @@ FEWEST_OF_A_CLASS: Final = 2
 FOLDS: Final = 5
 REPEATS: Final = 5
 DRAWS: Final = 1000
-SITE: Final = Room(base=0.15, size=0.0, own=0.05, shift=0.25, own_shift=0.05)
+SITE: Final = Room(base=0.15, size=0.0, own=0.05, shift=0.25, own_shift=0.05, of_prior=True)
 """What a site may move: chosen on simulated sites of other seeds than those reported (docs/trust.md)."""
 JUDGED: Final = ("nll", "excess_ece")
 

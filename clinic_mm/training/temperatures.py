@@ -30,6 +30,7 @@ class Room:
         shift: Of the shift of all rows, per class in logits, as `own_shift` and `absent`.
         own_shift: Of each pattern.
         absent: Of what it says that a modality was never acquired.
+        of_prior: Whether the shift of all rows is one of the prior itself, as at another site.
     """
 
     base: float = 0.25
@@ -38,6 +39,7 @@ class Room:
     shift: float = 0.0
     own_shift: float = 0.0
     absent: float = 0.0
+    of_prior: bool = False
 
 
 TRAINING: Final = (Room(), Room(shift=0.2, own_shift=0.2, absent=0.5))
@@ -102,4 +104,5 @@ def fit_temperatures(
         shift if room.shift else None,
         dict(zip(keys, own_shift[:-1], strict=True)) if room.own_shift else {},
         absent if room.absent else None,
+        of_prior=room.of_prior,
     )

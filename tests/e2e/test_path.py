@@ -107,9 +107,12 @@ def test_evaluate_writes_tables_and_figures_of_every_subset(
     assert (subsets["limit"].between(0.5, 1)).all()
     assert {path.name for path in out.glob("*.png")} == {
         "auc_per_pattern.png",
+        "fairness.png",
         "fusion_gain.png",
         "modality_drop.png",
         "reliability.png",
+        "reliability_by_pattern.png",
+        "risk_coverage.png",
     }
     trained_on = set(load_model(trained.model)[0].facts["patients_sha256"])  # type: ignore[arg-type]
     fresh = sum(patient_hash(c.patient_key) not in trained_on and bool(c.pattern) for c in cases.values())

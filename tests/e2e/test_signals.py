@@ -26,7 +26,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     files = root / "files"
     write_cohort(files, cases=48, seed=2, rate=0.3, modalities=("ecg", "eye"))
     with (files / "task.toml").open("a", encoding="utf-8") as file:
-        file.write("folds = 2\n[train]\nepochs = 0\nthreads = 1\n")
+        file.write('folds = 2\n[train]\nepochs = 0\nthreads = 1\n[outside]\nthen = "flag"\n')
     cohort = ingest(files, root / "cohort", key=root / "key")
     with pytest.MonkeyPatch.context() as patch, threadpool_limits(1):
         for room in (crossfit, joint):
@@ -50,7 +50,10 @@ def test_a_gaze_table_and_a_real_ecg_are_answered_alone(walked: tuple[Path, Path
     for evidence in (f"eye={gaze}", f"ecg={get_testdata_file('waveform_ecg.dcm')}"):
         said = run(capsys, "predict", root / "model", "--evidence", evidence, "--json")
         assert said.code == 0, said.err
-        assert orjson.loads(said.out)["pattern"] == [evidence.partition("=")[0]]
+        told = orjson.loads(said.out)
+        assert told["pattern"] == [evidence.partition("=")[0]]
+        # Learnt from simulated tracings alone, the model says of a real one that it is unlike them.
+        assert ("ecg.outside_training" in said.out) == ("ecg" in told["pattern"])
 
 
 def test_a_file_of_the_other_kind_is_refused_in_words(walked: tuple[Path, Path], capsys: Capture) -> None:

@@ -64,10 +64,10 @@ def test_a_case_that_we_fail_on_costs_itself_alone(
     some = [case for case in cases if case.pattern][:8]
     bad = some[2].case_key
 
-    def fails(model: Model, model_hash: str, prepared: PreparedCases, run_id: str = "") -> Sequence[Prediction]:
+    def fails(model: Model, model_hash: str, prepared: PreparedCases, *told: object) -> Sequence[Prediction]:
         if bad in [case.case_key for case in prepared.cases]:
             raise RuntimeError
-        return predict_cases(model, model_hash, prepared, run_id)
+        return predict_cases(model, model_hash, prepared, *told)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "predict_cases", fails)
     monkeypatch.setattr(module, "UNIT", 2)

@@ -28,8 +28,10 @@ def same_files(cases: Sequence[CaseRecord]) -> Found:
         for kind in case.evidence:
             for one in case.usable(kind):
                 if one.content_hash and one.root != RESERVED_ROOT:
-                    owners[kind][one.content_hash].add(case.patient_key)
-                    keys[kind][one.content_hash].add(case.case_key)
+                    # A sheet of many people is one file: the locator says whose part of it is meant.
+                    part = one.content_hash + one.locator
+                    owners[kind][part].add(case.patient_key)
+                    keys[kind][part].add(case.case_key)
     leaks, looked, pairs = [], [], {}
     for kind, by_hash in owners.items():
         twice = {content: who for content, who in by_hash.items() if len(who) > 1}
