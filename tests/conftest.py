@@ -47,12 +47,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     from threadpoolctl import threadpool_limits
 
     from clinic_mm.cohort.ingest import ingest
+    from clinic_mm.cohort.public import public_key
     from clinic_mm.simulate.cohort import write_cohort
     from clinic_mm.task import read_task
     from clinic_mm.training.train import train
 
     root = tmp_path_factory.mktemp("trained")
-    files, key = root / "files", root / "key" / "pseudonym.key"
+    files, key = root / "files", public_key(root / "key")  # no secret: the same folds in every run
     write_cohort(files, cases=64, seed=1, rate=0.4, modalities=("xray", "record", "note"))
     task = files / "task.toml"
     with task.open("a", encoding="utf-8") as file:

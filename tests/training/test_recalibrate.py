@@ -154,7 +154,7 @@ def test_a_new_version_says_where_it_comes_from_and_counts_the_site_as_seen(
     told = made.facts["calibrated"]
     assert isinstance(told, dict)
     assert told["parent"] == trained.model_hash != made_hash
-    assert told["n_cases"] == 64
+    assert 62 <= told["n_cases"] <= 64  # without whose only evidence was refused as unlike training
     assert str(told["words"]).startswith("Recalibration")
     loaded, _ = load_model(tmp_path / "new")
     np.testing.assert_allclose(loaded.prior, made.prior)
