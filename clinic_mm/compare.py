@@ -180,6 +180,9 @@ def compare_prepared(
 
     Cohorts of one kind (simulated with several seeds) are split each by itself, and scored as repeats of one another.
     """
+    if known.best is not None:  # a truth of other cases is refused before anything is fitted
+        for source in sources:
+            known.best([case.case_key for case in source.prepared.cases], task.modalities[0])
     every = [source for source in sources for _ in range(plan.repeats)]
     splits = [
         _Split(source, task.model_copy(update={"seed": task.seed + number}), out, number, plan, len(every))

@@ -11,6 +11,7 @@ from clinic_mm.cohort.ingest import ingest
 from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.cohort.public import public_key
 from clinic_mm.cohort.task_cases import task_cases
+from clinic_mm.compare import compare, plan_of
 from clinic_mm.errors import InputError
 from clinic_mm.evaluate.compared import SUBSET, Compared, Repeat
 from clinic_mm.evaluate.distance import distances
@@ -84,6 +85,19 @@ def test_the_truth_of_another_cohort_is_refused(written: Path, tmp_path: Path) -
     with pytest.raises(InputError, match="does not know the cases") as refused:
         best(["0123456789abcdef"], "record")
     assert "--key" in str(refused.value)
+
+
+def test_a_comparison_refuses_the_truth_of_another_cohort_before_it_fits(
+    written: Path, cohort: Cohort, tmp_path: Path
+) -> None:
+    plan, limit, key = (
+        plan_of("average", repeats=1, test_share=0.3, draws=50),
+        written / "limit.json",
+        tmp_path / "secret.key",
+    )
+    with pytest.raises(InputError, match="does not know the cases"):
+        compare(cohort, TASK, tmp_path / "out", plan, limit=limit, key=key)
+    assert not (tmp_path / "out").exists()
 
 
 def test_labels_and_truth_of_two_cohorts_are_refused(written: Path, tmp_path: Path) -> None:
