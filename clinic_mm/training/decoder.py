@@ -116,7 +116,7 @@ def _epochs(lesson: Lesson, words: Int[Array, "n t"], rows: Int[Array, " k"]) ->
         torch.manual_seed(lesson.seed)
         decoder = _decoder(lesson)
         state = torch.get_rng_state()
-    optimiser = torch.optim.AdamW(decoder.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimiser = torch.optim.AdamW(decoder.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
     steps = -(-len(rows) // BATCH)
     for _ in range(max(1, min(MOST_EPOCHS, MOST_STEPS // steps) if lesson.epochs is None else lesson.epochs)):
         with torch.random.fork_rng(devices=[]):

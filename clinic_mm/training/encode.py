@@ -49,7 +49,9 @@ def train_encoder(
         encoder.fit_input(torch.from_numpy(x.astype(np.float32)))
         _start_at_prior(encoder, y)
         steps = _steps(len(x), budget)
-        optimiser = torch.optim.AdamW(encoder.parameters(), lr=budget.learning_rate, weight_decay=WEIGHT_DECAY)
+        optimiser = torch.optim.AdamW(
+            encoder.parameters(), lr=budget.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
+        )
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3 * budget.learning_rate, total_steps=max(steps, 2))
         encoder.train()
         for rows in _batches(len(x), budget.batch, steps, seed):

@@ -45,7 +45,7 @@ def train_residual(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         residual = Bottleneck(names, width, torch.from_numpy(prior.astype(np.float32)))
-        optimiser = torch.optim.AdamW(residual.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        optimiser = torch.optim.AdamW(residual.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
         residual.train()
         for _ in range(int(np.clip(STEPS_PER_ROW * len(rows), FEWEST_STEPS, MOST_STEPS))):
             batch = generator.choice(rows, min(BATCH, len(rows)), replace=False)

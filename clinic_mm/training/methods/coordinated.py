@@ -189,7 +189,7 @@ def _descend(
     several = np.flatnonzero(rows.present.sum(axis=1) > 1)
     generator = np.random.default_rng(seed)
     both = nn.ModuleList([space.projectors, *([beside] if beside else [])])
-    optimiser = torch.optim.AdamW(both.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimiser = torch.optim.AdamW(both.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
     space.train()
     for _ in range(steps):

@@ -127,7 +127,7 @@ def _train(network: Network, terms: nn.ModuleList, lesson: Lesson, *, drawn: Dra
         fit_rows = np.concatenate([fit_rows, lesson.unlabelled])
     n_steps = int(np.clip(STEPS_PER_ROW * len(fit_rows), FEWEST_STEPS, MOST_STEPS))
     parameters = [*network.parameters(), *terms.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimiser = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2 * LEARNING_RATE, total_steps=n_steps)
     look = _Look(network, lesson, held, generator)
     for done in range(1, n_steps + 1):
