@@ -74,7 +74,7 @@ def run_demo(out: Path, *, cases: int, seed: int, workers: int) -> None:
     show_table("All SIMULATED test cases, 95 % intervals by patient", method_table(scores.by_pattern))
     show_table("6/6 AUROC per availability pattern beside the known limit, SIMULATED", pattern_table(scores.by_subset))
     show(f"Best possible AUROC of this cohort: {limit.auc_limit:.3f}. {_verdict(trained.facts)}")
-    show(f"{info.counts.done} cases answered, {info.counts.skipped} skipped, {info.counts.failed} failed.")
+    show(f"{info.counts.words}; the work list gives the reasons.")
     show(f"Done in {time.monotonic() - started:.0f} s. Figures: {evaluation}. Open the dashboard with:")
     show(f"  {_command()} dashboard {run}")
 

@@ -63,6 +63,7 @@ class _Tally:
     """What became of the cases so far."""
 
     done: int = 0
+    silent: int = 0
     shards: int = 0
     skipped: list[dict[str, str]] = field(default_factory=list)
     n_skipped: int = 0
@@ -129,7 +130,7 @@ def _screen(
     write_skipped(tally.skipped, out)
     if options.monitor is not None:
         write_state(options.monitor, out)
-    counts = Counts(done=tally.done, skipped=tally.n_skipped, failed=tally.n_failed)
+    counts = Counts(done=tally.done, silent=tally.silent, skipped=tally.n_skipped, failed=tally.n_failed)
     info = info.model_copy(update={"counts": counts, "finished_at": datetime.now(UTC)})
     write_card(model_folder, out)
     write_run(info, out)
@@ -270,6 +271,7 @@ def _write(answered: _Answered, unit: Sequence[CaseRecord], out: Path, tally: _T
         write_shard(kept, out / "shards" / f"part-{tally.shards:05d}.parquet", labels)
         tally.shards += 1
     tally.done += len(kept)
+    tally.silent += sum(bool(p.abstained) for p in kept)
     for case, prediction in zip(unit, answered.predictions, strict=True):
         refused = [m for m in prediction.missing if m.status == "rejected"]
         tally.refused.update(m.code for m in refused if case.usable(answered.kinds[m.modality]))

@@ -5,7 +5,8 @@ Out: the same Prediction; where a rule speaks, without a decision and with its r
 kept in it all the same, so that silence can be scored; reports and pages do not show them.
 
     nothing, all_refused   no modality spoke: nothing was given, or nothing of it could be used
-    no_skill               out of fold, answers from this evidence are not better than how common each class is
+    no_skill               out of fold, answers from this evidence are no better than how common each class is, and
+                           enough patients show it
     rare                   hardly any training patient had these modalities together
     far                    something was refused as unlike training, and what is left is nearly as far
     contradiction          strong evidence both for and against, more of it than in nearly all training cases
@@ -29,6 +30,10 @@ from clinic_mm.predict.prediction import Prediction, Reason
 NOTHING: Final = "No usable evidence: the figure shown is how common each class was in training."
 FAR_PERCENT: Final = 95.0
 """Percentile of the distance from training beyond which what is left counts as far, once something was refused."""
+ONE_SIDED: Final = 1.645
+"""Standard errors of a one-sided bound of 95 %."""
+WORTH_HAVING: Final = 0.02
+"""Nats per patient: about what an AUROC of 0.6 gains where both classes are equally common (d'^2 / 8, d' = 0.36)."""
 OUTSIDE: Final = ".outside_training"
 """How codes of inputs end that were refused as unlike training."""
 
@@ -42,9 +47,12 @@ class Skill:
     n: int
 
     @property
-    def any(self) -> bool:
-        """Whether answers were better than the prior at all."""
-        return self.gain > 0
+    def none(self) -> bool:
+        """Whether answers were no better than the prior, by patients enough to rule out a gain worth having.
+
+        Few patients show neither: such evidence is answered, with a notice. Its answers are shrunk towards the prior.
+        """
+        return self.gain <= 0 and self.gain + ONE_SIDED * self.error < WORTH_HAVING
 
     @property
     def clear(self) -> bool:
@@ -172,7 +180,7 @@ def _reasons(
     if not pattern:
         yield _nothing(prediction)
         return
-    if (skill := silence.skill.get(pattern)) is not None and not skill.any:
+    if (skill := silence.skill.get(pattern)) is not None and skill.none:
         yield Reason(code="no_skill", why=_unskilled(skill))
     if silence.natives and (seen := silence.together(pattern)) < silence.fewest:
         yield Reason(code="rare", why=_rare(seen, silence.fewest))

@@ -9,7 +9,7 @@ def run_as_text(run: Run) -> str:
     """Counts, patterns, the head of the work list, and the reasons of what was skipped."""
     info, work = run.info, run.worklist()
     lines = [
-        f"Run {info.run_id}: {info.counts.done} answered, {info.counts.skipped} skipped, {info.counts.failed} failed",
+        f"Run {info.run_id}: {info.counts.words}",
         f"Target {info.target} ({', '.join(info.classes)}); model {info.model.name} {info.model.hash[:12]}",
     ]
     if info.simulated:

@@ -47,11 +47,18 @@ class ModelOf(Frozen):
 
 
 class Counts(Frozen):
-    """Cases of a run: answered, skipped for want of evidence, failed by our fault."""
+    """Cases of a run: read (`silent` of them without an answer), skipped for want of evidence, failed by our fault."""
 
     done: int = Field(default=0, ge=0)
+    silent: int = Field(default=0, ge=0)
     skipped: int = Field(default=0, ge=0)
     failed: int = Field(default=0, ge=0)
+
+    @property
+    def words(self) -> str:
+        """As a person reads it."""
+        answered = f"{self.done - self.silent} answered, {self.silent} without an answer"
+        return f"{answered}, {self.skipped} skipped, {self.failed} failed"
 
 
 class RunInfo(Frozen):

@@ -88,7 +88,7 @@ def _facts(run: Run) -> dict[str, str]:
         "Evidence": ", ".join(labels(info).values()),
         "Model": f"{info.model.name} {info.model.version}".strip(),
         "Model hash": " ".join(info.model.hash[at : at + 16] for at in range(0, len(info.model.hash), 16)),
-        "Cases": f"{counts.done:,} answered or abstained, {counts.skipped:,} skipped, {counts.failed:,} failed",
+        "Cases": counts.words,
         "Patients": "simulated" if info.simulated else "not marked as simulated",
         "Run": info.run_id,
         "Finished": finished,

@@ -44,6 +44,7 @@ def test_every_case_is_answered_or_skipped_with_the_reason_of_each_modality(
     assert answered.isdisjoint(skipped["case_key"])
     assert answered | set(skipped["case_key"]) == {case.case_key for case in cases}
     assert run.info.counts.done == len(answered)
+    assert run.info.counts.silent == (run.worklist()["abstained"] != "").sum()
     assert run.info.counts.skipped == skipped["case_key"].nunique() > 0
     assert (skipped.groupby("case_key")["modality"].nunique() == 3).all()
     assert (skipped["why"] != "").all()

@@ -59,7 +59,8 @@ def test_without_evidence_there_is_no_decision(missing: tuple[MissingEvidence, .
 @pytest.mark.parametrize(
     ("skill", "code", "noticed"),
     [
-        (Skill(-0.01, 0.02, 80), ["no_skill"], False),
+        (Skill(-0.01, 0.01, 800), ["no_skill"], False),
+        (Skill(-0.002, 0.178, 11), [], True),
         (Skill(0.01, 0.02, 80), [], True),
         (Skill(0.1, 0.02, 80), [], False),
     ],
