@@ -20,6 +20,7 @@ from clinic_mm.commands.options import (
     Workers,
     XrayPaths,
 )
+from clinic_mm.errors import UsageError
 
 
 def predict(
@@ -93,11 +94,13 @@ def retrieve(
     from clinic_mm.prep.cache import open_cache
 
     paths = given_paths({"ct": ct, "xray": xray, "eeg": eeg, "record": record, "note": note}, evidence)
+    if evaluate and (case or paths):
+        raise UsageError("Figures are of all cases, not of one", "--evaluate", "Leave --evaluate, or the case, out")
     sides = {"looked_from": names_of(looked_from), "looked_in": names_of(looked_in)}
     with progress("retrieve", quiet=json) as advance:
         use = Use(workers, open_cache(cache, cache_gb, verify=verify), advance)
         if evaluate:
-            figures = retrieval_figures(model, cohort, case_key=case, paths=paths, **sides, use=use)
+            figures = retrieval_figures(model, cohort, **sides, use=use)
         else:
             found = nearest(model, cohort, case_key=case, paths=paths, **sides, k=k, use=use)
     if json:
@@ -130,15 +133,14 @@ def screen(
     """
     from clinic_mm.console import progress, say, show, show_json
     from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+    from clinic_mm.jobs.told import run_told
     from clinic_mm.prep.cache import open_cache
-    from clinic_mm.report.describe import run_as_text
-    from clinic_mm.report.run import open_run
 
     with progress("screen", quiet=json) as advance:
         kept = open_cache(cache, cache_gb, verify=verify)
         options = ScreenOptions(workers, kept, advance, level=level, say=say, explain=explain)
         info = screen_cohort(model, cohort, out, unseen_only=unseen, monitor=monitor, options=options)
-    show_json(info.model_dump(mode="json")) if json else show(run_as_text(open_run(out)))
+    show_json(info.model_dump(mode="json")) if json else show(f"{run_told(out)}\n\nNext: clinic-mm dashboard {out}")
 
 
 def saliency(
@@ -219,14 +221,9 @@ def report(
     Example:  clinic-mm report run 4f1c2d3e4f5a6b7c
     """
     from clinic_mm.console import show, show_json
-    from clinic_mm.report.card import as_text
-    from clinic_mm.report.run import open_run
+    from clinic_mm.jobs.told import case_of, case_told, fhir_told
 
-    opened = open_run(run)
-    prediction = opened.prediction(case)
-    if fhir:
-        show(opened.report_path(case).read_text(encoding="utf-8"))
-    elif json:
-        show_json(prediction.model_dump(mode="json"))
+    if json and not fhir:
+        show_json(case_of(run, case).model_dump(mode="json"))
     else:
-        show(as_text(prediction, simulated=opened.info.simulated))
+        show((fhir_told if fhir else case_told)(run, case))

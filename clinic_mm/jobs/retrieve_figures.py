@@ -3,7 +3,7 @@
 In:  a model whose modalities share a space, a cohort, what to look from and what to look in. Out: a frame of figures.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import Final
@@ -32,8 +32,6 @@ def retrieval_figures(
     model_folder: Path,
     cohort_folder: Path,
     *,
-    case_key: str = "",
-    paths: Mapping[str, Sequence[Path]] | None = None,
     looked_from: Names = (),
     looked_in: Names = (),
     use: Use = ALONE,
@@ -43,8 +41,6 @@ def retrieval_figures(
     Args:
         model_folder: The artifact.
         cohort_folder: Patients that the model was trained on are left out.
-        case_key: Refused: figures are of all cases.
-        paths: Refused likewise.
         looked_from: Modalities that speak for the query.
         looked_in: Modalities that speak for the gallery. Each single modality to each other where neither is named.
         use: Workers, cache, progress.
@@ -54,12 +50,10 @@ def retrieval_figures(
         figure, value, low, high (95 % by patient), chance. Where a class is asked, the own patient is not ranked.
 
     Raises:
-        UsageError: For a model without a shared space, an unknown modality, one of the two named alone, or one case.
+        UsageError: For a model without a shared space, an unknown modality, or one of the two named alone.
         LeakError: If the model was trained on every patient.
         InputError: If no two cases have what is asked.
     """
-    if case_key or paths:
-        raise UsageError("Figures are of all cases, not of one", "--evaluate", "Leave --evaluate, or the case, out")
     if bool(looked_from) != bool(looked_in):
         raise UsageError("One side is named alone", "retrieve", "Give both --from and --to, or neither for all pairs")
     space = open_space(model_folder, (*looked_from, *looked_in))
