@@ -183,6 +183,7 @@ def compare_prepared(
     if known.best is not None:  # a truth of other cases is refused before anything is fitted
         for source in sources:
             known.best([case.case_key for case in source.prepared.cases], task.modalities[0])
+    task = _one_thread(task)
     every = [source for source in sources for _ in range(plan.repeats)]
     splits = [
         _Split(source, task.model_copy(update={"seed": task.seed + number}), out, number, plan, len(every))
@@ -213,6 +214,11 @@ def compare_prepared(
     written_whole(out / "compare.json", orjson.dumps(tables.as_json(about), option=orjson.OPT_INDENT_2))
     write_html(tables, about, out / "compare.html")
     return tables
+
+
+def _one_thread(task: Task) -> Task:
+    """Splits run side by side: threads of several that share the cores would mostly wait for each other."""
+    return task.model_copy(update={"train": task.train.model_copy(update={"threads": 1})})
 
 
 def _at_once(splits: Sequence["_Split"], use: Resources) -> set[int]:
