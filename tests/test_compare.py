@@ -11,14 +11,12 @@ from clinic_mm import compare as comparing
 from clinic_mm.compare import Plan, Source, compare_prepared, plan_of
 from clinic_mm.errors import TaskError
 from clinic_mm.evaluate.compare_tables import Tables
-from clinic_mm.predict.heads import Head
 from clinic_mm.task import FusionTask
-from clinic_mm.training import contest, crossfit, joint
-from clinic_mm.training.heads import fit_prior
-from clinic_mm.training.methods import network
+from clinic_mm.training import contest
 from clinic_mm.training.methods.base import check_fusion, check_joins
 from clinic_mm.training.train import ALONE, Resources
 from tests import made
+from tests.quick import few_steps, without_trees
 
 KINDS = ("record", "note")
 PLAIN = {"epochs": 0, "threads": 1}
@@ -27,17 +25,7 @@ PLAN = Plan(("default", "average", "gated"), repeats=2, test_share=0.3, draws=60
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick() -> Iterator[None]:
-    """Few steps of networks; boosted trees have tests of their own, and cost most of the time here."""
-
-    def prior(x: np.ndarray, y: np.ndarray, n_classes: int, **settings: object) -> Head:
-        del settings
-        return fit_prior(x, y, n_classes, seed=0)
-
-    with pytest.MonkeyPatch.context() as patch:
-        for room in (crossfit, joint):
-            patch.setattr(room, "fit_trees", prior)
-        patch.setattr(network, "FEWEST_STEPS", 40)
-        patch.setattr(network, "MOST_STEPS", 40)
+    with without_trees(), few_steps(40):
         yield
 
 

@@ -1,5 +1,6 @@
 """From prepared cases to a model: honest on noise, better than the prior on signal, the same bytes twice."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,28 +16,20 @@ from clinic_mm.predict.model import Model, listen, native_probabilities
 from clinic_mm.predict.predictor import predict_cases
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.task import Budget
-from clinic_mm.training import crossfit, fit, heads, joint
+from clinic_mm.training import fit, heads
 from clinic_mm.training.encode import train_encoder
 from clinic_mm.training.fit import fit_model
-from clinic_mm.training.heads import fit_prior
 from tests import made
+from tests.quick import without_trees
 
 KINDS = ("record", "note")
 PLAIN = {"epochs": 0, "threads": 1}
 
 
-def prior_for_trees(x: Array, y: Array, n_classes: int, **settings: object) -> object:
-    del settings
-    return fit_prior(x, y, n_classes, seed=0)
-
-
 @pytest.fixture(scope="module")
-def _no_trees() -> object:
-    """Boosted trees have tests of their own, and cost most of the time here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crossfit, "fit_trees", prior_for_trees)
-        patch.setattr(joint, "fit_trees", prior_for_trees)
-        yield patch
+def _no_trees() -> Iterator[None]:
+    with without_trees():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,13 @@ import torch
 from numpy import ndarray as Array
 
 from clinic_mm.predict.artifact import load_model, save_model
-from clinic_mm.predict.heads import Head
 from clinic_mm.predict.model import Model, listen, native_probabilities
 from clinic_mm.predict.network import JoinedNetwork
 from clinic_mm.predict.predictor import predict_cases
-from clinic_mm.training import crossfit, joint
 from clinic_mm.training.fit import fit_model
-from clinic_mm.training.heads import fit_prior
 from clinic_mm.training.methods import network
 from tests import made
+from tests.quick import few_steps, without_trees
 
 KINDS = ("record", "xray")
 LEVELS = ("feature", "model", "joint")
@@ -25,17 +23,7 @@ LEVELS = ("feature", "model", "joint")
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick() -> Iterator[None]:
-    """Few steps; boosted trees have tests of their own."""
-
-    def prior(x: Array, y: Array, n_classes: int, **settings: object) -> Head:
-        del settings
-        return fit_prior(x, y, n_classes, seed=0)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crossfit, "fit_trees", prior)
-        patch.setattr(joint, "fit_trees", prior)
-        patch.setattr(network, "FEWEST_STEPS", 30)
-        patch.setattr(network, "MOST_STEPS", 30)
+    with without_trees(), few_steps(30):
         yield
 
 

@@ -6,30 +6,21 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
-from numpy import ndarray as Array
 
 from clinic_mm.predict.artifact import CALIBRATION_CASES, PATIENT_DERIVED, load_model, save_model
 from clinic_mm.predict.model import Model, listen_inside
 from clinic_mm.predict.predictor import predict_cases
 from clinic_mm.predict.shifted import NOT_WEIGHTED, TAKEN_OUT, at_level, shift_told, shift_words, shifted
-from clinic_mm.training import crossfit, joint
 from clinic_mm.training.fit import fit_model
-from clinic_mm.training.heads import fit_prior
 from tests import made
+from tests.quick import without_trees
 
 KINDS = ("record", "note")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_trees() -> Iterator[None]:
-    """Boosted trees cost most of the time, and have no part in this."""
-
-    def prior(x: Array, y: Array, n_classes: int, **_: object) -> object:
-        return fit_prior(x, y, n_classes, seed=0)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crossfit, "fit_trees", prior)
-        patch.setattr(joint, "fit_trees", prior)
+    with without_trees():
         yield
 
 

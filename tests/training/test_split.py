@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy import ndarray as Array
 
 from clinic_mm.predict.artifact import _files
 from clinic_mm.predict.model import Model
@@ -13,26 +12,18 @@ from clinic_mm.predict.predictor import predict_cases
 from clinic_mm.predict.seen import count_seen
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.task import Task
-from clinic_mm.training import crossfit, joint
 from clinic_mm.training.fit import fit_model
-from clinic_mm.training.heads import fit_prior
 from clinic_mm.training.split import SHARE, held_out
 from clinic_mm.training.train import _fitted_on
 from tests import made
+from tests.quick import without_trees
 
 KINDS = ("record", "note")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_trees() -> Iterator[None]:
-    """Boosted trees cost most of the time, and see the same rows as ridge."""
-
-    def prior(x: Array, y: Array, n_classes: int, **_: object) -> object:
-        return fit_prior(x, y, n_classes, seed=0)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crossfit, "fit_trees", prior)
-        patch.setattr(joint, "fit_trees", prior)
+    with without_trees():
         yield
 
 
