@@ -46,6 +46,13 @@ layers: setup
 unit: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long" -n 2 --dist loadscope
 
+# Each writes its own section; those of PhysioNet 2012 need ../shared/data and take three of the five hours.
+TRUST := coverage calibration pointing outside leaks monitoring monitoring_stays advice "saliency --work runs/saliency" \
+	"coverage --part stays" "calibration --part stays"
+.PHONY: trust
+trust: setup     ## the figures of docs/trust.md anew, about five hours of one core
+	for name in $(TRUST); do $(BIN)/python -m benchmarks.$$name --page docs/trust.md || exit 1; done
+
 schemas: setup   ## write schemas/*.schema.json anew from the models
 	$(BIN)/python -m clinic_mm.schema_files
 
