@@ -7,11 +7,13 @@ decision time forms no case, since nothing says what was known by then.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Final, NamedTuple
 
+import numpy as np
 import pandas as pd
 from pydantic import JsonValue, TypeAdapter
 
@@ -94,8 +96,8 @@ def label_values(labels: pd.DataFrame, target: str, classes: Sequence[str] | Non
         what = f"{int(wrong.sum())} labels are neither a class number from 0 nor the name of a class{named}"
         mend = 'Name the values in the task, such as classes = ["no", "yes"], in the order 0, 1, …'
         raise TaskError(what, f"labels / {target}", mend)
-    known_rows = dict(zip(present.index, numbers.astype(int).tolist(), strict=True))
-    return [known_rows.get(index) for index in labels.index]
+    every = numbers.reindex(labels.index).tolist()
+    return [None if math.isnan(value) else int(value) for value in every]
 
 
 def check_target(labels: pd.DataFrame | None, target: str) -> None:
@@ -127,35 +129,85 @@ def form_cases(
         TaskError: If two rows are of the same patient and decision time.
     """
     rows = frame.rows
+    check_once(rows)
+    joined = join(rows, evidence[evidence["modality"].isin(modalities)], row_times, timed=frame.timed)
+    return tuple(each_case(rows, labels, joined, evidence["finding"], modalities, covariates))
+
+
+def check_once(rows: pd.DataFrame) -> None:
+    """One patient is asked about once at a time.
+
+    Raises:
+        TaskError: If two rows are of the same patient and decision time.
+    """
     if twice := int(rows.duplicated(["patient_key", DECISION]).sum()):
         mend = "Keep one labels row per patient and decision time; name their times under [labels]"
         raise TaskError(f"{twice} labels rows repeat a patient at the same decision time", "labels", mend)
-    joined = join(rows, evidence[evidence["modality"].isin(modalities)], row_times, timed=frame.timed)
-    parsed = {p: FINDING.validate_json(str(evidence.at[p, "finding"])) for p in joined["position"].unique()}
-    moments = {case: _moment(value) for case, value in rows[DECISION].items()}
-    found: dict[object, dict[str, list[Finding]]] = {}
-    for case, modality, position, _, code, acquired_at, undated in joined.itertuples(index=False, name=None):
-        verdict = _at(parsed[position], code, _moment(acquired_at), moments[case], undated=undated)
-        found.setdefault(case, {}).setdefault(modality, []).append(verdict)
+
+
+def each_case(
+    rows: pd.DataFrame,
+    labels: Sequence[int | None],
+    joined: pd.DataFrame,
+    findings: pd.Series,
+    modalities: Sequence[str],
+    covariates: Sequence[str],
+) -> Iterator[CaseRecord]:
+    """Cases one after the other, in the order of `rows`; none is made before it is asked for.
+
+    Args:
+        rows: `patient_key`, `decision_time` and covariates; its index is the case.
+        labels: Class of each row.
+        joined: What `join` made of the rows, or of more rows than these.
+        findings: JSON of each finding by position.
+        modalities: Kinds of evidence, each in every case.
+        covariates: Columns of `rows`; those that are not there are left out.
+    """
+    lines = _Lines(joined, findings)
     extra = [c for c in covariates if c in rows.columns]
     columns = [[_plain(v) for v in rows[c].tolist()] for c in extra]
-    return tuple(
-        CaseRecord(
-            case_key=case_key(patient, moments[case]),
+    starts, ends = (np.searchsorted(joined["case"], rows.index, side).tolist() for side in ("left", "right"))
+    moments = _moments(rows[DECISION])
+    for place, patient in enumerate(rows["patient_key"]):
+        found = lines.findings(starts[place], ends[place], moments[place])
+        yield CaseRecord(
+            case_key=case_key(patient, moments[place]),
             patient_key=patient,
-            decision_time=moments[case],
-            label=label,
-            evidence={m: tuple(found.get(case, {}).get(m, ())) or (Absent(modality=m),) for m in modalities},
-            covariates=dict(zip(extra, values, strict=True)),
+            decision_time=moments[place],
+            label=labels[place],
+            evidence={m: tuple(found.get(m, ())) or (Absent(modality=m),) for m in modalities},
+            covariates={name: column[place] for name, column in zip(extra, columns, strict=True)},
         )
-        for case, patient, label, values in zip(
-            rows.index,
-            rows["patient_key"],
-            labels,
-            zip(*columns, strict=True) if columns else [()] * len(rows),
-            strict=True,
-        )
-    )
+
+
+def case_keys(rows: pd.DataFrame) -> list[str]:
+    """The key of each case, see `link.case_key`."""
+    return [case_key(p, at) for p, at in zip(rows["patient_key"], _moments(rows[DECISION]), strict=True)]
+
+
+class _Lines:
+    """Findings with their verdicts, as plain lists: a frame is slow to ask for one cell."""
+
+    def __init__(self, joined: pd.DataFrame, findings: pd.Series) -> None:
+        self.finding = findings.loc[joined["position"]].tolist()
+        self.modality, self.code = (joined[c].astype("str").tolist() for c in ("modality", "code"))
+        self.undated = joined["undated"].tolist()
+        self.acquired_at = _moments(joined["acquired_at"])
+
+    def findings(self, start: int, end: int, moment: datetime | None) -> dict[str, list[Finding]]:
+        """The findings of one case by modality, oldest first."""
+        found: dict[str, list[Finding]] = {}
+        for line in range(start, end):
+            finding = _parsed(self.finding[line])
+            verdict = _at(finding, self.code[line], self.acquired_at[line], moment, undated=self.undated[line])
+            found.setdefault(self.modality[line], []).append(verdict)
+        return found
+
+
+@lru_cache(maxsize=4096)
+def _parsed(finding: str) -> Finding:
+    """A patient asked about at many times has the same findings every time."""
+    return FINDING.validate_json(finding)
 
 
 def _at(
@@ -179,8 +231,9 @@ def _without_time(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**{DECISION: pd.Series(pd.NaT, index=rows.index, dtype="datetime64[us, UTC]")})
 
 
-def _moment(value: object) -> datetime | None:
-    return value.to_pydatetime() if isinstance(value, pd.Timestamp) else None
+def _moments(times: pd.Series) -> list[datetime | None]:
+    """As Python has them, None where unknown."""
+    return [None if moment is pd.NaT else moment for moment in times.array.to_pydatetime()]
 
 
 def _plain(value: object) -> JsonValue:

@@ -6,7 +6,6 @@ Out: patient keys and case keys, 16 hexadecimal digits each.
 The key lies outside every cohort and artifact. Nothing here keeps an id or writes a table of who is who.
 """
 
-import hashlib
 import hmac
 import os
 import secrets
@@ -101,7 +100,7 @@ def check_distinct(keys: dict[str, str]) -> None:
 
 
 def _digits(key: bytes, message: str) -> str:
-    return hmac.new(key, message.encode(), hashlib.sha256).hexdigest()[:KEY_DIGITS]
+    return hmac.digest(key, message.encode(), "sha256").hex()[:KEY_DIGITS]
 
 
 def _make(path: Path) -> None:

@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Final
 
 import pandas as pd
+import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from clinic_mm.cohort.cases import CaseFrame, case_frame, form_cases, label_values
+from clinic_mm.cohort.known import TIME_COLUMNS, known_times
 from clinic_mm.cohort.spec import RESERVED_ROOT, UndatedPolicy
 from clinic_mm.errors import InputError, TaskError
 from clinic_mm.modalities import table
@@ -87,10 +89,12 @@ class Cohort:
     @cached_property
     def evidence(self) -> pd.DataFrame:
         """All findings (EVIDENCE_COLUMNS) and `accept_undated`: whether policy or source allows them without a date."""
-        frame = pd.read_parquet(self.path / EVIDENCE_FILE)
+        return self.accepting(pd.read_parquet(self.path / EVIDENCE_FILE))
+
+    def accepting(self, evidence: pd.DataFrame) -> pd.DataFrame:
+        """Findings with `accept_undated`."""
         accept = self.info.undated == "accept"
-        frame["accept_undated"] = frame["root"].isin(self.info.timeless) | accept
-        return frame
+        return evidence.assign(accept_undated=evidence["root"].isin(self.info.timeless) | accept)
 
     @cached_property
     def labels(self) -> pd.DataFrame | None:
@@ -104,15 +108,14 @@ class Cohort:
 
     @cached_property
     def row_times(self) -> dict[str, pd.DataFrame]:
-        """When each row of a record or note was known. Demographic rows are left out: alone they are no record."""
-        record = self.rows("record", ["patient_key", "category", "time"])
-        record = record.loc[record["category"] != "demographic", ["patient_key", "time"]]
-        return {"record": record, "note": self.rows("note", ["patient_key", "time"])}
+        """When the rows of a record or note were known, see `known_times`."""
+        tables = {name: pq.read_table(self.path / ROW_FILES[name], columns=list(c)) for name, c in TIME_COLUMNS.items()}
+        return {name: known_times(table).to_pandas() for name, table in tables.items()}
 
     @cached_property
     def patients(self) -> tuple[str, ...]:
         """Keys of all patients with a label or any finding, sorted."""
-        keys = set(self.evidence["patient_key"])
+        keys = set(pd.read_parquet(self.path / EVIDENCE_FILE, columns=["patient_key"])["patient_key"].unique())
         if self.labels is not None:
             keys.update(self.labels["patient_key"])
         return tuple(sorted(keys - {""}))
@@ -145,9 +148,13 @@ class Cohort:
         if target is not None and self.labels is None:
             raise TaskError("The cohort has no labels", "target", "Add [labels] to cohort.toml and ingest again")
         values = label_values(frame.rows, target, classes) if target else [None] * len(frame.rows)
-        hidden = {"patient_key", target, *self.info.times, "decision_time"}
-        covariates = [c for c in frame.rows.columns if c not in hidden]
+        covariates = self.covariates(frame.rows, target)
         return form_cases(frame, values, self.evidence, self.row_times, tuple(modalities or table()), covariates)
+
+    def covariates(self, rows: pd.DataFrame, target: str | None) -> list[str]:
+        """Columns of the labels that are neither key, time nor target."""
+        hidden = {"patient_key", target, *self.info.times, "decision_time"}
+        return [c for c in rows.columns if c not in hidden]
 
     def damaged(self) -> tuple[str, ...]:
         """Names of files that are gone or no longer what ingest wrote."""

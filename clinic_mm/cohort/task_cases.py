@@ -13,9 +13,17 @@ def task_cases(cohort: Cohort, task: Task) -> tuple[CaseRecord, ...]:
     Raises:
         TaskError: If column, time or labels do not fit.
     """
-    kinds = tuple(dict.fromkeys(task.kind_of(name) for name in task.modalities))
-    target = task.target if cohort.labels is not None and task.target in cohort.labels else None
-    return cohort.cases(target, task.decision_time, task.classes, kinds)
+    return cohort.cases(target_of(cohort, task), task.decision_time, task.classes, kinds_of(task))
+
+
+def kinds_of(task: Task) -> tuple[str, ...]:
+    """Kinds of evidence that a task uses."""
+    return tuple(dict.fromkeys(task.kind_of(name) for name in task.modalities))
+
+
+def target_of(cohort: Cohort, task: Task) -> str | None:
+    """The label column that a task asks for, None where the cohort has none."""
+    return task.target if cohort.labels is not None and task.target in cohort.labels else None
 
 
 def labelled_cases(cohort: Cohort, task: Task) -> tuple[CaseRecord, ...]:
