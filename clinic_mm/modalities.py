@@ -112,6 +112,12 @@ def modality(name: str) -> Modality:
     raise TaskError(f"Unknown modality {name!r}", "modalities", f"{hint}Known: {', '.join(rows)}")
 
 
+def label(name: str) -> str:
+    """A row as a clinician reads it; the name itself where no row has it, as where several modalities share a kind."""
+    row = table().get(name)
+    return row.label if row else name
+
+
 def finder_of(name: str) -> str:
     """What finds the files of a row, by dotted path; "" where no row has that name, or it shares a kind of file."""
     row = table().get(name)

@@ -88,11 +88,10 @@ def describe(
     from clinic_mm.console import progress, show, show_json, show_table
 
     if (folder / "run.json").is_file():
-        from clinic_mm.report.describe import run_as_text
+        from clinic_mm.jobs.told import run_told
         from clinic_mm.report.run import open_run
 
-        run = open_run(folder)
-        show_json(run.info.model_dump(mode="json")) if json else show(run_as_text(run))
+        show_json(open_run(folder).info.model_dump(mode="json")) if json else show(run_told(folder))
         return
     from clinic_mm.cohort.describe import as_text
     from clinic_mm.cohort.describe import describe as described

@@ -132,7 +132,7 @@ def saliency(
         cohort_folder: Where the evidence lies; the run's own cohort where None.
         case_key: One case; or else
         top: As many cases, the most probable first (of the second of two classes, or of any class that is not the
-            first of more).
+            first of more); of a run only such as have an answer.
         out: Folder to write; `saliency` inside the run where None.
         options: Which modalities, workers, cache, whom to tell how far it is.
 
@@ -192,6 +192,7 @@ def _top(work: _Work, cases: dict[str, CaseRecord], top: int, options: SaliencyO
     """The most probable cases: of the run, or asked of the model now."""
     if work.run is not None:
         frame = work.run.worklist()
+        frame = frame[frame["abstained"] == ""]  # of a case without an answer nothing may be shown
         columns = [f"p_{index}" for index in range(1, len(work.model.task.classes))]
         return [str(key) for key in frame.assign(p=frame[columns].max(axis=1)).nlargest(top, "p")["case_key"]]
     every = list(cases.values())

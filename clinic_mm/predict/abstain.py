@@ -25,9 +25,10 @@ from jaxtyping import Bool, Float
 from numpy import ndarray as Array
 
 from clinic_mm.fusion.pool import LogPool, Pattern, log_ratio, pattern_of
+from clinic_mm.modalities import label
 from clinic_mm.predict.prediction import Prediction, Reason
 
-NOTHING: Final = "No usable evidence: the figure shown is how common each class was in training."
+NOTHING: Final = "There is no usable evidence to answer from."
 FAR_PERCENT: Final = 95.0
 """Percentile of the distance from training beyond which what is left counts as far, once something was refused."""
 ONE_SIDED: Final = 1.645
@@ -198,26 +199,22 @@ def _nothing(prediction: Prediction) -> Reason:
     refused = [one for one in prediction.missing if one.status == "rejected"]
     if not refused:
         return Reason(code="nothing", why=NOTHING)
-    said = ", ".join(f"{one.modality} ({one.code})" for one in refused)
+    said = ", ".join(f"{label(one.modality)} ({one.code})" for one in refused)
     return Reason(code="all_refused", why=f"None of the evidence that was given can be used: {said}.")
 
 
 def _unskilled(skill: Skill) -> str:
     return (
-        "Too little evidence: from just this, answers to unseen training patients were not better than knowing how "
-        f"common each class is ({_gained(skill)})."
+        f"Too little evidence: from just this, {skill.n} training patients answered unseen were not answered better "
+        "than by how common each class is."
     )
 
 
 def _unclear(skill: Skill) -> str:
     return (
-        "Weak evidence: from just this, answers to unseen training patients were not clearly better than knowing how "
-        f"common each class is ({_gained(skill)})."
+        f"Weak evidence: from just this, {skill.n} training patients answered unseen were not answered clearly better "
+        "than by how common each class is."
     )
-
-
-def _gained(skill: Skill) -> str:
-    return f"{skill.n} patients, gain {skill.gain:.3f} nats, standard error {skill.error:.3f}"
 
 
 def _rare(seen: int, fewest: int) -> str:
@@ -233,15 +230,16 @@ def _far(prediction: Prediction) -> str | None:
     if min(percents) < FAR_PERCENT:
         return None
     return (
-        f"Far from training: {', '.join(refused)} was refused as unlike it, and all that is left lies farther off than "
-        f"{min(percents):.0f} % of the training cases."
+        f"Far from training: {', '.join(map(label, refused))} was refused as unlike it, and all that is left lies "
+        f"farther off than {min(percents):.0f} % of the training cases."
     )
 
 
 def _contradicted(found: Disputed, classes: tuple[str, ...]) -> str:
     return (
-        f"The evidence contradicts itself: {found.towards} speaks strongly for {classes[found.about]} and {found.away} "
-        f"strongly against it; the weaker of the two alone changes the odds {np.exp(found.strength):.1f}-fold."
+        f"The evidence contradicts itself: {label(found.towards)} speaks strongly for {classes[found.about]} and "
+        f"{label(found.away)} strongly against it; the weaker of the two alone changes the odds "
+        f"{np.exp(found.strength):.1f}-fold."
     )
 
 
@@ -251,10 +249,8 @@ def _undecided(silence: Silence, prediction: Prediction) -> str | None:
         return f"Undecided: no class can be ruled out at {prediction.prediction_set.level:.0%}."
     if max(prediction.probabilities) >= silence.least:
         return None
-    return (
-        "Undecided: surer answers are asked for by the task; the most probable class has "
-        f"{max(prediction.probabilities):.2f}, and {silence.least:.2f} is asked for."
-    )
+    # Not how probable it is: that is the answer which is not given.
+    return f"Undecided: no class reaches the probability of {silence.least:.2f} that the task asks for."
 
 
 def silence_told(silence: Silence) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.advice_words import advice_lines, advice_rows
-from clinic_mm.report.within_words import pair_lines, shows_reasons, within_lines, within_title
+from clinic_mm.report.within_words import pair_lines, within_lines, within_title
 from clinic_mm.report.words import (
     NO_SHARES,
     NOT_A_DEVICE,
@@ -21,10 +21,10 @@ from clinic_mm.report.words import (
     probability,
     share_in_words,
     share_unit,
+    shows_answer,
 )
 
 BAR_CELLS = 20
-WITHHELD = "The AI's answer is hidden by monitoring."
 
 
 def as_text(prediction: Prediction, labels: Mapping[str, str] | None = None, *, simulated: bool = False) -> str:
@@ -37,7 +37,7 @@ def as_text(prediction: Prediction, labels: Mapping[str, str] | None = None, *, 
     """
     parts = [
         [SIMULATED] if simulated else [],
-        [f"Case {prediction.case_key}", _answer(prediction)],
+        [f"Case {prediction.case_key}", answer_in_words(prediction)],
         _classes(prediction),
         _section(f"Rests on (share of {share_unit(prediction)}{_sampled(prediction)})", _shares(prediction, labels)),
         _section("To know of pairs", pair_lines(prediction, labels)),
@@ -52,12 +52,8 @@ def as_text(prediction: Prediction, labels: Mapping[str, str] | None = None, *, 
     return "\n\n".join("\n".join(_plain(line) for line in part) for part in parts if part) + "\n"
 
 
-def _answer(prediction: Prediction) -> str:
-    return f"{WITHHELD} {prediction.withheld}" if prediction.withheld else answer_in_words(prediction)
-
-
 def _classes(prediction: Prediction) -> list[str]:
-    if prediction.abstained or prediction.withheld:
+    if not shows_answer(prediction):
         return []
     width = max(map(len, prediction.classes))
     rows = zip(prediction.classes, prediction.probabilities, strict=True)
@@ -74,7 +70,7 @@ def _shares(prediction: Prediction, labels: Mapping[str, str] | None) -> list[st
 
 
 def _within(prediction: Prediction, labels: Mapping[str, str] | None) -> list[list[str]]:
-    told = prediction.within if shows_reasons(prediction) else ()
+    told = prediction.within if shows_answer(prediction) else ()
     return [_section(within_title(prediction, one, labels), _aligned(within_lines(prediction, one))) for one in told]
 
 

@@ -37,6 +37,7 @@ from clinic_mm.report.words import (
     ordered_shares,
     share_in_words,
     share_unit,
+    shows_answer,
 )
 
 Resource = dict[str, Any]
@@ -136,7 +137,7 @@ class _Writer:
         }
 
     def risk_assessment(self, observations: list[Resource]) -> Resource:
-        """Probabilities in percent, as the standard has it; none at all where the model abstains."""
+        """Probabilities in percent, as the standard has it; none at all where no answer is given, or shown."""
         rows = zip(self.prediction.classes, self.prediction.probabilities, strict=True)
         basis = [reference(found["id"]) for found in observations if "valueQuantity" in found]
         return {
@@ -190,7 +191,7 @@ class _Writer:
     def _present(self, name: str, share: float) -> Resource:
         label, words = self._label(name), share_in_words(self.prediction, share)
         flags = [f"{f.flag.why} ({f.flag.code})" for f in self.prediction.flags if f.modality == name]
-        if self.prediction.abstained:  # shares add up to the answer that is not given
+        if not shows_answer(self.prediction):  # shares add up to the answer that is not given
             reason = {**coded(ABSENT_REASON, "not-applicable", "Not Applicable"), "text": NO_SHARES}
             return {**self._observation(name, [f"{label}: {NO_SHARES}.", *flags]), "dataAbsentReason": reason}
         return {
@@ -228,8 +229,9 @@ class _Writer:
 
     def _outcome(self, name: str, p: float) -> Resource:
         outcome: Resource = {"outcome": {"text": clean(name)}}
-        if self.prediction.abstained:
-            return {**outcome, "rationale": "No probability is given: the model abstains"}
+        if not shows_answer(self.prediction):
+            why = "monitoring hides it" if self.prediction.withheld else "the model abstains"
+            return {**outcome, "rationale": f"No probability is given: {why}"}
         percent = round(p * 100, PERCENT_DIGITS) + 0.0
         kept = name in self.prediction.prediction_set.classes
         place = "inside" if kept else "outside"

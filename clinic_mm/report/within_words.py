@@ -11,7 +11,7 @@ from typing import Final
 
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.within.told import WAYS, FeatureShare, Within
-from clinic_mm.report.words import label_of, named_class, share_unit, signed
+from clinic_mm.report.words import label_of, named_class, share_unit, shows_answer, signed
 from clinic_mm.sources.record.units import substance
 
 SMALL_PAIR: Final = 0.25
@@ -20,14 +20,9 @@ PAIRS_SAID: Final = 2
 LINES_SAID: Final = 5
 
 
-def shows_reasons(prediction: Prediction) -> bool:
-    """Whether anything may be said of what the answer rests on."""
-    return not prediction.withheld and not prediction.abstained
-
-
 def pair_lines(prediction: Prediction, labels: Mapping[str, str] | None = None) -> list[str]:
     """What the weightiest pairs say beyond their two parts."""
-    if not shows_reasons(prediction):
+    if not shows_answer(prediction):
         return []
     least = max(SMALL_PAIR, max(map(abs, prediction.shapley.values()), default=0.0) / 4)
     told = [(pair, value) for pair, value in prediction.interactions.items() if abs(value) >= least]

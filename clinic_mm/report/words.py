@@ -9,12 +9,14 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from clinic_mm.modalities import table
+from clinic_mm.modalities import label
 from clinic_mm.predict.prediction import MissingEvidence, Prediction, PredictionSet, ShownCoverage
 
 NOT_A_DEVICE: Final = "Research software. Not a medical device. Not for diagnosis or treatment."
 NO_SHARES: Final = "not shown: no answer is given"
 """In the place of shares, which would add up to the answer."""
+WITHHELD: Final = "The AI's answer is hidden by monitoring."
+GUARANTEE: Final = {"approximate": "Approximate", "split": "By patients held out of all fitting"}
 SIMULATED: Final = "SIMULATED COHORT — not patients"
 STATUS_WORDS: Final = {"absent": "none given", "rejected": "acquired, not usable", "failed": "software failure"}
 BORROWED: Final = {
@@ -30,7 +32,7 @@ def label_of(name: str, labels: Mapping[str, str] | None = None) -> str:
     """A modality as a clinician reads it: the given label, else the table's, else its own name."""
     if labels and name in labels:
         return labels[name]
-    return table()[name].label if name in table() else name
+    return label(name)
 
 
 def probability(value: float) -> str:
@@ -47,39 +49,51 @@ def named_class(prediction: Prediction) -> str:
     return prediction.classes[max(range(len(prediction.classes)), key=prediction.probabilities.__getitem__)]
 
 
-def set_in_words(found: PredictionSet) -> str:
-    """`90 % set {positive}, approximate, n = 120 calibration patients`, and what such sets were seen to cover."""
-    classes = ", ".join(found.classes) or "empty: unlike the calibration patients"
-    level = f"{found.level * 100:g} % set {{{classes}}}, {found.guarantee}"
-    return "; ".join([f"{level}, {_basis(found)}", *_seen(found.coverage)])
+def shows_answer(prediction: Prediction) -> bool:
+    """Whether the answer, and anything that would tell it, may be shown: it is neither withheld nor abstained from."""
+    return not prediction.withheld and not prediction.abstained
 
 
-def _basis(found: PredictionSet) -> str:
-    """Whom the threshold rests on, and where it was borrowed."""
-    effective = "effective " if found.shift == "weighted" else ""
+def set_in_words(prediction: Prediction) -> str:
+    """`90 % prediction set: negative or positive, so undecided at this level`."""
+    found = prediction.prediction_set
+    level = f"{found.level * 100:g} % prediction set"
+    if not found.classes:
+        return f"{level}: empty, unlike the calibration patients"
+    undecided = ", so undecided at this level" if len(found.classes) == len(prediction.classes) else ""
+    return f"{level}: {' or '.join(found.classes)}{undecided}"
+
+
+def set_basis(found: PredictionSet) -> str:
+    """Whom a set rests on, and what such sets were seen to cover: `Approximate, from n = 120 calibration patients`."""
+    effective = "an effective " if found.shift == "weighted" else ""
     exact = "" if found.n_exact in (None, found.n) else f" ({found.n_exact} with exactly this evidence)"
     apart = ", each class by its own threshold" if found.class_conditional else ""
-    return f"{effective}n = {found.n} calibration patients{exact}{BORROWED[found.borrowed]}{apart}"
+    basis = f"from {effective}n = {found.n} calibration patients{exact}{BORROWED[found.borrowed]}{apart}"
+    return "; ".join([f"{GUARANTEE[found.guarantee]}, {basis}", *_seen(found.coverage)])
 
 
 def _seen(shown: ShownCoverage | None) -> list[str]:
     """What sets of cases with this evidence showed out of fold."""
     if shown is None:
         return []
-    span = f"{shown.low:.2f} to {shown.high:.2f}"
+    span = f"95 % interval {shown.low * 100:.0f} to {shown.high * 100:.0f} %"
     return [
-        f"seen out of fold: the truth in {shown.estimate:.2f} of sets ({span}, n = {shown.n}), "
-        f"{shown.mean_size:.2f} classes in a set on average"
+        f"such sets held the truth in {shown.estimate * 100:.0f} % of {shown.n} training patients answered unseen "
+        f"({span}), with {shown.mean_size:.1f} classes in a set on average"
     ]
 
 
 def answer_in_words(prediction: Prediction) -> str:
-    """The whole answer in one or two sentences; an abstention says so first and gives no probability."""
+    """The whole answer in a few sentences; where none is given or shown, why, and no probability."""
+    if prediction.withheld:
+        return f"{WITHHELD} {prediction.withheld}"
     if prediction.abstained:
         return f"No answer for {prediction.target}: {prediction.abstained.rstrip('.')}."
     name = named_class(prediction)
     number = probability(prediction.probability_of(name))
-    return f"Probability of {name} ({prediction.target}): {number}. {set_in_words(prediction.prediction_set)}."
+    first = f"Probability of {name} ({prediction.target}): {number}. {set_in_words(prediction)}."
+    return f"{first} {set_basis(prediction.prediction_set)}."
 
 
 def missing_in_words(missing: MissingEvidence) -> str:

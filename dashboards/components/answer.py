@@ -19,6 +19,7 @@ from clinic_mm.report.words import (
     named_class,
     ordered_shares,
     probability,
+    set_basis,
     set_in_words,
     share_in_words,
     share_unit,
@@ -47,7 +48,8 @@ def headline(prediction: Prediction) -> None:
     name = named_class(prediction)
     number = probability(prediction.probability_of(name))
     st.metric(f"Probability of {plain(name)} ({plain(prediction.target)})", number)
-    st.markdown(plain(set_in_words(prediction.prediction_set)))
+    st.markdown(plain(set_in_words(prediction)))
+    st.caption(plain(set_basis(prediction.prediction_set)))
     if len(prediction.classes) > 2:
         _class_bars(prediction)
 

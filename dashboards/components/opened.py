@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from clinic_mm.errors import UsageError
-from clinic_mm.evaluate.monitor.state import FILE, MonitorState, read_state
+from clinic_mm.evaluate.monitor.state import MonitorState, read_state, state_of_run
 from clinic_mm.report.run import JOIN, Prediction, Run, open_run
 
 VARIABLE: Final = "CLINIC_MM_RUN"
@@ -30,18 +30,19 @@ def opened_run() -> Run:
 
 def worklist() -> pd.DataFrame:
     """The cheap columns of all cases of the run; an answer that monitoring hides stands as one that is not there."""
-    run, state = opened_run(), monitor_state()
+    run, states = opened_run(), _states()
     frame = _worklist(str(run.path), changed_at(run.path))
-    if state is None:
+    if not states:
         return frame
-    hidden = frame["pattern"].map(lambda pattern: state.withheld(tuple(pattern.split(JOIN))))
+    reasons = {pattern: _hidden(tuple(pattern.split(JOIN)), states) for pattern in frame["pattern"].unique()}
+    hidden = frame["pattern"].map(reasons).astype("str")
     return frame.assign(abstained=hidden.where(hidden != "", frame["abstained"]))
 
 
 def prediction(case_key: str) -> Prediction:
     """One stored Prediction of the run, marked where monitoring hides it."""
-    found, state = opened_run().prediction(case_key), monitor_state()
-    hidden = state.withheld(found.pattern) if state else ""
+    found = opened_run().prediction(case_key)
+    hidden = _hidden(found.pattern, _states())
     return found.model_copy(update={"withheld": hidden}) if hidden else found
 
 
@@ -53,11 +54,19 @@ def monitor_state() -> MonitorState | None:
     Raises:
         ArtifactError: If it is damaged, or of another model.
     """
-    run = opened_run()
-    named = os.environ.get(MONITOR, "")
-    if not named and not (run.path / FILE).is_file():
-        return None
-    return read_state(Path(named) if named else run.path, run.info.model.hash)
+    return next(iter(_states()), None)
+
+
+def _states() -> list[MonitorState]:
+    """The one that is named, and that of the run: what screening withheld stays so until it is screened again."""
+    run, named = opened_run(), os.environ.get(MONITOR, "")
+    states = [read_state(Path(named), run.info.model.hash)] if named else []
+    own = state_of_run(run.path, run.info.model.hash)
+    return [*states, *([own] if own else [])]
+
+
+def _hidden(pattern: tuple[str, ...], states: list[MonitorState]) -> str:
+    return next((why for state in states if (why := state.withheld(pattern))), "")
 
 
 def changed_at(run: Path) -> int:

@@ -17,6 +17,7 @@ from clinic_mm.errors import ClinicError
 from clinic_mm.report.run import Prediction
 from clinic_mm.report.saliency_store import FOLDER, KINDS, Saliency, belongs, read_saliency, read_skipped
 from clinic_mm.report.saliency_words import CAUTION, not_computed, peak_in_words, title
+from clinic_mm.report.words import shows_answer
 from clinic_mm.types import Evidence
 from components.opened import opened_run
 from components.plain import plain
@@ -34,8 +35,11 @@ Colours = npt.NDArray[np.uint8]
 
 
 def stored(prediction: Prediction, names: Sequence[str], kind: str, shown: Evidence) -> Saliency | None:
-    """The saliency of the study that is shown; None, and a line that says why, where there is none."""
-    if kind not in KINDS or not set(names) & set(prediction.pattern):
+    """The saliency of the study that is shown; None, and a line that says why, where there is none.
+
+    Where no answer is shown nothing is, and nothing is offered: a map tells what the answer would be.
+    """
+    if kind not in KINDS or not set(names) & set(prediction.pattern) or not shows_answer(prediction):
         return None
     folder = opened_run().path / FOLDER
     try:

@@ -14,8 +14,8 @@ import pandas as pd
 import streamlit as st
 
 from clinic_mm.report.run import WAYS, Prediction, Within
-from clinic_mm.report.within_words import shows_reasons, value_in_words
-from clinic_mm.report.words import signed
+from clinic_mm.report.within_words import value_in_words
+from clinic_mm.report.words import shows_answer, signed
 from clinic_mm.signals import PatientRecord
 from components.plain import plain
 
@@ -29,7 +29,7 @@ FAINTEST: Final = 0.12
 
 def stored_within(prediction: Prediction, names: list[str]) -> Within | None:
     """What is stored of the first of some modalities; None where no reason may be shown."""
-    if not shows_reasons(prediction):
+    if not shows_answer(prediction):
         return None
     return next((one for one in prediction.within if one.modality in names), None)
 

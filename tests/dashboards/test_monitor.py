@@ -62,7 +62,7 @@ def test_answers_that_do_not_use_it_stay_and_every_page_warns(page: Page, hidden
     for shown in (test, page(), page("about")):
         assert any(SAID in str(one.value).replace("\\", "") for one in shown.error)
     about = page("about")
-    assert "answers that use ct" in texts(about)
+    assert "answers that use CT" in texts(about)
     assert about.dataframe[0].value["Evidence"].tolist() == [12.0]
 
 

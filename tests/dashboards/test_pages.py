@@ -53,7 +53,7 @@ def test_the_case_page_answers_first(page: Page, made_run: Path) -> None:
     assert not test.exception
     assert not test.error
     assert test.metric[0].value == probability(found.probability_of("positive"))
-    assert "90 % set {positive}" in texts(test) or "90 % set {negative}" in texts(test)
+    assert "90 % prediction set: positive" in texts(test) or "90 % prediction set: negative" in texts(test)
 
 
 def test_every_present_modality_is_shown(page: Page, made_run: Path) -> None:

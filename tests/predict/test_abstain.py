@@ -92,7 +92,7 @@ def test_a_contradiction_is_told_with_its_sides_and_only_where_the_rule_is_known
     rule = Silence(dispute={3: 1.4}, judged=ON)
     (reason,) = abstaining(rule, made_up(), CONTRADICTION, NAMES).abstentions
     assert reason.code == "contradiction"
-    assert "ct speaks strongly for positive and eeg strongly against it" in reason.why
+    assert "CT speaks strongly for positive and EEG strongly against it" in reason.why
     assert codes(Silence(dispute={3: 1.6}, judged=ON), made_up(), CONTRADICTION) == []
     off = {"contradiction": Judged(False, 40, 0.2, 0.2, -0.05)}
     assert codes(Silence(dispute={3: 1.4}, judged=off), made_up(), CONTRADICTION) == []

@@ -6,7 +6,7 @@ from tests.report.predictions import flagged, made_up, rejected
 def test_the_card_answers_first_and_says_what_it_rests_on_and_what_is_missing() -> None:
     text = as_text(made_up(missing=(rejected(), MissingEvidence(modality="note", status="absent")), flags=(flagged(),)))
     assert text.splitlines()[1].startswith(
-        "Probability of positive (disease): 0.66. 90 % set {positive}, approximate, n = 120"
+        "Probability of positive (disease): 0.66. 90 % prediction set: positive. Approximate, from n = 120"
     )
     order = [text.index(word) for word in ("Probability", "Rests on", "CT", "Missing", "blank", "none given", "thick")]
     assert order == sorted(order)

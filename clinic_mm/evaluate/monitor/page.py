@@ -16,7 +16,7 @@ from clinic_mm.evaluate import figures
 from clinic_mm.evaluate.monitor.blocks import known_share, outcome_blocks
 from clinic_mm.evaluate.monitor.state import Alarm, MonitorState, Stop
 from clinic_mm.evaluate.monitor.watch import Watched
-from clinic_mm.evaluate.monitor.words import about, headline, known_about, place_in_words, quiet
+from clinic_mm.evaluate.monitor.words import about, headline, in_words, known_about, place_in_words, quiet
 from clinic_mm.report.atomic import written_whole
 
 FILE: Final = "monitor.html"
@@ -63,8 +63,8 @@ def _stop(stop: Stop, alarms: Sequence[Alarm]) -> str:
     behind = [a for a in alarms if stop.hide == "all" or a.name == stop.name]
     hides = {
         "nothing": "Nothing is hidden.",
-        "modality": f"Hidden: every answer that uses {stop.name}. Answers without it stay.",
-        "pattern": f"Hidden: answers from exactly {stop.name.replace('+', ' + ')}.",
+        "modality": f"Hidden: every answer that uses {in_words(stop.name)}. Answers without it stay.",
+        "pattern": f"Hidden: answers that rest on exactly {in_words(stop.name)}.",
         "all": "Hidden: every answer.",
     }[stop.hide]
     rows = [

@@ -16,6 +16,7 @@ from numpy import ndarray as Array
 from clinic_mm.evaluate.monitor.policy import Policy, Rule
 from clinic_mm.evaluate.monitor.scores import PRESENT, SHARE
 from clinic_mm.evaluate.monitor.state import Alarm, Stop
+from clinic_mm.evaluate.monitor.words import known_about
 from clinic_mm.report.run import JOIN
 
 
@@ -43,9 +44,9 @@ def _explained(alarm: Alarm, changed: set[str], moved: set[str]) -> bool:
 
 
 def _stop(alarm: Alarm, rule: Rule | None) -> Stop:
-    name = alarm.name.replace(JOIN, f" {JOIN} ")
+    name = known_about(alarm.about, alarm.name)
     if rule is None:
-        said = f"{alarm.what} of {name or 'all answers'} has changed, and no rule says what that means"
+        said = f"{alarm.what} of {name} has changed, and no rule says what that means"
         return Stop(hide="all", name="", say=said, mend="Add a rule to the policy", since=alarm.since, at=alarm.at)
     said = rule.say.format(name=name)
     return Stop(hide=rule.hide, name=alarm.name, say=said, mend=rule.mend, since=alarm.since, at=alarm.at)

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from clinic_mm.errors import ArtifactError
 from clinic_mm.evaluate.monitor.policy import About, Hide
+from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.atomic import written_whole
 from clinic_mm.types import SCHEMA_VERSION, Frozen
 
@@ -122,10 +123,24 @@ class MonitorState(Frozen):
         found = [stop for stop in self.stops if stop.hides(pattern)]
         return " ".join(f"{stop.say}. {stop.mend}." for stop in found)
 
+    def marked(self, prediction: Prediction) -> Prediction:
+        """The same answer, marked where it is hidden; what was marked before stays so."""
+        why = self.withheld(prediction.pattern)
+        return prediction.model_copy(update={"withheld": why}) if why else prediction
+
 
 def write_state(state: MonitorState, folder: Path) -> None:
     """Write `monitor.json`."""
     written_whole(folder / FILE, (state.model_dump_json(indent=2) + "\n").encode())
+
+
+def state_of_run(run: Path, model_hash: str) -> MonitorState | None:
+    """The state in a run's folder, which hides its answers wherever they are shown; None where nobody watches.
+
+    Raises:
+        ArtifactError: If it is damaged, or of another model.
+    """
+    return read_state(run, model_hash) if (run / FILE).is_file() else None
 
 
 def read_state(path: Path, model_hash: str | None = None) -> MonitorState:

@@ -5,6 +5,8 @@ In:  a MonitorState. Out: text. Nothing here draws.
 
 from clinic_mm.evaluate.monitor.policy import About
 from clinic_mm.evaluate.monitor.state import MonitorState, Place
+from clinic_mm.modalities import label
+from clinic_mm.report.run import JOIN
 
 
 def headline(state: MonitorState) -> str:
@@ -14,8 +16,7 @@ def headline(state: MonitorState) -> str:
         return "The AI is hidden: all answers"
     if hidden:
         names = dict.fromkeys(
-            f"answers that use {s.name}" if s.hide == "modality" else f"answers from {s.name.replace('+', ' + ')}"
-            for s in hidden
+            f"answers that {'use' if s.hide == 'modality' else 'rest on exactly'} {in_words(s.name)}" for s in hidden
         )
         return f"The AI is hidden for {'; '.join(names)}"
     return "The AI is shown, with a warning" if state.stops else "Nothing has changed: the AI is shown"
@@ -62,4 +63,9 @@ def place_in_words(place: Place) -> str:
 
 def known_about(about: About, name: str) -> str:
     """A modality, a pattern, or all answers, in words."""
-    return {"modality": name, "pattern": name.replace("+", " + "), "all": "all answers"}[about]
+    return "all answers" if about == "all" else in_words(name)
+
+
+def in_words(name: str) -> str:
+    """`CT + Patient record` of `ct+record`."""
+    return " + ".join(label(one) for one in name.split(JOIN))

@@ -54,7 +54,7 @@ def test_a_shift_of_one_sd_in_one_modality_is_found_within_200_cases_and_hides_w
     assert [(stop.hide, stop.name) for stop in state.stops] == [("modality", "eeg")]
     assert state.withheld(("ct", "eeg")).endswith("reference run.")
     assert state.withheld(("ct", "record")) == ""
-    assert "answers that use eeg" in as_text(state)
+    assert "answers that use EEG" in as_text(state)
 
 
 def test_a_modality_that_no_longer_comes_is_a_warning_that_hides_nothing(reference: Path, tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""What a terminal says of a finished run and of its cases, with what monitoring hides left out.
+
+In:  a run folder, and the monitoring state in it where there is one. Out: text, or a marked Prediction.
+
+Nothing here runs a model. A state that came after the run counts as one that it was screened with.
+"""
+
+from pathlib import Path
+
+from clinic_mm.errors import InputError
+from clinic_mm.evaluate.monitor.state import state_of_run
+from clinic_mm.predict.prediction import Prediction
+from clinic_mm.report.card import as_text
+from clinic_mm.report.describe import run_as_text
+from clinic_mm.report.run import open_run
+
+
+def run_told(folder: Path) -> str:
+    """The run in a few lines.
+
+    Raises:
+        ArtifactError: If it is no run, or its monitoring state is damaged or of another model.
+    """
+    run = open_run(folder)
+    state = state_of_run(folder, run.info.model.hash)
+    return run_as_text(run, state.withheld) if state else run_as_text(run)
+
+
+def case_of(folder: Path, case_key: str) -> Prediction:
+    """One stored answer, marked where it is hidden.
+
+    Raises:
+        InputError: If the run has no such case.
+        ArtifactError: As `run_told`.
+    """
+    run = open_run(folder)
+    found, state = run.prediction(case_key), state_of_run(folder, run.info.model.hash)
+    return state.marked(found) if state else found
+
+
+def case_told(folder: Path, case_key: str) -> str:
+    """The card of one case. Raises what `case_of` does."""
+    return as_text(case_of(folder, case_key), simulated=open_run(folder).info.simulated)
+
+
+def fhir_told(folder: Path, case_key: str) -> str:
+    """The FHIR report of one case, as it stands in the run.
+
+    Raises:
+        InputError: If the answer is hidden, also where that was found after the report had been written.
+    """
+    if hidden := case_of(folder, case_key).withheld:
+        raise InputError("This answer is hidden by monitoring: its report is not shown", f"case {case_key}", hidden)
+    return open_run(folder).report_path(case_key).read_text(encoding="utf-8")
