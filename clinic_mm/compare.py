@@ -39,6 +39,7 @@ from clinic_mm.training.contest import FAILED, SHARED, Contest, Entry, ask
 from clinic_mm.training.crossval import identity
 from clinic_mm.training.methods.base import DEFAULT, check_fusion, check_joins, method, methods
 from clinic_mm.training.train import ALONE, Resources
+from clinic_mm.worker_process import end_with_parent
 
 ALL_METHODS: Final = "all"
 CASES: Final = "cases"
@@ -228,8 +229,8 @@ def _at_once(splits: Sequence["_Split"], use: Resources) -> set[int]:
     """
     if use.workers < 2 or len(splits) < 2:
         return set()
-    # Not fork: the parent may hold threads of torch or OpenBLAS.
-    with ProcessPoolExecutor(use.workers, mp_context=get_context("spawn")) as pool:
+    # Not fork: the parent may hold threads of torch or OpenBLAS. Ctrl-C reaches a split too: it takes minutes.
+    with ProcessPoolExecutor(use.workers, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         for number in pool.map(_alone, splits):
             use.say(f"repeat {number + 1} is done")
     return {split.number for split in splits}

@@ -7,7 +7,6 @@ A stopped job goes on where it stopped: what stands there for the same model, in
 never stops the rest. Nothing is computed that was not asked for: an expert is asked hundreds of times per piece.
 """
 
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -37,6 +36,7 @@ from clinic_mm.report.run import Run, open_run
 from clinic_mm.report.saliency_store import FOLDER, read_saliency, write_saliency, write_skipped
 from clinic_mm.sources.choose import in_order
 from clinic_mm.types import Absent, CaseRecord, Evidence, Failed, Rejected
+from clinic_mm.worker_process import begin
 
 Unit = tuple[CaseRecord, str]
 """A case, and the name of a modality."""
@@ -219,8 +219,8 @@ def _each(work: _Work, units: Sequence[Unit], workers: int) -> Iterator[Row]:
 
 
 def _share(places: _Places) -> None:
-    """What a worker opens once; Ctrl-C is for the parent, which lets its workers finish what they hold."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """What a worker opens once."""
+    begin()
     torch.set_num_threads(1)
     _SHARED.append(_opened(*places))
 

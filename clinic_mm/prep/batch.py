@@ -7,7 +7,6 @@ One bad piece of evidence never stops the rest: the next older (or newer) one is
 """
 
 import multiprocessing
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from clinic_mm.signals import Signal
 from clinic_mm.sources.choose import in_order, why_taken
 from clinic_mm.task import Task
 from clinic_mm.types import Absent, CaseRecord, Evidence, Failed, Flag, Rejected, serves
+from clinic_mm.worker_process import begin
 
 Progress = Callable[[int, int], None]
 POOL_FROM: Final = 48
@@ -164,13 +164,8 @@ def _each(
         return
     # Not fork: the parent may hold threads of torch or OpenBLAS.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_deaf) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=begin) as pool:
         yield from pool.map(one, cases, chunksize=CHUNK)
-
-
-def _deaf() -> None:
-    """Ctrl-C is for the parent, which lets its workers finish what they hold."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _signals(
