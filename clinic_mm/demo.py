@@ -23,6 +23,7 @@ from clinic_mm.errors import UsageError
 from clinic_mm.jobs.evaluate import evaluate_model
 from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
 from clinic_mm.jobs.shown import method_table, pattern_table
+from clinic_mm.jobs.spec import Selection
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.simulate.cohort import write_cohort
 from clinic_mm.task import read_task
@@ -68,8 +69,8 @@ def run_demo(out: Path, *, cases: int, seed: int, workers: int) -> None:
             progress=advance,
         )
     with progress("5/6 screen, and write a FHIR report each") as advance:
-        options = ScreenOptions(workers, cache, advance)
-        info = screen_cohort(model, cohort, run, unseen_only=True, options=options)
+        options = ScreenOptions(workers, cache, advance, selection=Selection(unseen=True))
+        info = screen_cohort(model, cohort, run, options=options)
 
     show_table("All SIMULATED test cases, 95 % intervals by patient", method_table(scores.by_pattern))
     show_table("6/6 AUROC per availability pattern beside the known limit, SIMULATED", pattern_table(scores.by_subset))

@@ -21,6 +21,7 @@ from clinic_mm.deid.record import DeidRecord
 from clinic_mm.drafting.draft import Draft
 from clinic_mm.evaluate.leaks.findings import Checked
 from clinic_mm.evaluate.monitor.state import MonitorState
+from clinic_mm.jobs.spec import JobSpec
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.run import RunInfo
 from clinic_mm.simulate.limit import Limit
@@ -49,6 +50,7 @@ BORDERS: Final[Map[str, Border]] = {
     "draft": Border(Draft, "serialization"),
     "prediction": Border(Prediction, "serialization"),
     "run": Border(RunInfo, "serialization"),
+    "job": Border(JobSpec, "serialization"),
     "checks": Border(Checked, "serialization"),
     "limit": Border(Limit, "serialization"),
     "monitor": Border(MonitorState, "serialization"),

@@ -12,6 +12,7 @@ from clinic_mm.cohort.describe import Description, ModalityCounts, PatternCount,
 from clinic_mm.cohort.manifest import CohortInfo
 from clinic_mm.deid.record import DeidRecord
 from clinic_mm.evaluate.leaks.findings import Checked, Leak, Looked, Shortcut
+from clinic_mm.jobs.spec import CacheAt, JobSpec, Selection
 from clinic_mm.report.run import Counts, ModelOf, RunInfo
 from clinic_mm.schema_files import BORDERS, SUFFIX, schema, schema_files
 from clinic_mm.simulate.limit import Limit, PatternLimit
@@ -51,6 +52,16 @@ WE_WRITE: dict[str, BaseModel] = {
         counts={"patients": 2},
         files={"evidence.parquet": "0" * 64},
         content_hash="0" * 64,
+    ),
+    "job": JobSpec(
+        run_id="r",
+        model="/model",
+        model_hash="0" * 64,
+        cohort="/cohort",
+        cohort_hash="1" * 64,
+        selection=Selection(since=DECISION, pattern=("ct", "eeg"), limit=5),
+        cache=CacheAt(folder="/cache"),
+        created_at=DECISION,
     ),
     "description": Description(
         name="n",

@@ -133,13 +133,15 @@ def screen(
     """
     from clinic_mm.console import progress, say, show, show_json
     from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+    from clinic_mm.jobs.spec import Selection
     from clinic_mm.jobs.told import run_told
     from clinic_mm.prep.cache import open_cache
 
     with progress("screen", quiet=json) as advance:
         kept = open_cache(cache, cache_gb, verify=verify)
-        options = ScreenOptions(workers, kept, advance, level=level, say=say, explain=explain)
-        info = screen_cohort(model, cohort, out, unseen_only=unseen, monitor=monitor, options=options)
+        chosen = Selection(unseen=unseen)
+        options = ScreenOptions(workers, kept, advance, level=level, say=say, explain=explain, selection=chosen)
+        info = screen_cohort(model, cohort, out, monitor=monitor, options=options)
     show_json(info.model_dump(mode="json")) if json else show(f"{run_told(out)}\n\nNext: clinic-mm dashboard {out}")
 
 

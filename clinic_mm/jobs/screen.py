@@ -1,47 +1,72 @@
-"""Screen a cohort: every case answered or skipped with its reason, shard by shard, one FHIR report each.
+"""Screen a cohort: every case answered, skipped or set aside with its reason, whatever dies on the way.
 
-In:  a model folder, an open cohort, a run folder. Out: the run (report.run owns its format): Parquet shards of
-Predictions, FHIR R4B reports, what was skipped and why, and `run.json` last.
+    job spec -> plan (ledger) -> units -> engine -> shards, reports, ledger -> finish (run.json)
 
-One bad case never stops the rest: a unit that dies of our own fault is tried again case by case, and what still fails
-is counted and listed.
+In:  a model folder, a cohort folder, a run folder. Out: the run (`report.run` owns its format), its job (`jobs.spec`)
+and its ledger (`jobs.ledger`). A run that was stopped, or whose inputs changed, goes on with `resume`: finished work is
+not done again unless what it rests on has changed. docs/decisions/0009 says why it is built like this.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+import hashlib
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from clinic_mm.cohort.manifest import Cohort, open_cohort
-from clinic_mm.cohort.task_cases import task_cases
-from clinic_mm.errors import InputError
-from clinic_mm.evaluate.monitor.state import MonitorState, read_state, write_state
-from clinic_mm.jobs.card import write_card
-from clinic_mm.jobs.weighted import weighted_to
-from clinic_mm.predict.artifact import load_model
-from clinic_mm.predict.model import Model
-from clinic_mm.predict.prediction import Prediction
-from clinic_mm.predict.predictor import predict_cases
-from clinic_mm.predict.seen import count_seen, unseen
-from clinic_mm.predict.shifted import at_level
-from clinic_mm.predict.within.asked import Why
-from clinic_mm.prep.batch import Progress, prepare_cases
-from clinic_mm.prep.cache import PrepCache
-from clinic_mm.report.fhir import fhir_report, report_bytes
-from clinic_mm.report.run import Counts, ModelOf, RunInfo, write_report, write_run, write_shard, write_skipped
-from clinic_mm.types import CaseRecord
+import numpy as np
 
-UNIT: Final = 64
-"""Cases answered together, written as one shard."""
+from clinic_mm.cohort.manifest import Cohort, open_cohort
+from clinic_mm.cohort.stream import Wanted, case_index, stream_cases
+from clinic_mm.errors import ClinicError, InputError
+from clinic_mm.evaluate.monitor.state import FILE as MONITOR
+from clinic_mm.evaluate.monitor.state import MonitorState, read_state, write_state
+from clinic_mm.jobs import ledger as ledgers
+from clinic_mm.jobs import lock
+from clinic_mm.jobs.drive import Drive, Stop, listening, unchanged
+from clinic_mm.jobs.engines.base import Attempt, Bench, make_engine
+from clinic_mm.jobs.finish import finish, info_of, sweep
+from clinic_mm.jobs.ledger import Ledger
+from clinic_mm.jobs.plan import plan
+from clinic_mm.jobs.spec import (
+    CacheAt,
+    Head,
+    JobSpec,
+    Selection,
+    Settings,
+    read_head,
+    read_spec,
+    write_spec,
+)
+from clinic_mm.prep.batch import Progress
+from clinic_mm.prep.cache import PrepCache
+from clinic_mm.report.run import Counts, RunInfo, open_run, write_run
+
+EVERY: Final = Selection()
 
 
 @dataclass(frozen=True, slots=True)
 class ScreenOptions:
-    """How to screen: workers, cache, whom to tell how far it is and what else, whether reports are validated.
+    """How to screen. What of `level`, `explain`, `unit` and `selection` is not named stays as the run was begun.
 
-    `explain`: also what experts that are networks rest on inside record and note, which takes longer than the answer.
+    Attributes:
+        workers: Processes.
+        cache: Of prepared evidence.
+        progress: Told of cases done and of all cases.
+        validate: Whether reports are validated.
+        level: Of the prediction sets.
+        say: Told what a person should know.
+        explain: Also what experts that are networks rest on inside record and note, which takes longer than the answer.
+        engine: Where units are done; None for worker processes, or for one worker this very process.
+        address: Of the engine's cluster.
+        device: Where networks run.
+        unit: Cases answered together.
+        selection: Which cases.
+        resume: Whether the run folder may hold this run already.
+        retry: On resuming, whether what failed or was refused when read is tried anew.
+        counted: Told of the counts after every commit.
     """
 
     workers: int = 1
@@ -49,92 +74,19 @@ class ScreenOptions:
     progress: Progress | None = None
     validate: bool = True
     level: float | None = None
-    monitor: MonitorState | None = None
-    """Which answers are hidden (`clinic-mm monitor`): they are stored, marked, and not reported."""
     say: Callable[[str], None] = lambda _: None
     explain: bool = False
+    engine: str | None = None
+    address: str = ""
+    device: str = "cpu"
+    unit: int | None = None
+    selection: Selection = EVERY
+    resume: bool = False
+    retry: bool = False
+    counted: Callable[[Counts], None] = lambda _: None
 
 
 DEFAULTS: Final = ScreenOptions()
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What became of the cases so far."""
-
-    done: int = 0
-    silent: int = 0
-    shards: int = 0
-    skipped: list[dict[str, str]] = field(default_factory=list)
-    n_skipped: int = 0
-    n_failed: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    """By code: what ingest took, and reading refused."""
-
-    @property
-    def total(self) -> int:
-        return self.done + self.n_skipped + self.n_failed
-
-
-def screen(
-    model_folder: Path, cohort: Cohort, cases: Sequence[CaseRecord], out: Path, options: ScreenOptions = DEFAULTS
-) -> RunInfo:
-    """Answer all cases and write the run.
-
-    Args:
-        model_folder: The artifact.
-        cohort: Where the evidence of the cases lies.
-        cases: What to screen, in this order.
-        out: Run folder, new or empty.
-        options: Workers, cache, progress.
-
-    Raises:
-        InputError: If the run folder holds anything.
-        ArtifactError: If the model cannot be read.
-    """
-    check_run_free(out)
-    return _screen(load_model(model_folder), model_folder, cohort, cases, out, options)
-
-
-def check_run_free(out: Path) -> None:
-    """A run is written to a new or empty folder.
-
-    Raises:
-        InputError: If it holds anything.
-    """
-    if out.is_dir() and not any(out.iterdir()):
-        return
-    if out.exists():
-        raise InputError("The run folder is not empty", str(out), "Name a new folder")
-
-
-def _screen(
-    loaded: tuple[Model, str],
-    model_folder: Path,
-    cohort: Cohort,
-    cases: Sequence[CaseRecord],
-    out: Path,
-    options: ScreenOptions,
-) -> RunInfo:
-    model, model_hash = loaded
-    info = _info(model, model_hash, model_folder, cohort, datetime.now(UTC))
-    model = weighted_to(at_level(model, options.level), cohort, cases, options.workers, options.cache, options.say)
-    tally = _Tally()
-    for unit in _units(cases):
-        _unit(model, info, cohort, unit, out, tally, options)
-        if options.progress:
-            options.progress(tally.total, len(cases))
-    if tally.refused:
-        told = ", ".join(f"{n} {code}" for code, n in tally.refused.most_common())
-        options.say(f"Taken by ingest and refused when read: {told}. The cases' pages say how to mend each")
-    write_skipped(tally.skipped, out)
-    if options.monitor is not None:
-        write_state(options.monitor, out)
-    counts = Counts(done=tally.done, silent=tally.silent, skipped=tally.n_skipped, failed=tally.n_failed)
-    info = info.model_copy(update={"counts": counts, "finished_at": datetime.now(UTC)})
-    write_card(model_folder, out)
-    write_run(info, out)
-    return info
 
 
 def screen_cohort(
@@ -142,150 +94,174 @@ def screen_cohort(
     cohort_folder: Path,
     out: Path,
     *,
-    unseen_only: bool = False,
     monitor: Path | None = None,
     options: ScreenOptions = DEFAULTS,
 ) -> RunInfo:
-    """Screen all cases of a cohort folder, or only those of patients that the model has not seen.
+    """Screen the cases of a cohort folder.
 
     Args:
         model_folder: The artifact.
         cohort_folder: The cohort.
-        out: Run folder, new or empty.
-        unseen_only: Leave out patients that the model was trained on.
+        out: Run folder, new or empty; with `resume` also one that holds this run.
         monitor: What `clinic-mm monitor` found of this model, file or folder: what it hides is marked.
-        options: Workers, cache, progress.
+        options: Which cases, how, and whom to tell.
 
     Raises:
-        InputError: If the run folder holds anything, or the cohort has no case.
+        InputError: If the run folder holds anything else or another process screens into it, the cohort has no case or
+            changes meanwhile, or the run cannot be written.
         LeakError: If only unseen patients are asked for, and there is none.
-        ArtifactError: If the model cannot be read.
+        ArtifactError: If model, monitoring state, job or ledger cannot be read.
+        ClinicError: If the run does not come out even, or one unit after the other dies.
+        KeyboardInterrupt: If it was stopped from the keyboard; everything recorded stays recorded.
+        SystemExit: With 143, if it was stopped by SIGTERM.
     """
-    check_run_free(out)
-    model, model_hash = load_model(model_folder)
-    if monitor is not None:
-        options = replace(options, monitor=read_state(monitor, model_hash))
-    cohort = open_cohort(cohort_folder)
-    cases = task_cases(cohort, model.task)
-    if not cases:
-        mend = "See clinic-mm describe: a labels row needs the decision time that the task names"
-        raise InputError("The cohort has no case", str(cohort_folder), mend)
-    if unseen_only:
-        cases = unseen(cases, model.facts)
-    elif known := count_seen(cases, model.facts):
-        told = f"{known} of these {len(cases)} cases are of patients that the model was trained on"
-        options.say(f"{told}: their answers are no measure of it. Leave them out with --unseen")
-    return _screen((model, model_hash), model_folder, cohort, cases, out, options)
+    head, cohort = read_head(model_folder), open_cohort(cohort_folder)
+    state = read_state(monitor, head.hash) if monitor is not None else None
+    before = check_run(out, resume=options.resume)
+    with listening() as stop, lock.only_driver(out):
+        spec = _spec(model_folder.resolve(), head, cohort, out, before, state, options)
+        with ledgers.opened(out) as ledger:
+            info = _screen(ledger, out, spec, head, cohort, stop, options)
+    if info is not None:
+        return info
+    options.say("Stopped. What is done is kept: go on with the same command and --resume")
+    if stop.signal == signal.SIGTERM:
+        raise SystemExit(128 + signal.SIGTERM)
+    raise KeyboardInterrupt
 
 
-def _info(model: Model, model_hash: str, folder: Path, cohort: Cohort, started: datetime) -> RunInfo:
-    task = model.task
-    return RunInfo(
-        run_id=started.strftime("%Y%m%dT%H%M%S"),
-        model=ModelOf(path=str(folder), hash=model_hash, name=task.target, version=str(model.facts["clinic_mm"])),
-        cohort=str(cohort.path.resolve()),
-        target=task.target,
-        kind=task.kind,
-        classes=task.classes,
-        modalities={name: task.kind_of(name) for name in task.modalities},
-        decision_time=task.decision_time,
-        simulated=cohort.info.simulated,
-    )
+def check_run(out: Path, *, resume: bool) -> JobSpec | None:
+    """A run is written to a new or empty folder, or goes on in its own.
+
+    Returns:
+        The job that stands there.
+
+    Raises:
+        InputError: If the folder holds anything else, or a run and `resume` is not asked for.
+        ArtifactError: If its job cannot be read.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError("This is a file, not a folder", str(out), "Name a new or empty folder")
+    before = read_spec(out)
+    if before is not None:
+        if not resume:
+            raise InputError("The run folder is not empty", str(out), "Name a new folder, or go on with --resume")
+        return before
+    # A start that was killed at once leaves its lock, and temp files.
+    if out.exists() and any(path.name != lock.FILE and not path.name.startswith(".") for path in out.iterdir()):
+        raise InputError("The run folder is not empty", str(out), "Name a new folder; it holds no run to go on with")
+    return None
 
 
-def _units(cases: Sequence[CaseRecord]) -> Iterator[Sequence[CaseRecord]]:
-    for start in range(0, len(cases), UNIT):
-        yield cases[start : start + UNIT]
-
-
-def _unit(
-    model: Model,
-    info: RunInfo,
+def _spec(
+    model: Path,
+    head: Head,
     cohort: Cohort,
-    unit: Sequence[CaseRecord],
     out: Path,
-    tally: _Tally,
+    before: JobSpec | None,
+    state: MonitorState | None,
     options: ScreenOptions,
-) -> None:
-    """Answer one unit; where it dies of our own fault, its cases one by one."""
+) -> JobSpec:
+    """The job as it is asked for now, written down."""
+    was = before.settings if before else Settings()
+    if state is not None:
+        write_state(state, out)
+    chosen = options.selection if options.selection != EVERY or before is None else before.selection
+    started = datetime.now(UTC)
+    settings = Settings(
+        level=options.level if options.level is not None else was.level,
+        explain=options.explain or was.explain,
+        validate_reports=options.validate,
+        monitor=_sha256(out / MONITOR) if state is not None or was.monitor else "",
+        shift=_shift(model, head, cohort, out, before, options),
+        unit=options.unit or was.unit,
+        device=options.device,
+    )
+    spec = JobSpec(
+        run_id=before.run_id if before else started.strftime("%Y%m%dT%H%M%S"),
+        model=str(model),
+        model_hash=head.hash,
+        cohort=str(cohort.path.resolve()),
+        cohort_hash=cohort.info.content_hash,
+        settings=settings,
+        selection=chosen,
+        cache=CacheAt.of(options.cache),
+        created_at=before.created_at if before else started,
+    )
+    write_spec(spec, out)
+    return spec
+
+
+def _shift(model: Path, head: Head, cohort: Cohort, out: Path, before: JobSpec | None, options: ScreenOptions) -> str:
+    """Weights for this cohort, where the task asks for them: learnt at the first start, and kept."""
+    if head.task.sets.shift != "weighted":
+        return ""
+    # Only here does the driver load a network.
+    from clinic_mm.jobs import weighted
+    from clinic_mm.predict.artifact import load_model
+
+    if before and before.model_hash == head.hash and before.settings.shift == _sha256(out / weighted.FILE):
+        return before.settings.shift
+    keys = case_index(cohort, head.task)["case_key"]
+    places = np.unique(np.linspace(0, len(keys) - 1, min(weighted.MOST, len(keys))).astype(int))
+    cases = tuple(stream_cases(cohort, head.task, Wanted(keys=frozenset(keys.iloc[places]))))
+    loaded, _ = load_model(model)
+    return weighted.weigh(loaded, cohort, cases, out, options.workers, options.cache, options.say)
+
+
+def _screen(
+    ledger: Ledger, out: Path, spec: JobSpec, head: Head, cohort: Cohort, stop: Stop, options: ScreenOptions
+) -> RunInfo | None:
+    """Plan, drive, finish; None where it was asked to stop."""
+    decided = plan(ledger, out, spec, head, cohort, retry=options.retry, say=options.say)
+    if decided.again:
+        options.say(f"Done again: {'; '.join(decided.again)}")
+    if not ledger.meta("unfinished") and (there := _finished(out)) is not None:
+        return there
+    sweep(ledger, out)
+    if (out / "run.json").is_file():  # whoever reads the run meanwhile sees that it is not finished
+        write_run(info_of(ledger, spec, head, cohort, finished_at=None), out)
+    if ledger.pending() and not _driven(ledger, out, spec, head, cohort, stop, options):
+        write_run(info_of(ledger, spec, head, cohort, finished_at=None), out)
+        return None
+    info = finish(ledger, out, spec, head, cohort)
+    if told := ", ".join(f"{n} {code}" for code, n in ledger.refused()):
+        options.say(f"Taken by ingest and refused when read: {told}. The cases' pages say how to mend each")
+    return info
+
+
+def _driven(
+    ledger: Ledger, out: Path, spec: JobSpec, head: Head, cohort: Cohort, stop: Stop, options: ScreenOptions
+) -> bool:
+    total = ledger.total()
+
+    def counted(counts: Counts) -> None:
+        options.counted(counts)
+        if options.progress:
+            options.progress(counts.total, total)
+
+    name = options.engine or ("local" if options.workers > 1 else "inline")
+    bench = Bench(partial(hire, spec, out.resolve()), options.workers, spec.unit_limit_s, options.address)
+    counted(ledger.counts())
+    check = unchanged(spec)
+    return Drive(ledger, spec, cohort, head.task, make_engine(name, bench), stop, counted, check).run()
+
+
+def hire(spec: JobSpec, run: Path) -> Attempt:
+    """A worker, where it is to work. Only there are torch and the model loaded."""
+    from clinic_mm.jobs.worker import hire as hired
+
+    return hired(spec, run)
+
+
+def _finished(out: Path) -> RunInfo | None:
+    """What run.json says of a finished run."""
     try:
-        answered = _answer(model, info, cohort, unit, options)
-    except Exception as error:  # noqa: BLE001 - the one border: our own fault must not stop the other cases
-        if len(unit) > 1:
-            for case in unit:
-                _unit(model, info, cohort, [case], out, tally, options)
-            return
-        tally.n_failed += 1
-        why = f"{type(error).__name__} while answering"
-        tally.skipped.append(_row(unit[0].case_key, "failed", "", "", why))
-        return
-    _write(answered, unit, out, tally)
+        info = open_run(out).info
+    except ClinicError:
+        return None
+    return info if info.finished_at else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    """One unit, answered: nothing that can fail by our own fault is left but writing it down."""
-
-    predictions: list[Prediction]
-    kinds: dict[str, str]
-    reports: dict[str, bytes]
-
-
-def _answer(
-    model: Model, info: RunInfo, cohort: Cohort, unit: Sequence[CaseRecord], options: ScreenOptions
-) -> _Answered:
-    prepared = prepare_cases(unit, cohort.roots, model.recipe, workers=options.workers, cache=options.cache)
-    why = Why(cohort.roots, occlude=options.explain)
-    predictions = predict_cases(model, info.model.hash, prepared, info.run_id, why)
-    predictions = [_marked(prediction, options.monitor) for prediction in predictions]
-    created = datetime.now(UTC).replace(microsecond=0)
-    bundles = {
-        prediction.case_key: fhir_report(
-            prediction,
-            created=created,
-            model_name=info.model.name,
-            model_version=info.model.version,
-            simulated=cohort.info.simulated,
-            validate=options.validate,
-        )
-        for prediction in predictions
-        if prediction.pattern and not prediction.withheld
-    }
-    return _Answered(predictions, info.modalities, {key: report_bytes(bundle) for key, bundle in bundles.items()})
-
-
-def _marked(prediction: Prediction, monitor: MonitorState | None) -> Prediction:
-    """The same answer, marked where monitoring hides it."""
-    why = monitor.withheld(prediction.pattern) if monitor else ""
-    return prediction.model_copy(update={"withheld": why}) if why else prediction
-
-
-def _write(answered: _Answered, unit: Sequence[CaseRecord], out: Path, tally: _Tally) -> None:
-    """One shard and its reports; cases without any usable evidence are skipped with the reason of each modality."""
-    for case_key, report in answered.reports.items():
-        write_report(report, case_key, out)
-    kept = [p for p in answered.predictions if p.pattern]
-    if kept:
-        labels = {case.case_key: case.label for case in unit}
-        # Numbered as they come: a number made from the unit's would be given twice once a unit falls apart.
-        write_shard(kept, out / "shards" / f"part-{tally.shards:05d}.parquet", labels)
-        tally.shards += 1
-    tally.done += len(kept)
-    tally.silent += sum(bool(p.abstained) for p in kept)
-    for case, prediction in zip(unit, answered.predictions, strict=True):
-        refused = [m for m in prediction.missing if m.status == "rejected"]
-        tally.refused.update(m.code for m in refused if case.usable(answered.kinds[m.modality]))
-        if not prediction.pattern:
-            tally.n_skipped += 1
-            tally.skipped.extend(_reasons(prediction))
-
-
-def _reasons(prediction: Prediction) -> Iterator[dict[str, str]]:
-    """Of a case without anything that speaks: what is missing, as the Prediction has it."""
-    for one in prediction.missing:
-        why = one.why or "Never acquired, or after the decision time"
-        yield _row(prediction.case_key, one.status, one.modality, one.code, why)
-
-
-def _row(case_key: str, status: str, modality: str, code: str, why: str) -> dict[str, str]:
-    return {"case_key": case_key, "status": status, "modality": modality, "code": code, "why": why}
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

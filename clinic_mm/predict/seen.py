@@ -4,7 +4,7 @@ In:  cases and a model's facts. Out: the cases it has not seen. A hash says that
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from pydantic import JsonValue
@@ -18,9 +18,15 @@ def patient_hash(patient_key: str) -> str:
     return hashlib.sha256(f"trained on {patient_key}".encode()).hexdigest()[:16]
 
 
-def _new(cases: Sequence[CaseRecord], facts: Mapping[str, JsonValue]) -> tuple[CaseRecord, ...]:
+def trained_on(patient_keys: Iterable[str], facts: Mapping[str, JsonValue]) -> frozenset[str]:
+    """Those of these patients that the model was trained on."""
     trained = set(cast("list[str]", facts["patients_sha256"]))
-    return tuple(case for case in cases if patient_hash(case.patient_key) not in trained)
+    return frozenset(key for key in patient_keys if patient_hash(key) in trained)
+
+
+def _new(cases: Sequence[CaseRecord], facts: Mapping[str, JsonValue]) -> tuple[CaseRecord, ...]:
+    trained = trained_on({case.patient_key for case in cases}, facts)
+    return tuple(case for case in cases if case.patient_key not in trained)
 
 
 def count_seen(cases: Sequence[CaseRecord], facts: Mapping[str, JsonValue]) -> int:
@@ -35,7 +41,17 @@ def unseen(cases: Sequence[CaseRecord], facts: Mapping[str, JsonValue]) -> tuple
         LeakError: If there is none.
     """
     left = _new(cases, facts)
-    if cases and not left:
+    if cases:
+        check_unseen(len(left))
+    return left
+
+
+def check_unseen(left: int) -> None:
+    """Some case must be left that the model has not seen.
+
+    Raises:
+        LeakError: If there is none.
+    """
+    if not left:
         mend = "Train with --test-share 0.3, or evaluate on another cohort"
         raise LeakError("The model was trained on every patient of this cohort", "evaluate", mend)
-    return left

@@ -1,18 +1,25 @@
-"""A finished screening run on disk: its format, how it is written piece by piece, and how it is read.
+"""A screening run on disk: its format, how it is written piece by piece, and how it is read.
 
-    run.json                 RunInfo: what was asked, of which model and cohort, with which counts
-    shards/part-*.parquet    one row per case: cheap columns, and the whole Prediction as JSON
-    reports/<case_key>.json  FHIR, one per case
-    skipped.csv              cases without a Prediction, and why
+    run.json                            RunInfo: what was asked, of which model and cohort, with which counts
+    shards/day=YYYY-MM-DD/part-*.parquet  one row per case: cheap columns, and the whole Prediction as JSON
+    reports/<case_key>.json             FHIR, one per case
+    skipped.csv                         cases without a Prediction, and why
+    worklist.csv                        all cases, the most urgent first, each with its reason
 
 In:  Predictions (writing) or a run folder (reading). Out: files, each whole or not there; or frames and Predictions.
+
+The day of a shard is that of its screening, in UTC: a unit of cases is one file, while their decision times may lie
+years apart. Shards are ordered by their number, whatever their day; where a case stands in two (it was answered again,
+and the run is not finished yet), the later one counts. Runs of earlier versions have their shards directly in shards/.
 
 Nothing here runs a model or touches the cohort.
 """
 
+import csv
+import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +27,7 @@ from typing import Final, Literal
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import AwareDatetime, Field, ValidationError
 
@@ -27,12 +35,13 @@ from clinic_mm.errors import ArtifactError, InputError
 from clinic_mm.predict.prediction import Prediction as Prediction  # the dashboards take them from here
 from clinic_mm.predict.within.told import WAYS as WAYS
 from clinic_mm.predict.within.told import Within as Within
-from clinic_mm.report.atomic import written_whole
+from clinic_mm.report.atomic import all_written_whole, whole_text, written_whole
 from clinic_mm.task import DecisionTime
 from clinic_mm.types import SCHEMA_VERSION, Frozen
 
 JOIN: Final = "+"
 SKIPPED_COLUMNS: Final = ("case_key", "status", "modality", "code", "why")
+WORKLIST_COLUMNS: Final = ("rank", "case_key", "urgency", "state", "answer", "evidence", "reason")
 SAFE_KEY: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 AGAIN: Final = "Run clinic-mm screen again"
 
@@ -47,18 +56,27 @@ class ModelOf(Frozen):
 
 
 class Counts(Frozen):
-    """Cases of a run: read (`silent` of them without an answer), skipped for want of evidence, failed by our fault."""
+    """Cases of a run: read (`silent` of them without an answer), skipped for want of evidence, failed by our fault.
+
+    `failed` are tried again when the run is resumed; `quarantined` failed so often that they are left alone.
+    """
 
     done: int = Field(default=0, ge=0)
     silent: int = Field(default=0, ge=0)
     skipped: int = Field(default=0, ge=0)
     failed: int = Field(default=0, ge=0)
+    quarantined: int = Field(default=0, ge=0)
 
     @property
     def words(self) -> str:
         """As a person reads it."""
         answered = f"{self.done - self.silent} answered, {self.silent} without an answer"
-        return f"{answered}, {self.skipped} skipped, {self.failed} failed"
+        return f"{answered}, {self.skipped} skipped, {self.failed} failed, {self.quarantined} quarantined"
+
+    @property
+    def total(self) -> int:
+        """Cases that something became of."""
+        return self.done + self.skipped + self.failed + self.quarantined
 
 
 class RunInfo(Frozen):
@@ -100,7 +118,7 @@ class Run:
     @cached_property
     def shards(self) -> tuple[Path, ...]:
         """All finished shards; what a killed run left half-written has another name."""
-        return tuple(sorted((self.path / "shards").glob("part-*.parquet")))
+        return tuple(sorted((self.path / "shards").glob("**/part-*.parquet"), key=lambda shard: shard.name))
 
     def worklist(self) -> pd.DataFrame:
         """The cheap columns of all cases, one row each, in the order of the shards; no Prediction is parsed."""
@@ -110,7 +128,7 @@ class Run:
         if not frames:
             empty: pd.DataFrame = _schema(len(self.info.classes)).empty_table().select(columns).to_pandas()
             return empty
-        return pd.concat(frames, ignore_index=True)
+        return pd.concat(frames).drop_duplicates("case_key", keep="last", ignore_index=True)
 
     def prediction(self, case_key: str) -> Prediction:
         """One stored Prediction.
@@ -119,7 +137,7 @@ class Run:
             InputError: If the run has no such case.
             ArtifactError: If the stored row is damaged.
         """
-        for shard in self.shards:
+        for shard in reversed(self.shards):
             found = _read(shard, ["prediction"], [("case_key", "=", case_key)])
             if len(found):
                 return _parsed(str(found["prediction"].iloc[0]), case_key)
@@ -136,10 +154,25 @@ class Run:
         Raises:
             ArtifactError: If a stored row is damaged.
         """
+        stale = self._stale()
         for shard in self.shards:
             found = _read(shard, ["case_key", "prediction"])
             for case_key, text in zip(found["case_key"], found["prediction"], strict=True):
-                yield _parsed(str(text), str(case_key))
+                if (shard.name, case_key) not in stale:
+                    yield _parsed(str(text), str(case_key))
+
+    def _stale(self) -> frozenset[tuple[str, str]]:
+        """Shard and case of answers that a later shard replaces; a finished run has none."""
+        if self.info.finished_at is not None:
+            return frozenset()
+        stands: dict[str, str] = {}
+        stale = set()
+        for shard in self.shards:
+            for case_key in _read(shard, ["case_key"])["case_key"]:
+                if earlier := stands.get(case_key):
+                    stale.add((earlier, case_key))
+                stands[case_key] = shard.name
+        return frozenset(stale)
 
     def report_path(self, case_key: str) -> Path:
         """Where the FHIR report of a case lies.
@@ -188,35 +221,73 @@ def open_run(path: Path) -> Run:
 
 
 def write_run(info: RunInfo, folder: Path) -> None:
-    """Write `run.json`; the last thing a run does, so that a folder with one is a finished run."""
+    """Write `run.json`: the last thing a run does; without `finished_at` the last thing an interrupted run does."""
     written_whole(folder / "run.json", (info.model_dump_json(indent=2) + "\n").encode())
 
 
-def write_shard(predictions: Sequence[Prediction], path: Path, labels: Mapping[str, int | None] | None = None) -> None:
+def write_shard(
+    predictions: Sequence[Prediction], path: Path, labels: Mapping[str, int | None] | None = None
+) -> tuple[int, str]:
     """Write one Parquet shard: temp → fsync → rename.
 
     Args:
         predictions: At least one, all of the same classes; row order is kept.
-        path: `<run>/shards/part-….parquet`.
+        path: `<run>/shards/day=…/part-….parquet`.
         labels: Case key to known class index, where the cohort has one.
+
+    Returns:
+        Bytes and SHA-256 of the file: the same rows give the same.
     """
     assert predictions, "a shard without rows is never written"
     rows = [_row(prediction, (labels or {}).get(prediction.case_key)) for prediction in predictions]
-    table = pa.Table.from_pylist(rows, schema=_schema(len(predictions[0].classes)))
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    written_whole(path, sink.getvalue().to_pybytes())
+    content = _bytes(pa.Table.from_pylist(rows, schema=_schema(len(predictions[0].classes))))
+    written_whole(path, content)
+    return len(content), hashlib.sha256(content).hexdigest()
+
+
+def kept_rows(path: Path, case_keys: Collection[str]) -> bytes:
+    """What a shard would hold with the rows of these cases alone.
+
+    Raises:
+        ArtifactError: If the shard cannot be read.
+    """
+    try:
+        table = pq.read_table(path, partitioning=None)
+        return _bytes(table.filter(pc.is_in(table["case_key"], value_set=pa.array(sorted(case_keys), pa.string()))))
+    except (pa.ArrowInvalid, KeyError, OSError) as error:
+        raise ArtifactError("A shard of the run cannot be read", path.name, AGAIN) from error
 
 
 def write_skipped(rows: Iterable[Mapping[str, str]], folder: Path) -> None:
     """Write `skipped.csv` from rows of SKIPPED_COLUMNS."""
-    frame = pd.DataFrame(list(rows), columns=list(SKIPPED_COLUMNS))
-    written_whole(folder / "skipped.csv", frame.to_csv(index=False, lineterminator="\n").encode())
+    _write_csv(folder / "skipped.csv", SKIPPED_COLUMNS, rows)
 
 
-def write_report(content: bytes, case_key: str, folder: Path) -> None:
-    """Write `reports/<case_key>.json`."""
-    written_whole(folder / "reports" / f"{checked_key(case_key)}.json", content)
+def write_worklist(rows: Iterable[Mapping[str, object]], folder: Path) -> None:
+    """Write `worklist.csv` from rows of WORKLIST_COLUMNS, the most urgent first."""
+    _write_csv(folder / "worklist.csv", WORKLIST_COLUMNS, rows)
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    with whole_text(path) as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_reports(reports: Mapping[str, bytes], folder: Path) -> None:
+    """Write `reports/<case_key>.json` of each case."""
+    all_written_whole({_report(folder, case_key): content for case_key, content in reports.items()})
+
+
+def drop_reports(case_keys: Iterable[str], folder: Path) -> None:
+    """Remove the reports of cases that have none any more."""
+    for case_key in case_keys:
+        _report(folder, case_key).unlink(missing_ok=True)
+
+
+def _report(folder: Path, case_key: str) -> Path:
+    return folder / "reports" / f"{checked_key(case_key)}.json"
 
 
 def checked_key(case_key: str) -> str:
@@ -228,6 +299,13 @@ def checked_key(case_key: str) -> str:
     if not SAFE_KEY.fullmatch(case_key):
         raise InputError("A case key is not fit for a file name", "case_key", "Keys are letters, digits, - _ .")
     return case_key
+
+
+def _bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def _schema(classes: int) -> pa.Schema:

@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from clinic_mm.cohort.ingest import ingest
 from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.jobs.spec import Selection
 from clinic_mm.report.run import open_run
 from clinic_mm.simulate.cohort import write_cohort
 from clinic_mm.task import read_task
@@ -32,8 +33,8 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         for room in (crossfit, joint):
             patch.setattr(room, "TREES_UP_TO", 0)
         train(cohort, read_task(files / "task.toml"), root / "model", test_share=0.3)
-    options = ScreenOptions(validate=False)
-    screen_cohort(root / "model", cohort.path, root / "run", unseen_only=True, options=options)
+    options = ScreenOptions(validate=False, selection=Selection(unseen=True))
+    screen_cohort(root / "model", cohort.path, root / "run", options=options)
     return root, files
 
 

@@ -11,6 +11,7 @@ from clinic_mm.evaluate.monitor.state import FILE, MonitorState, read_state, wri
 from clinic_mm.jobs.monitor import monitor_runs
 from clinic_mm.jobs.monitor_reference import reference_of_model
 from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.jobs.spec import Selection
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.report.card import as_text
 from clinic_mm.report.run import Run, open_run
@@ -18,12 +19,13 @@ from tests.conftest import Trained
 from tests.dashboards.test_monitor import SAID, state_of, stop
 
 QUICK = ScreenOptions(validate=False)
+UNSEEN = ScreenOptions(validate=False, selection=Selection(unseen=True))
 
 
 @pytest.fixture(scope="module")
 def run(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Run:
     out = tmp_path_factory.mktemp("monitor") / "run"
-    screen_cohort(trained.model, trained.cohort, out, unseen_only=True, options=QUICK)
+    screen_cohort(trained.model, trained.cohort, out, options=UNSEEN)
     return open_run(out)
 
 
@@ -64,7 +66,7 @@ def test_screening_stores_what_monitoring_hides_marks_it_and_reports_it_not(
 ) -> None:
     write_state(state_of(stop("modality", "record"), model_hash=trained.model_hash), tmp_path / "watch")
     out = tmp_path / "run"
-    screen_cohort(trained.model, trained.cohort, out, unseen_only=True, monitor=tmp_path / "watch", options=QUICK)
+    screen_cohort(trained.model, trained.cohort, out, monitor=tmp_path / "watch", options=UNSEEN)
     marked = open_run(out)
     hidden = 0
     for before in run.predictions():

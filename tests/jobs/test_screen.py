@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,13 +12,13 @@ import pytest
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import InputError, LeakError
-from clinic_mm.jobs import screen as module
-from clinic_mm.jobs.screen import ScreenOptions, screen, screen_cohort
+from clinic_mm.jobs import plan, worker
+from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.jobs.spec import Selection
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.model import Model
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
-from clinic_mm.predict.seen import count_seen
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.report.run import Run, open_run
@@ -62,30 +63,38 @@ def test_two_workers_give_the_same_rows_as_one(run: Run, trained: Trained, tmp_p
 def test_a_case_that_we_fail_on_costs_itself_alone(
     trained: Trained, cases: tuple[CaseRecord, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    some = [case for case in cases if case.pattern][:8]
+    some = sorted((case for case in cases if case.pattern == ("note", "record")), key=lambda case: case.patient_key)[:8]
     bad = some[2].case_key
+    tried: list[int] = []
 
     def fails(model: Model, model_hash: str, prepared: PreparedCases, *told: object) -> Sequence[Prediction]:
         if bad in [case.case_key for case in prepared.cases]:
+            tried.append(len(prepared))
             raise RuntimeError
         return predict_cases(model, model_hash, prepared, *told)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "predict_cases", fails)
-    monkeypatch.setattr(module, "UNIT", 2)
-    options = ScreenOptions(validate=False)
-    info = screen(trained.model, open_cohort(trained.cohort), some, tmp_path / "run", options)
-    assert (info.counts.done, info.counts.failed) == (7, 1)
+    monkeypatch.setattr(worker, "predict_cases", fails)
+    chosen = Selection(pattern=("record", "note"), limit=8)
+    info = screen_cohort(
+        trained.model,
+        trained.cohort,
+        tmp_path / "run",
+        options=ScreenOptions(validate=False, unit=2, selection=chosen),
+    )
+    assert (info.counts.done, info.counts.failed, info.counts.quarantined) == (7, 0, 1)
+    assert tried == [2, 2, 1]
     opened = open_run(tmp_path / "run")
     assert set(opened.worklist()["case_key"]) == {case.case_key for case in some} - {bad}
     assert opened.skipped()[["case_key", "status", "why"]].to_numpy().tolist() == [
-        [bad, "failed", "RuntimeError while answering"]
+        [bad, "failed", "RuntimeError while answering, 3 times"]
     ]
 
 
 def test_who_was_trained_on_is_said_and_can_be_left_out(trained: Trained, run: Run, tmp_path: Path) -> None:
     heard: list[str] = []
     options = ScreenOptions(validate=False, say=heard.append)
-    info = screen_cohort(trained.model, trained.cohort, tmp_path / "a", unseen_only=True, options=options)
+    unseen = replace(options, selection=Selection(unseen=True))
+    info = screen_cohort(trained.model, trained.cohort, tmp_path / "a", options=unseen)
     assert not any("trained on" in line for line in heard)
     assert 0 < info.counts.done + info.counts.skipped < run.info.counts.done + run.info.counts.skipped
     screen_cohort(trained.model, trained.cohort, tmp_path / "b", options=options)
@@ -106,11 +115,11 @@ def test_files_that_changed_since_ingest_are_counted_at_the_end(trained: Trained
 def test_a_cohort_of_whom_all_were_trained_on_has_no_unseen(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, _ = load_model(trained.model)
-    seen = [c for c in task_cases(open_cohort(trained.cohort), model.task) if count_seen([c], model.facts)]
-    monkeypatch.setattr(module, "task_cases", lambda *_: tuple(seen))
+    monkeypatch.setattr(plan, "trained_on", lambda keys, _: frozenset(keys))
     with pytest.raises(LeakError, match="every patient"):
-        screen_cohort(trained.model, trained.cohort, tmp_path / "run", unseen_only=True)
+        screen_cohort(
+            trained.model, trained.cohort, tmp_path / "run", options=ScreenOptions(selection=Selection(unseen=True))
+        )
 
 
 def test_a_run_is_never_mixed_with_another(run: Run, trained: Trained) -> None:

@@ -9,7 +9,7 @@ from clinic_mm.report.run import (
     ModelOf,
     RunInfo,
     open_run,
-    write_report,
+    write_reports,
     write_run,
     write_shard,
     write_skipped,
@@ -56,6 +56,17 @@ def test_what_a_killed_run_left_is_not_read(folder: Path) -> None:
     assert len(open_run(folder).worklist()) == 3
 
 
+def test_a_case_that_was_answered_again_is_read_as_it_was_answered_last(folder: Path) -> None:
+    again = made_up("c0", missing=()).model_copy(update={"decision": "another"})
+    write_shard([again], folder / "shards" / "day=2026-03-02" / "part-00007.parquet")
+    write_run(INFO.model_copy(update={"finished_at": None}), folder)
+    run = open_run(folder)
+    assert run.prediction("c0") == again
+    assert [p.case_key for p in run.predictions()] == ["c1", "c2", "c0"]
+    assert list(run.worklist()["case_key"]) == ["c1", "c2", "c0"]
+    assert run.worklist()["decision"].iloc[-1] == "another"
+
+
 def test_a_run_without_cases_has_an_empty_worklist(tmp_path: Path) -> None:
     write_run(INFO, tmp_path)
     assert open_run(tmp_path).worklist().empty
@@ -99,7 +110,7 @@ def test_no_key_leads_out_of_the_folder(folder: Path, key: str) -> None:
     with pytest.raises(InputError):
         open_run(folder).report_path(key)
     with pytest.raises(InputError):
-        write_report(b"{}", key, folder)
+        write_reports({key: b"{}"}, folder)
 
 
 def test_an_unknown_case_is_an_input_error(folder: Path) -> None:

@@ -1,0 +1,216 @@
+"""Drive a run: hand out units, write down what became of them, and try again what died.
+
+In:  a planned ledger, the cases of the cohort as a stream, an engine. Out: the ledger, in which nothing is pending, or
+what an interruption left; never more than a few units of cases in memory.
+
+One commit per unit. A unit that dies is tried once more as it is, then case by case, so that whoever is to blame costs
+itself alone, and is quarantined with its third death. Nothing here knows where the work is done.
+"""
+
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from clinic_mm.cohort.manifest import INFO_FILE, Cohort, open_cohort
+from clinic_mm.cohort.stream import ALL, Wanted, stream_cases
+from clinic_mm.errors import ClinicError, InputError
+from clinic_mm.jobs.engines.base import Engine
+from clinic_mm.jobs.ledger import Ledger
+from clinic_mm.jobs.spec import JobSpec
+from clinic_mm.jobs.unit import Answered, Broken, Died, Unit
+from clinic_mm.report.run import Counts
+from clinic_mm.task import Task
+from clinic_mm.types import CaseRecord
+
+POLL_S: Final = 0.25
+GRACE_S: Final = 2.0
+"""After a request to stop, so long may units that are being worked on still end; then their workers are killed."""
+WHOLE_TRIES: Final = 2
+"""So often a unit is tried as it is, before its cases are tried one by one."""
+CHANGED: Final = "Start again with --resume: what it changes is then answered again, and nothing else"
+HOPELESS: Final = 12
+"""So many deaths without a unit in between that was answered, and it is not the cases."""
+
+
+@dataclass(slots=True)
+class Stop:
+    """A request to stop, by Ctrl-C or by the service manager; `signal` is 0 until there is one."""
+
+    signal: int = 0
+
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        """What the signal handler does: the first time ask, the second time insist."""
+        del frame
+        if self.signal:
+            raise KeyboardInterrupt
+        self.signal = number
+
+
+@contextmanager
+def listening() -> Iterator[Stop]:
+    """SIGINT and SIGTERM ask to stop, as long as this lasts; outside of the main thread nobody listens."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@dataclass(slots=True)
+class Drive:
+    """One drive through what is to be done.
+
+    Attributes:
+        counted: Told of the counts after every commit.
+    """
+
+    ledger: Ledger
+    spec: JobSpec
+    cohort: Cohort
+    task: Task
+    engine: Engine
+    stop: Stop
+    counted: Callable[[Counts], None]
+    check: Callable[[], None] = lambda: None
+    _held: dict[int, Unit] = field(default_factory=dict)
+    _again: deque[Unit] = field(default_factory=deque)
+    _deaths: int = 0
+
+    def run(self) -> bool:
+        """Do everything that is pending.
+
+        Returns:
+            Whether it was done; False where it was asked to stop before.
+
+        Raises:
+            ClinicError: If the job cannot go on: disk, model, ledger or cohort. Everything recorded stays recorded.
+        """
+        try:
+            supply = todo(self.ledger, self.cohort, self.task)
+            claimed = self._fill(supply)
+            self.ledger.record([], claimed)
+            while self._held and not self.stop.signal:
+                self._turn(supply)
+            if self.stop.signal:
+                self._let_end()
+            return not self.stop.signal
+        finally:
+            self.engine.stop()
+
+    def _turn(self, supply: Iterator[Unit]) -> None:
+        """Take what has ended, keep the workers busy, write down."""
+        outcomes = self.engine.wait(POLL_S)
+        units = {outcome.number: self._held.pop(outcome.number) for outcome in outcomes}
+        claimed = self._fill(supply) if not self.stop.signal else []
+        self._write_down([o for o in outcomes if isinstance(o, Answered)], claimed)
+        for outcome in outcomes:
+            if isinstance(outcome, Broken):
+                raise outcome.error
+            if isinstance(outcome, Died):
+                self._died(units[outcome.number], outcome)
+        if not self._held and not self.stop.signal:
+            self.ledger.record([], self._fill(supply))
+
+    def _fill(self, supply: Iterator[Unit]) -> list[Unit]:
+        """Hand out units as long as there is room: what is to be tried again comes first."""
+        taken = []
+        while len(self._held) < self.engine.slots:
+            unit = self._again.popleft() if self._again else next(supply, None)
+            if unit is None:
+                break
+            unit = replace(unit, at=datetime.now(UTC))
+            self._held[unit.number] = unit
+            self.engine.submit(unit)
+            taken.append(unit)
+        return taken
+
+    def _write_down(self, answered: list[Answered], claimed: list[Unit]) -> None:
+        if not (answered or claimed):
+            return
+        self.check()  # before anything of another cohort is taken for an answer about this one
+        maker = self.spec.model_hash, self.spec.settings.hash
+        self.ledger.record([(one, *maker) for one in answered], claimed)
+        if answered:
+            self._deaths = 0
+            self.counted(self.ledger.counts())
+
+    def _died(self, unit: Unit, died: Died) -> None:
+        self._deaths += 1
+        gone, tries = self.ledger.died(unit, died), unit.tries + 1
+        if self._deaths >= max(HOPELESS, 4 * self.engine.slots):
+            mend = "See what is wrong with this machine or model; then go on with --resume --retry"
+            raise ClinicError(f"{self._deaths} units died one after the other ({died.why})", "", mend)
+        if len(unit.cases) > 1 and tries < WHOLE_TRIES:
+            self._again.append(replace(unit, tries=tries))
+        elif len(unit.cases) > 1:
+            numbers = self.ledger.split(unit)
+            self._again.extend(Unit(n, (case,), unit.at, tries) for n, case in zip(numbers, unit.cases, strict=True))
+        elif not gone:
+            self._again.append(replace(unit, tries=tries))
+        else:
+            self.counted(self.ledger.counts())
+
+    def _let_end(self) -> None:
+        """What ends in time is written down; the rest is done again at the next start."""
+        until = time.monotonic() + GRACE_S
+        while self._held and (left := until - time.monotonic()) > 0:
+            outcomes = self.engine.wait(min(left, POLL_S))
+            for outcome in outcomes:
+                self._held.pop(outcome.number)
+            self._write_down([o for o in outcomes if isinstance(o, Answered)], [])
+
+
+def todo(ledger: Ledger, cohort: Cohort, task: Task) -> Iterator[Unit]:
+    """Units of what is pending, each as soon as its cases have come by; no case is looked for twice."""
+    sizes = ledger.unit_sizes()
+    left = sum(sizes.values())
+    most = 2 * left > int(ledger.meta("cohort_cases") or 0)
+    wanted = ALL if most else Wanted(keys=ledger.pending_keys())
+    waiting: dict[int, list[CaseRecord]] = {}
+    for case in stream_cases(cohort, task, wanted) if left else ():
+        found = ledger.unit_of(case.case_key)
+        if found is None:
+            continue
+        number, tries = found
+        mine = waiting.setdefault(number, [])
+        mine.append(case)
+        left -= 1
+        if len(mine) == sizes[number]:
+            yield Unit(number, tuple(waiting.pop(number)), datetime.now(UTC), tries)
+        if not left:
+            return
+
+
+def unchanged(spec: JobSpec) -> Callable[[], None]:
+    """A check that raises `InputError` once another cohort lies in the place of that of the job.
+
+    Its manifest is read again only when it was written again.
+    """
+    path, seen = Path(spec.cohort) / INFO_FILE, [(0, 0)]
+
+    def look() -> None:
+        try:
+            found = path.stat()
+            if (now := (found.st_mtime_ns, found.st_size)) == seen[0]:
+                return
+            same = open_cohort(path.parent).info.content_hash == spec.cohort_hash
+        except (OSError, ClinicError):
+            same = False
+        if not same:
+            raise InputError("The cohort changed while it was screened", spec.cohort, CHANGED)
+        seen[0] = now
+
+    return look

@@ -1,0 +1,62 @@
+"""One driver per run: a lock on a file in the run's folder, which the kernel takes away from a process that dies.
+
+In:  a run folder. Out: a hold on it for as long as the work lasts. Nothing stale can be left behind.
+"""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from clinic_mm.errors import InputError
+
+FILE: Final = "driver.lock"
+
+
+@contextmanager
+def only_driver(run: Path) -> Iterator[None]:
+    """Hold a run folder, which is made where it is not there.
+
+    Raises:
+        InputError: If another process holds it, or the folder cannot be written.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        handle = os.open(run / FILE, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        mend = "Name a folder on a disk that can be written"
+        raise InputError(f"The run folder cannot be written: {error.strerror}", str(run), mend) from None
+    try:
+        _held(handle, run)
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_driven(run: Path) -> bool:
+    """Whether a driver is at work on a run."""
+    try:
+        handle = os.open(run / FILE, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _held(handle: int, run: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        who = os.read(handle, 200).decode(errors="replace").strip()
+        mend = f"Wait for {who or 'it'}, stop it, or name another folder"
+        raise InputError("Another process screens into this run", str(run), mend) from None
+    os.ftruncate(handle, 0)
+    os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
