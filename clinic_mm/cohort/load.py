@@ -8,12 +8,14 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from clinic_mm.cohort.spec import NO_FILES
 from clinic_mm.errors import EvidenceError, InputError
 from clinic_mm.modalities import modality, resolve
 from clinic_mm.signals import Signal
 from clinic_mm.types import Evidence
 
 MOVED = "Were the files moved? Run clinic-mm ingest again"
+NEVER_MADE = "This cohort was simulated without files: simulate one with files to read any"
 
 
 def load_evidence(evidence: Evidence, roots: Mapping[str, Path], kind: str | None = None) -> Signal:
@@ -61,15 +63,21 @@ def _inside(root: Path, relative: str, inside: Path, folders: dict[Path, bool], 
     try:
         mode = path.lstat().st_mode
     except OSError:
-        raise EvidenceError("file.gone", "A file of this evidence is no longer there", place, MOVED) from None
+        raise _gone(root, pure, place) from None
     folder = path if stat.S_ISLNK(mode) else path.parent
     if folder not in folders:
         folders[folder] = folder.resolve().is_relative_to(inside)
     if not folders[folder]:
         raise _outside(place)
     if not (stat.S_ISREG(mode) or path.is_file()):
-        raise EvidenceError("file.gone", "A file of this evidence is no longer there", place, MOVED)
+        raise _gone(root, pure, place)
     return path
+
+
+def _gone(root: Path, relative: PurePosixPath, place: str) -> EvidenceError:
+    if NO_FILES in (root.name, relative.parts[0]):
+        return EvidenceError("file.gone", "A file of this evidence was never made", place, NEVER_MADE)
+    return EvidenceError("file.gone", "A file of this evidence is no longer there", place, MOVED)
 
 
 def _outside(place: str) -> EvidenceError:

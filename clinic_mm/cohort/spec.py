@@ -20,6 +20,8 @@ from clinic_mm.types import SCHEMA_VERSION, Frozen
 SPEC_NAME: Final = "cohort.toml"
 RESERVED_ROOT: Final = "cohort"
 """The root that names the cohort folder itself, where record.parquet and note.parquet lie."""
+NO_FILES: Final = "no-files"
+"""The root of cohorts that were simulated without files: nothing lies there."""
 
 KNOWN_TABLES: Final = frozenset({"meds", "omop"})
 """Kinds of source whose files are tables that need no mapping."""

@@ -1,5 +1,6 @@
 """Commands that make, join, show and de-identify data: simulate, ingest, describe, features, deidentify."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,9 @@ def simulate(
     modalities: Annotated[
         str, typer.Option(metavar="NAMES", help="Which, with commas; also of those that are not the default.")
     ] = "ct,xray,eeg,record,note",
+    manifest_only: Annotated[
+        bool, typer.Option("--manifest-only", help="A cohort folder without files, to try out a million cases.")
+    ] = False,
     workers: Workers = 2,
     json: Json = False,
 ) -> None:
@@ -28,9 +32,12 @@ def simulate(
     """
     from clinic_mm.console import progress, show, show_json
     from clinic_mm.simulate.cohort import write_cohort
+    from clinic_mm.simulate.limit import Limit
+    from clinic_mm.simulate.without_files import write_without_files
 
+    write = write_without_files if manifest_only else partial(write_cohort, workers=workers)
     with progress("simulate", quiet=json) as advance:
-        limit = write_cohort(
+        made = write(
             out,
             cases=cases,
             seed=seed,
@@ -38,14 +45,16 @@ def simulate(
             rate=rate,
             synergy=synergy,
             modalities=tuple(name.strip() for name in modalities.split(",") if name.strip()),
-            workers=workers,
             progress=advance,
         )
     if json:
-        show_json(limit.model_dump(mode="json"))
-    else:
-        show(f"{cases} simulated cases in {out}; best possible AUC {limit.auc_limit:.3f}")
+        show_json(made.model_dump(mode="json"))
+    elif isinstance(made, Limit):
+        show(f"{cases} simulated cases in {out}; best possible AUC {made.auc_limit:.3f}")
         show(f"Next: clinic-mm ingest {out} --out cohort")
+    else:
+        show(f"The manifest of {cases} simulated cases in {out}; its evidence was never made, and cannot be read")
+        show(f"Next: clinic-mm describe {out} --target label")
 
 
 def ingest(

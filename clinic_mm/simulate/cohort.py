@@ -119,7 +119,7 @@ def write_cohort(
     Source: METHODS §4.
     """
     world = World(modalities, cast("Missing", missing), rate, synergy)
-    _check(out, cases, seed, workers)
+    check_empty(out, cases, seed, workers)
     used = [name for name, kinds in FOLDERS.items() if kinds & set(modalities)]
     for name in used:
         (out / name).mkdir(parents=True)
@@ -141,7 +141,12 @@ def _source(name: str) -> str:
     return f'\n[[source]]\nname = "{name}"\npath = "{name}"\n{listed}'
 
 
-def _check(out: Path, cases: int, seed: int, workers: int) -> None:
+def check_empty(out: Path, cases: int, seed: int, workers: int = 1) -> None:
+    """A cohort is written to a new or empty folder, and has a case.
+
+    Raises:
+        UsageError: If not.
+    """
     if cases < 1 or workers < 1 or seed < 0:
         raise UsageError("Cases and workers start at 1, the seed at 0", "simulate", "Give larger numbers")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
