@@ -4,7 +4,7 @@ What a command does stands in clinic_mm/commands/, one function each, no logic. 
 that needs them.
 
 Exit codes: 0 done · 1 our fault · 2 the command line · 3 input · 4 task, ingest or mapping file · 5 optional part
-missing · 6 model or run damaged · 7 the figures would not be honest. See docs/commands.md.
+missing · 6 model or run damaged · 7 the figures would not be honest · 8 a training cannot go on. See docs/commands.md.
 """
 
 import os
@@ -15,7 +15,7 @@ from typing import Final
 
 import typer
 
-from clinic_mm.commands import answer, data, draft, learn, site, watch
+from clinic_mm.commands import answer, data, draft, learn, screening, site, watch
 
 INTERRUPTED: Final = 130
 """Exit code of a command that was stopped from the keyboard: 128 + SIGINT, as shells have it."""
@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     epilog="Exit codes: 0 done, 1 our fault, 2 command line, 3 input, 4 task or mapping file, 5 optional part missing, "
-    "6 model or run damaged, 7 figures would not be honest.",
+    "6 model or run damaged, 7 figures would not be honest, 8 a training cannot go on.",
 )
 drafts = typer.Typer(rich_markup_mode=None, help="Draft findings as text. A draft is never evidence.")
 app.add_typer(drafts, name="draft")
@@ -55,7 +55,7 @@ for _command in (
     learn.compare,
     answer.predict,
     answer.retrieve,
-    answer.screen,
+    screening.screen,
     answer.saliency,
     watch.monitor,
     answer.advise,

@@ -7,7 +7,8 @@
     ├─ TaskError                4   a task, ingest or mapping file is wrong
     ├─ ExtraMissingError        5   an optional part is not installed
     ├─ ArtifactError            6   a model folder or run is damaged, or of an unknown version
-    └─ LeakError                7   a split or a cohort would make the figures dishonest
+    ├─ LeakError                7   a split or a cohort would make the figures dishonest
+    └─ StoppedError             8   numbers or the machine gave out in a training; what was done is kept
 
 No error carries a patient detail: the case key, a tag, a column, a path the operator typed, and nothing more.
 All arguments are positional and go to `super().__init__`, so that an error survives a worker process.
@@ -97,3 +98,9 @@ class LeakError(ClinicError):
     """A split or a cohort would make the figures dishonest."""
 
     exit_code: ClassVar[int] = 7
+
+
+class StoppedError(ClinicError):
+    """A training cannot go on: a loss that is not finite, no memory, no disk. What was done until then is kept."""
+
+    exit_code: ClassVar[int] = 8

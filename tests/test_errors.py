@@ -21,6 +21,7 @@ DOCUMENTED = {
     "ExtraMissingError": 5,
     "ArtifactError": 6,
     "LeakError": 7,
+    "StoppedError": 8,
 }
 
 
@@ -58,7 +59,7 @@ def test_what_is_not_known_is_not_printed(error: type[ClinicError]) -> None:
 def test_exit_codes_are_as_documented_and_distinct() -> None:
     codes = {name: error.exit_code for name in DOCUMENTED for error in [getattr(errors, name)]}
     assert codes == DOCUMENTED
-    assert sorted(set(codes.values())) == [1, 2, 3, 4, 5, 6, 7]
+    assert sorted(set(codes.values())) == [1, 2, 3, 4, 5, 6, 7, 8]
     doc = errors.__doc__ or ""
     for name, code in DOCUMENTED.items():
         assert any(name in line and f" {code} " in line for line in doc.splitlines()), name

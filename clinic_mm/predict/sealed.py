@@ -5,6 +5,7 @@ refused.
 """
 
 import hashlib
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
@@ -15,11 +16,15 @@ from clinic_mm.errors import ArtifactError
 from clinic_mm.types import SCHEMA_VERSION
 
 MANIFEST: Final = "manifest.json"
+MARK: Final = ".being_written"
 STYLE: Final = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2
 
 
 def write_sealed(folder: Path, files: Mapping[str, bytes], *, patient_derived: Collection[str] = ()) -> str:
     """Write the files, the manifest last, so that half a folder is none; what an earlier one had beside goes.
+
+    All are written under other names first: a full disk leaves an earlier folder as it was. A kill while they take
+    their names leaves no manifest, or the new one, and a mark by which the next call knows the folder as its own.
 
     Args:
         folder: New, empty, or sealed earlier.
@@ -34,17 +39,43 @@ def write_sealed(folder: Path, files: Mapping[str, bytes], *, patient_derived: C
     """
     check_free(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MANIFEST).unlink(missing_ok=True)
-    for old in folder.glob("*.safetensors"):
-        old.unlink()
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
+    (folder / MARK).touch()
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     derived = {"patient_derived": sorted(patient_derived)} if patient_derived else {}
     told = {"schema_version": SCHEMA_VERSION, "files": hashes, **derived}
     manifest = orjson.dumps(told, option=STYLE)
-    (folder / MANIFEST).write_bytes(manifest)
+    staged = {name: _staged(folder, name, content) for name, content in {**files, MANIFEST: manifest}.items()}
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for old in folder.glob("*.safetensors"):
+        old.unlink()
+    for name, temp in staged.items():
+        temp.replace(folder / name)
+    _synchronised(folder)
+    (folder / MARK).unlink()
     return hashlib.sha256(manifest).hexdigest()
+
+
+def _staged(folder: Path, name: str, content: bytes) -> Path:
+    """The content on disk under another name; what was begun goes again where the disk is full."""
+    temp = folder / f".{name}.tmp"
+    try:
+        with temp.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        for half in folder.glob(".*.tmp"):
+            half.unlink()
+        raise
+    return temp
+
+
+def _synchronised(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def check_free(folder: Path) -> None:
@@ -55,7 +86,8 @@ def check_free(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise ArtifactError("This is a file, not a folder", str(folder), "Name a new or empty folder")
-    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+    ours = (folder / MANIFEST).is_file() or (folder / MARK).is_file()
+    if folder.exists() and any(folder.iterdir()) and not ours:
         raise ArtifactError("The folder holds something else", str(folder), "Name a new or empty folder")
 
 

@@ -16,8 +16,8 @@ arXiv 2203.15332. Their remedy scales gradients by the discrepancy; ours stops t
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -94,6 +94,18 @@ class Watch:
                 course.frozen_at = step
                 self.freeze(name)
         self.looks.append({"step": step, "skill": _rounded(skill), "use": _rounded(use)})
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """All looks so far."""
+        return {"looks": self.looks, "courses": {name: asdict(course) for name, course in self.courses.items()}}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on watching; what was frozen is frozen again."""
+        self.looks = list(state_dict["looks"])
+        self.courses = {name: _Course(**told) for name, told in state_dict["courses"].items()}
+        for name, course in self.courses.items():
+            if course.frozen_at is not None:
+                self.freeze(name)
 
     def _asked(self) -> list[tuple[Int[Array, " r"], Bool[Array, "r M"]]]:
         """Cases as they are; then for each modality those with it alone, and those that have more without it."""

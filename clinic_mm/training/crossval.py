@@ -11,7 +11,6 @@ codes are common enough) looks at no label.
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +19,6 @@ import orjson
 import pandas as pd
 from numpy import ndarray as Array
 
-from clinic_mm import __version__
 from clinic_mm.cohort.split import check_disjoint
 from clinic_mm.cohort.split import folds as by_patient
 from clinic_mm.evaluate.missingness import RATES, drop_columns, drop_modalities
@@ -29,6 +27,7 @@ from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.prep.gaps import hide, lose_parameters, parameters, take
 from clinic_mm.task import Task
 from clinic_mm.training.fit import fit_model
+from clinic_mm.training.program import program
 from clinic_mm.training.simple import Baseline
 
 Say = Callable[[str], None]
@@ -153,23 +152,13 @@ class _Fold:
 def identity(prepared: PreparedCases, recipe: Recipe, task: Task, held: Array, names: list[str]) -> str:
     """Identity of a split: its cases, the task, the recipe, what is compared, and the program."""
     told = [
-        __version__,
-        _program(),
+        program(),
         task.model_dump(mode="json"),
         [prep.key for prep in recipe.preps.values()],
         names,
         [[c.case_key, c.label, bool(h)] for c, h in zip(prepared.cases, held, strict=True)],
     ]
     return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()[:24]
-
-
-@cache
-def _program() -> str:
-    """Hash of the source of every room that takes part in an answer."""
-    package = Path(__file__).resolve().parents[1]
-    rooms = ("prep", "encoders", "fusion", "colearning", "predict", "training")
-    files = sorted(f for room in rooms for f in (package / room).rglob("*.py"))
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
 
 
 def _write(frame: pd.DataFrame, path: Path) -> None:

@@ -8,10 +8,9 @@ of its modalities, sometimes none. The number of epochs is chosen on patients le
 on all.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -20,7 +19,8 @@ from numpy import ndarray as Array
 from torch import Tensor
 
 from clinic_mm.drafting.decoder import BEGIN, END, PAD, Decoder
-from clinic_mm.training.encode import step
+from clinic_mm.training.resume import Part
+from clinic_mm.training.steps import Fit, Memory, Stateful, descend
 
 BATCH: Final = 32
 LEARNING_RATE: Final = 5e-3
@@ -33,6 +33,9 @@ SHOWS_NOTHING: Final = 0.1
 """Share of the cases that show no modality in a step, so that the decoder knows what notes say anyway."""
 LONGEST: Final = 240
 """Words of a note that are learnt from."""
+
+Shown = tuple[Int[Array, " b"], Bool[Array, "b M"]]
+"""Cases of a step, and what each shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +81,19 @@ class Worth:
 
 
 def fit_decoder(lesson: Lesson) -> tuple[Decoder, Worth]:
-    """Fit, choosing the number of epochs on patients left out."""
+    """Fit, choosing the number of epochs on patients left out.
+
+    Raises:
+        StoppedError: If a loss is not finite.
+    """
     names = np.unique(lesson.patients)
     chosen = np.random.default_rng(lesson.seed).permutation(names)[: max(1, len(names) // LEFT_OUT)]
     left_out = np.isin(lesson.patients, chosen)
     words = _numbered(lesson)
     every = np.arange(len(words))
-    best = Worth(np.inf, np.inf, 0.0, 0.0, 1)
-    for epoch, decoder in enumerate(_epochs(lesson, words, every[~left_out]), start=1):
-        worth = _worth(decoder, lesson, words, every[left_out], epoch)
-        if worth.with_evidence < best.with_evidence:
-            best = worth
-        if epoch - best.epochs >= PATIENCE:
-            break
-    fitted = next(islice(_epochs(lesson, words, every), best.epochs - 1, None))
-    return fitted.eval(), best
+    best = _Best(lesson, words, every[left_out])
+    _fit(lesson, words, every[~left_out], _most_epochs(lesson, int((~left_out).sum())), best)
+    return _fit(lesson, words, every, best.worth.epochs).eval(), best.worth
 
 
 def _numbered(lesson: Lesson) -> Int[Array, "n t"]:
@@ -109,25 +110,70 @@ def _decoder(lesson: Lesson) -> Decoder:
     return Decoder({name: u.shape[1] for name, u in lesson.u.items()}, lesson.vocabulary)
 
 
-def _epochs(lesson: Lesson, words: Int[Array, "n t"], rows: Int[Array, " k"]) -> Iterator[Decoder]:
-    """The decoder after each epoch over some cases; the same for the same seed."""
+def _most_epochs(lesson: Lesson, n: int) -> int:
+    by_steps = min(MOST_EPOCHS, MOST_STEPS // _steps(n))
+    return max(1, by_steps if lesson.epochs is None else lesson.epochs)
+
+
+def _steps(n: int) -> int:
+    """Of an epoch."""
+    return -(-n // BATCH)
+
+
+def _fit(
+    lesson: Lesson, words: Int[Array, "n t"], rows: Int[Array, " k"], epochs: int, best: "_Best | None" = None
+) -> Decoder:
+    """The decoder after some epochs over some cases, or after those that `best` lets it have."""
     rng = np.random.default_rng(lesson.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(lesson.seed)
         decoder = _decoder(lesson)
-        state = torch.get_rng_state()
-    optimiser = torch.optim.AdamW(decoder.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
-    steps = -(-len(rows) // BATCH)
-    for _ in range(max(1, min(MOST_EPOCHS, MOST_STEPS // steps) if lesson.epochs is None else lesson.epochs)):
-        with torch.random.fork_rng(devices=[]):
-            torch.set_rng_state(state)
-            decoder.train()
-            for batch in np.array_split(rng.permutation(rows), steps):
-                shown = _subset(lesson.present[batch], rng)
-                losses = _loss(decoder, lesson, words, batch, shown)
-                step(decoder, optimiser, losses.sum() / (words[batch, 1:] != PAD).sum())
-            state = torch.get_rng_state()
-        yield decoder
+        optimiser = torch.optim.AdamW(decoder.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
+        steps, memory = _steps(len(rows)), Memory(done=0, order=rows)
+
+        def draw() -> Shown:
+            at = memory["done"] % steps
+            if at == 0:
+                memory["order"] = rng.permutation(rows)
+            memory["done"] += 1
+            batch = np.array_split(memory["order"], steps)[at]
+            return batch, _subset(lesson.present[batch], rng)
+
+        def loss(drawn: Shown) -> Tensor:
+            batch, shown = drawn
+            lost: Tensor = _loss(decoder, lesson, words, batch, shown).sum() / (words[batch, 1:] != PAD).sum()
+            return lost
+
+        def after(done: int) -> bool:
+            return best is not None and done % steps == 0 and best.is_past(decoder, done // steps)
+
+        part = Part.of("decoder", lesson, words, rows, epochs, best is None)
+        more: dict[str, Stateful] = {"memory": memory, **({} if best is None else {"best": best})}
+        descend(Fit(part, decoder, optimiser, draw, loss, None, rng, more, after), epochs * steps)
+    return decoder
+
+
+class _Best:
+    """How many epochs served patients left out best."""
+
+    def __init__(self, lesson: Lesson, words: Int[Array, "n t"], left_out: Int[Array, " h"]) -> None:
+        self.lesson, self.words, self.left_out = lesson, words, left_out
+        self.worth = Worth(np.inf, np.inf, 0.0, 0.0, 1)
+
+    def is_past(self, decoder: Decoder, epoch: int) -> bool:
+        """Look after an epoch; whether the best lies long enough back."""
+        worth = _worth(decoder, self.lesson, self.words, self.left_out, epoch)
+        if worth.with_evidence < self.worth.with_evidence:
+            self.worth = worth
+        return epoch - self.worth.epochs >= PATIENCE
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """The best so far."""
+        return asdict(self.worth)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Be as it was."""
+        self.worth = Worth(**state_dict)
 
 
 def _subset(present: Bool[Array, "b M"], rng: np.random.Generator) -> Bool[Array, "b M"]:

@@ -4,7 +4,6 @@ In:  present training rows and their classes. Out: the fitted encoder, the same 
 AdamW with a cosine schedule; the last layer starts at the class prior.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -15,9 +14,10 @@ from torch import Tensor, nn
 
 from clinic_mm.encoders.base import Encoder, make_encoder
 from clinic_mm.task import Budget
+from clinic_mm.training.resume import Part
+from clinic_mm.training.steps import Fit, Memory, descend
 
 WEIGHT_DECAY: Final = 0.05
-CLIP_NORM: Final = 1.0
 STEPS_PER_ROW: Final = 0.4
 FEWEST_STEPS, MOST_STEPS = 60, 600
 
@@ -42,6 +42,9 @@ def train_encoder(
         size: tiny | small | base.
         budget: Epochs (None: by the number of rows), batch, learning rate.
         seed: Of the first weights, the order of rows and the augmentation.
+
+    Raises:
+        StoppedError: If a loss is not finite.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -53,40 +56,43 @@ def train_encoder(
             encoder.parameters(), lr=budget.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3 * budget.learning_rate, total_steps=max(steps, 2))
-        encoder.train()
-        for rows in _batches(len(x), budget.batch, steps, seed):
-            batch = encoder.augment(torch.from_numpy(x[rows].astype(np.float32)))
-            _, _, logits = encoder.speak(batch)
-            step(encoder, optimiser, nn.functional.cross_entropy(logits, torch.from_numpy(y[rows])))
-            schedule.step()
+        rows = Rows(len(x), budget.batch, np.random.default_rng(seed))
+
+        def draw() -> tuple[Tensor, Tensor]:
+            some = rows.next()
+            return encoder.augment(torch.from_numpy(x[some].astype(np.float32))), torch.from_numpy(y[some])
+
+        def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
+            _, _, logits = encoder.speak(batch[0])
+            return nn.functional.cross_entropy(logits, batch[1])
+
+        part = Part.of(f"{kind} encoder", x, y, n_classes, size, budget, seed)
+        more = {"rows": rows.memory}
+        descend(Fit(part, encoder, optimiser, draw, loss, schedule, rows.generator, more), steps)
     return encoder.eval()
 
 
-def step(module: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One optimiser step with clipped gradients."""
-    optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(module.parameters(), CLIP_NORM)
-    optimiser.step()
+class Rows:
+    """Row numbers, epoch by epoch in a new order; the last, short batch of an epoch is left out."""
+
+    def __init__(self, n: int, batch: int, generator: np.random.Generator) -> None:
+        self.n, self.batch, self.generator = n, min(batch, n), generator
+        self.memory = Memory(order=generator.permutation(n), place=0)
+
+    def next(self) -> Int[Array, " b"]:
+        """Those of the next batch."""
+        if self.memory["place"] + self.batch > self.n:
+            self.memory.update(order=self.generator.permutation(self.n), place=0)
+        place = self.memory["place"]
+        self.memory["place"] = place + self.batch
+        rows: Int[Array, " b"] = self.memory["order"][place : place + self.batch]
+        return rows
 
 
 def _steps(n: int, budget: Budget) -> int:
     if budget.epochs is not None:
         return budget.epochs * max(1, n // budget.batch)
     return int(np.clip(STEPS_PER_ROW * n, FEWEST_STEPS, MOST_STEPS))
-
-
-def _batches(n: int, batch: int, steps: int, seed: int) -> Iterator[Int[Array, " b"]]:
-    """Row numbers, epoch by epoch in a new order; the last, short batch of an epoch is left out."""
-    generator = np.random.default_rng(seed)
-    batch = min(batch, n)
-    order = generator.permutation(n)
-    place = 0
-    for _ in range(steps):
-        if place + batch > n:
-            order, place = generator.permutation(n), 0
-        yield order[place : place + batch]
-        place += batch
 
 
 def _start_at_prior(encoder: Encoder, y: Int[Array, " n"]) -> None:

@@ -18,7 +18,8 @@ from torch.nn.functional import cross_entropy
 from clinic_mm.colearning.dropout import drawn_subset
 from clinic_mm.fusion.bottleneck import Bottleneck
 from clinic_mm.fusion.heard import Heard
-from clinic_mm.training.encode import step
+from clinic_mm.training.resume import Part
+from clinic_mm.training.steps import Fit, descend
 
 BATCH: Final = 64
 STEPS_PER_ROW: Final = 0.5
@@ -27,6 +28,8 @@ LEARNING_RATE: Final = 1e-3
 WEIGHT_DECAY: Final = 0.05
 RANKING: Final = 0.1
 
+Drawn = tuple[Int[Array, " b"], Bool[Array, "b M"], Bool[Array, "b M"]]
+"""Cases of a step, a subset of what each has, and a smaller one inside it."""
 PoolLogits = Callable[[Int[Array, " b"], Bool[Array, "b M"]], Float[Array, "b C"]]
 
 
@@ -46,17 +49,26 @@ def train_residual(
         torch.manual_seed(seed)
         residual = Bottleneck(names, width, torch.from_numpy(prior.astype(np.float32)))
         optimiser = torch.optim.AdamW(residual.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
-        residual.train()
-        for _ in range(int(np.clip(STEPS_PER_ROW * len(rows), FEWEST_STEPS, MOST_STEPS))):
+
+        def draw() -> Drawn:
             batch = generator.choice(rows, min(BATCH, len(rows)), replace=False)
             larger = drawn_subset(heard.present[batch], generator)
-            smaller = drawn_subset(larger, generator)
+            return batch, larger, drawn_subset(larger, generator)
+
+        def loss(drawn: Drawn) -> Tensor:
+            batch, larger, smaller = drawn
             target = torch.from_numpy(y[batch])
             more, less = (
                 cross_entropy(_logits(residual, heard, pool_logits, batch, mask), target, reduction="none")
                 for mask in (larger, smaller)
             )
-            step(residual, optimiser, (more + less + RANKING * (more - less).relu()).mean())
+            return (more + less + RANKING * (more - less).relu()).mean()
+
+        # What the pool says of the rows stands for the pool: it cannot be looked into from here.
+        said = pool_logits(rows, heard.present[rows])
+        part = Part.of("residual", names, heard, said, y, rows, prior, seed)
+        steps = int(np.clip(STEPS_PER_ROW * len(rows), FEWEST_STEPS, MOST_STEPS))
+        descend(Fit(part, residual, optimiser, draw, loss, generator=generator), steps)
     return residual.eval()
 
 

@@ -23,18 +23,20 @@ from clinic_mm.prep.batch import Progress, fit_preps, plan_recipe, prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.task import Task
 from clinic_mm.training.fit import fit_model
+from clinic_mm.training.session import KEPT, Keep, Session, asked_of_task, training_session
 from clinic_mm.training.split import held_out
 from clinic_mm.types import CaseRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a run may use, and whom it tells how far it is."""
+    """What a run may use, how it is kept, and whom it tells how far it is."""
 
     workers: int = 1
     cache: PrepCache | None = None
     progress: Progress | None = None
     say: Callable[[str], None] = lambda _: None
+    keep: Keep = KEPT
 
 
 ALONE = Resources()
@@ -66,12 +68,34 @@ def train(
         TaskError: If the labels, classes or folds do not fit.
         LeakError: If the checks before training find an error that is not accepted; nothing has been learnt then.
         ArtifactError: If the folder holds something that is not an artifact; known before anything is learnt.
+        StoppedError: If memory or disk give out, or a loss is not finite. What was done is kept in OUT.work, as after
+            a kill; the same call goes on from there to the same bytes.
     """
     check_free(out)
+    asked = asked_of_task(task, task.target, task.fusion.method, cohort.info.content_hash, out)
+    with training_session(out, asked, use.keep) as session:
+        model = _fitted(cohort, task, test_share, accept_leaks, use, session)
+        model_hash = save_model(model, out)
+        session.finish(model_hash, figures_of(model))
+    return model, model_hash
+
+
+def figures_of(model: Model) -> dict[str, JsonValue]:
+    """Out-of-fold figures of a training, for its log."""
+    verdict = model.facts["verdict"]
+    assert isinstance(verdict, dict)
+    return {"experts": model.facts["experts"], "verdict": verdict["words"], "gains": verdict["rows"]}
+
+
+def _fitted(
+    cohort: Cohort, task: Task, test_share: float, accept_leaks: bool, use: Resources, session: Session
+) -> Model:
     labelled = labelled_cases(cohort, task)
     cases = _not_left_out(labelled, task, test_share)
     planned = plan_recipe(task)
     use.say(f"{len(cases)} training cases")
+    if session.log is not None:
+        session.log.cases(len(cases))
     # Of all labelled cases: what stands in a training and in a test patient would show there.
     checks = Checks(cohort, task, labelled, accept_leaks)
     rows = checks.of_rows()
@@ -80,8 +104,7 @@ def train(
     use.say("checks before training")
     checked = checks.of_prepared(rows, prepared, recipe)
     fitted = fit_model(prepared, recipe, task, use.say)
-    model = replace(fitted, facts={**fitted.facts, "simulated": cohort.info.simulated, "checks": told_of(checked)})
-    return model, save_model(model, out)
+    return replace(fitted, facts={**fitted.facts, "simulated": cohort.info.simulated, "checks": told_of(checked)})
 
 
 def told_of(checked: Checked) -> dict[str, JsonValue]:

@@ -28,9 +28,10 @@ from clinic_mm.colearning.shared_space import Projector, SharedSpace, View
 from clinic_mm.errors import TaskError
 from clinic_mm.fusion.adapters import fit_features
 from clinic_mm.predict.coordinated import Coordinated, judged_by
-from clinic_mm.training.encode import step
 from clinic_mm.training.heads import fit_ridge
 from clinic_mm.training.methods.base import Lesson
+from clinic_mm.training.resume import Part
+from clinic_mm.training.steps import Fit, descend
 
 DIM: Final = 16
 HIDDEN: Final = 64
@@ -120,7 +121,8 @@ def _fit_deep_cca(views: Sequence[View], rows: Rows, seed: int, settings: Mappin
     """Networks by the loss, then linear CCA of what they say (Andrew et al. 2013, §3)."""
     space = SharedSpace(views, _linear(views, rows, seed, _dim(settings), HIDDEN), unit=False)
     present = torch.from_numpy(rows.present)
-    _descend(space, rows, _steps(rows, settings), seed, lambda points, batch: deep_cca_loss(points, present[batch]))
+    steps = _steps(rows, settings)
+    _descend(space, rows, steps, seed, lambda points, batch: deep_cca_loss(points, present[batch]), told=["deep_cca"])
     with torch.no_grad():
         said = [space.eval().project(m, cells).double().numpy() for m, cells in enumerate(rows.cells)]
     found, trust = trusted(said, rows.present, rows.patients, _dim(settings), seed)
@@ -134,14 +136,15 @@ def _fit_deep_cca(views: Sequence[View], rows: Rows, seed: int, settings: Mappin
 
 def _fit_contrast(views: Sequence[View], rows: Rows, seed: int, settings: Mapping[str, JsonValue]) -> SharedSpace:
     space = SharedSpace(views, _linear(views, rows, seed, _dim(settings), HIDDEN), unit=True)
-    contrast = Contrast(cast(float, settings.get("soft", SOFT)))
+    soft = cast(float, settings.get("soft", SOFT))
+    contrast = Contrast(soft)
     present, labels, patients = (torch.from_numpy(a) for a in (rows.present, rows.labels, rows.patients))
 
     def loss(points: Sequence[Tensor], batch: Tensor) -> Tensor:
         lost: Tensor = contrast(points, present[batch], alike(labels[batch], patients[batch]))
         return lost
 
-    _descend(space, rows, _steps(rows, settings), seed, loss, contrast)
+    _descend(space, rows, _steps(rows, settings), seed, loss, contrast, ["contrast", soft])
     return space
 
 
@@ -184,19 +187,24 @@ def _descend(
     seed: int,
     loss: Callable[[Sequence[Tensor], Tensor], Tensor],
     beside: nn.Module | None = None,
+    told: Sequence[object] = (),
 ) -> None:
-    """Train the projectors, and what the loss learns beside them."""
+    """Train the projectors, and what the loss learns beside them; `told` is what else the loss depends on."""
     several = np.flatnonzero(rows.present.sum(axis=1) > 1)
     generator = np.random.default_rng(seed)
     both = nn.ModuleList([space.projectors, *([beside] if beside else [])])
     optimiser = torch.optim.AdamW(both.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
+
+    def draw() -> Tensor:
+        return torch.from_numpy(generator.choice(several, min(BATCH, len(several)), replace=False))
+
+    def lost(batch: Tensor) -> Tensor:
+        return loss([space.project(column, cells[batch]) for column, cells in enumerate(rows.cells)], batch)
+
     space.train()
-    for _ in range(steps):
-        batch = torch.from_numpy(generator.choice(several, min(BATCH, len(several)), replace=False))
-        points = [space.project(column, cells[batch]) for column, cells in enumerate(rows.cells)]
-        step(both, optimiser, loss(points, batch))
-        schedule.step()
+    part = Part.of("shared space", rows, both, steps, seed, *told)
+    descend(Fit(part, both, optimiser, draw, lost, schedule, generator), steps)
 
 
 def trusted(
@@ -213,7 +221,9 @@ def trusted(
     best = int(np.argmax([np.square(trust).sum() for trust in held]))
     found = canonical(views, present, dim, SHRINKS[best])
     trust = held[best][: len(found.agreement)]
-    return found, trust if trust.any() else np.maximum(found.agreement - found.agreement[-1], 1e-3)
+    trust = trust if trust.any() else np.maximum(found.agreement - found.agreement[-1], 1e-3)[: len(trust)]
+    kept = tuple(weights[:, : len(trust)] for weights in found.weights)
+    return Canonical(found.mean, kept, found.agreement[: len(trust)]), trust
 
 
 def _held_agreement(

@@ -10,7 +10,7 @@ weights that served them best are taken: small cohorts are overfitted within a f
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -31,10 +31,14 @@ from clinic_mm.fusion.joined import Joined
 from clinic_mm.fusion.pool import softmax
 from clinic_mm.predict.network import JoinedNetwork, Network, given_of
 from clinic_mm.training.balance import Held, Watch
-from clinic_mm.training.encode import step
 from clinic_mm.training.methods.base import Lesson
+from clinic_mm.training.resume import Part
+from clinic_mm.training.steps import Fit, Stateful, descend
 
 Draw = Callable[[Bool[Array, "b M"], np.random.Generator], Bool[Array, "b M"]]
+
+Drawn = tuple[Int[Array, " b"], tuple[Tensor, Tensor] | None]
+"""Cases of a step, and two nested subsets of what each has."""
 
 BATCH: Final = 64
 STEPS_PER_ROW: Final = 0.15
@@ -62,7 +66,7 @@ def fit(lesson: Lesson, settings: Mapping[str, JsonValue]) -> Joined:
         width = WIDTH[lesson.task.size]
         terms = nn.ModuleList(make_term(name, network.names, width) for name in wanted if name not in BRIDGES)
         asked = settings.get("dropout", True) if lesson.task.fusion.dropout else False
-        _train(network, terms, lesson, drawn=_drawn(asked))
+        _train(network, terms, lesson, [told, wanted], drawn=_drawn(asked))
     return JoinedNetwork(told, network)
 
 
@@ -120,7 +124,10 @@ def _drawn(dropout: JsonValue) -> Draw | None:
     return drawn_subset if dropout else None
 
 
-def _train(network: Network, terms: nn.ModuleList, lesson: Lesson, *, drawn: Draw | None) -> None:
+def _train(
+    network: Network, terms: nn.ModuleList, lesson: Lesson, told: Sequence[object], *, drawn: Draw | None
+) -> None:
+    """Fit the weights; `told` is what the network and its terms are, for the identity of the fit."""
     generator = np.random.default_rng(lesson.seed)
     fit_rows, held = _parted(lesson, generator)
     if len(terms) + len(network.bridges):  # cross-entropy alone learns nothing from a case without a label
@@ -130,14 +137,27 @@ def _train(network: Network, terms: nn.ModuleList, lesson: Lesson, *, drawn: Dra
     optimiser = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2 * LEARNING_RATE, total_steps=n_steps)
     look = _Look(network, lesson, held, generator)
-    for done in range(1, n_steps + 1):
-        network.train()
+
+    def draw() -> Drawn:
         cases = _batch(lesson, fit_rows, generator)
-        nested = None if drawn is None else _nested(lesson.heard.present[cases], drawn, generator)
-        step(network, optimiser, _loss(network, terms, lesson, cases, nested))
-        schedule.step()
+        return cases, None if drawn is None else _nested(lesson.heard.present[cases], drawn, generator)
+
+    def after(done: int) -> bool:
         if done % max(1, n_steps // LOOKS) == 0:
             look(done)
+        return False
+
+    part = Part.of(
+        "fusion network",
+        *(lesson.heard, lesson.labels, lesson.patients, lesson.prior, lesson.rows, lesson.unlabelled),
+        *(lesson.task, lesson.seed, *told, network, "" if drawn is None else drawn.__name__),
+    )
+
+    def loss(batch: Drawn) -> Tensor:
+        return _loss(network, terms, lesson, *batch)
+
+    more: dict[str, Stateful] = {"terms": terms, "look": look}
+    descend(Fit(part, network, optimiser, draw, loss, schedule, generator, more, after), n_steps)
     look.take_best()
 
 
@@ -229,6 +249,17 @@ class _Look:
             self.best, self.step = loss, done
             self.weights = {key: t.clone() for key, t in self.network.state_dict().items()}
         self.watch.look(done, lambda case, of: softmax(asked.logits(self.lesson.heard, self.held[case], of)))
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """What it has seen."""
+        seen = {"best": float(self.best), "step": self.step, "weights": self.weights, "subset": self.subset}
+        return {**seen, "watch": self.watch.state_dict()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on looking."""
+        self.best, self.step = state_dict["best"], state_dict["step"]
+        self.weights, self.subset = dict(state_dict["weights"]), state_dict["subset"]
+        self.watch.load_state_dict(state_dict["watch"])
 
     def take_best(self) -> None:
         """Go back to the best weights, the last ones where nobody was held; tell how the modalities stand there."""
