@@ -48,7 +48,7 @@ def need(module: str) -> ModuleType:
 
 CORE: Final = (
     "torch", "monai", "pydicom", "highdicom", "mne", "fhir.resources", "streamlit", "pandas", "pyarrow", "scikit-learn",
-    "safetensors", "pydantic",
+    "safetensors", "pydantic", "openvino",
 )  # fmt: skip
 
 

@@ -52,17 +52,31 @@ class EegEncoder(Encoder):
     def encode(self, x: Tensor) -> Tensor:
         """One token per window, from the channels that are there."""
         there = torch.isfinite(x).all(dim=-1)
-        rows = x[there]
-        maps = self.filters(rows[:, None])
-        size = torch.log1p(torch.stack([rows.abs().amax(dim=1), rows.std(dim=1)], dim=1))
-        features = torch.cat([maps.mean(dim=2), maps.amax(dim=2), self.amplitude(size)], dim=1)
-        places = self.place.expand(*there.shape, -1)[there]
-        said = self.channel(features + places)
-        spread = said.new_zeros(*there.shape, self.width)
-        spread[there] = said
+        # A graph made for another runtime has fixed shapes: there what is missing is heard as zeros, then left out.
+        spread = self._all(x, there) if torch.compiler.is_exporting() else self._present(x, there)
         count = there.sum(dim=2, keepdim=True).clamp(min=1)
         largest = spread.masked_fill(~there[..., None], -torch.inf).amax(dim=2)
         # A window without any channel has nothing to say: its token is what zeros give.
         largest = torch.where(there.any(dim=2, keepdim=True), largest, 0.0)
         tokens: Tensor = self.join(torch.cat([spread.sum(dim=2) / count, largest], dim=2))
         return tokens
+
+    def _present(self, x: Tensor, there: Tensor) -> Tensor:
+        said = self._said(x[there], self.place.expand(*there.shape, -1)[there])
+        spread = said.new_zeros(*there.shape, self.width)
+        spread[there] = said
+        return spread
+
+    def _all(self, x: Tensor, there: Tensor) -> Tensor:
+        rows = torch.where(there[..., None], x, 0.0).flatten(0, 2)
+        said = self._said(rows, self.place.expand(*there.shape, -1).flatten(0, 2))
+        return torch.where(there[..., None], said.view(*there.shape, -1), 0.0)
+
+    def _said(self, rows: Tensor, places: Tensor) -> Tensor:
+        """What traces [k, sample] at places [k, feature] say, [k, D]."""
+        maps = self.filters(rows[:, None])
+        size = torch.log1p(torch.stack([rows.abs().amax(dim=1), rows.std(dim=1)], dim=1))
+        said: Tensor = self.channel(
+            torch.cat([maps.mean(dim=2), maps.amax(dim=2), self.amplitude(size)], dim=1) + places
+        )
+        return said

@@ -1,6 +1,8 @@
 """Run a fitted encoder over many present rows, in batches, without gradients.
 
 In:  x [n, …] of present rows as numpy. Out: Spoken: tokens, summary, logits, on the CPU.
+
+This is the way of training and out-of-fold work; deployed networks are run by `encoders.runtime`.
 """
 
 from dataclasses import dataclass
@@ -42,15 +44,19 @@ def _spread(part: Tensor, index: Tensor, present: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def run_encoder(encoder: Encoder, x: Float[Array, "n ..."], device: str = "cpu") -> Spoken:
-    """Tokens, summaries and logits of present rows."""
-    encoder.eval().to(device)
+def run_encoder(encoder: Encoder, x: Float[Array, "n ..."]) -> Spoken:
+    """Tokens, summaries and logits of present rows, by PyTorch on the CPU: the way of training."""
+    encoder.eval()
     if not len(x):
-        shapes = ((0, encoder.n_tokens, encoder.width), (0, encoder.width), (0, encoder.n_classes))
-        return Spoken(*(torch.zeros(shape) for shape in shapes))
+        return nothing_said(encoder)
     said = [
-        encoder.speak(torch.from_numpy(x[start : start + BATCH]).to(device, torch.float32))
-        for start in range(0, len(x), BATCH)
+        encoder.speak(torch.from_numpy(x[start : start + BATCH]).to(torch.float32)) for start in range(0, len(x), BATCH)
     ]
-    tokens, summary, logits = (torch.cat([part[k] for part in said]).cpu() for k in range(3))
+    tokens, summary, logits = (torch.cat([part[k] for part in said]) for k in range(3))
     return Spoken(tokens.clone(), summary.clone(), logits.clone())
+
+
+def nothing_said(encoder: Encoder) -> Spoken:
+    """What an encoder says of no rows."""
+    shapes = ((0, encoder.n_tokens, encoder.width), (0, encoder.width), (0, encoder.n_classes))
+    return Spoken(*(torch.zeros(shape) for shape in shapes))

@@ -14,6 +14,7 @@ from numpy import ndarray as Array
 
 from clinic_mm.encoders.base import Encoder
 from clinic_mm.encoders.run import Spoken, run_encoder
+from clinic_mm.encoders.runtime.opened import Session
 from clinic_mm.fusion.pool import softmax
 from clinic_mm.predict.heads import Head
 from clinic_mm.prep.batch import PreparedCases
@@ -32,6 +33,7 @@ class Expert:
         how: What its opinion rests on.
         head: The fitted head; None for the network's own opinion.
         encoder: The fitted network; None where neither the opinion nor the residual needs it.
+        session: What runs the network where the model is deployed (`predict.deploy`); PyTorch as in training if None.
     """
 
     name: str
@@ -39,10 +41,16 @@ class Expert:
     how: How
     head: Head | None
     encoder: Encoder | None
+    session: Session | None = None
 
     def speak(self, prepared: PreparedCases) -> Spoken | None:
         """Run the network over the present rows, if there is one."""
-        return None if self.encoder is None else run_encoder(self.encoder, prepared.x[self.name])
+        return None if self.encoder is None else self.hear(prepared.x[self.name])
+
+    def hear(self, x: Float[Array, "n ..."]) -> Spoken:
+        """Run the network, which there must be, over any rows."""
+        assert self.encoder is not None
+        return run_encoder(self.encoder, x) if self.session is None else self.session(x)
 
     def opinions(self, prepared: PreparedCases, spoken: Spoken | None) -> Float[Array, "n C"]:
         """Class probabilities of the present rows, in their order."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 SHARD: Final = re.compile(r"[0-9a-f]{2}")
-NAME: Final = re.compile(r"[0-9a-f]{64}\.(?:prepared|content)")
+NAME: Final = re.compile(r"[0-9a-f]{64}\.(?:prepared|content|graph)")
 PART: Final = re.compile(r"[0-9a-f]{64}\.[a-z]+\.[0-9a-f]+\.part")
 PART_LIVES_S: Final = 3600.0
 """A half-written file as old as this is what a killed process left."""

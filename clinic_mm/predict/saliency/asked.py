@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray as Array
 
-from clinic_mm.encoders.run import run_encoder
 from clinic_mm.errors import EvidenceError
 from clinic_mm.predict.experts import Expert, judge
 from clinic_mm.predict.heads import FLOOR
@@ -64,8 +63,8 @@ class Asked:
         if not kept:
             return out
         plain = np.stack([one.plain for one in kept])
-        network = self.expert.encoder if not self.expert.how.startswith("plain") else None
-        spoken = run_encoder(network, np.stack([one.x for one in kept])) if network is not None else None
+        network = not self.expert.how.startswith("plain")
+        spoken = self.expert.hear(np.stack([one.x for one in kept])) if network else None
         p = np.clip(judge(self.expert.how, self.expert.head, plain, spoken)[:, self.target], FLOOR, 1 - FLOOR)
         out[[one is not None for one in prepared]] = np.log(p) - np.log1p(-p)
         return out

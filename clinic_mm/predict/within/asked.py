@@ -7,7 +7,6 @@ from pathlib import Path
 from jaxtyping import Float, Float64, Int
 from numpy import ndarray as Array
 
-from clinic_mm.encoders.run import run_encoder
 from clinic_mm.predict.attribute import worth
 from clinic_mm.predict.experts import Expert, judge
 from clinic_mm.predict.within.head_shares import HeadShares, head_shares
@@ -59,9 +58,7 @@ class Asked:
 
     def opinion(self, row: int, x: Float[Array, "n ..."], plain: Float[Array, "n p"]) -> Float64[Array, " n"]:
         """What the expert would say of n other versions of a case."""
-        network = not self.expert.how.startswith("plain")
-        assert not network or self.expert.encoder is not None
-        spoken = run_encoder(self.expert.encoder, x) if network and self.expert.encoder is not None else None
+        spoken = None if self.expert.how.startswith("plain") else self.expert.hear(x)
         said = judge(self.expert.how, self.expert.head, plain, spoken)
         told: Array = worth(said[None], self.toward[[row]])[0]
         return told

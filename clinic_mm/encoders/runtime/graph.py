@@ -1,0 +1,83 @@
+"""Turn a fitted encoder into an OpenVINO graph of fixed shapes, as bytes.
+
+In:  an encoder. Out: `Graph`, the same on every machine with the same versions; no pickle, nothing of it is code.
+
+The rows of a batch are fixed. With shapes that hang on the batch, or on values, the library chooses its ways of
+computing as it goes, and a case's numbers would hang on the cases before it.
+"""
+
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+import torch
+from safetensors.numpy import load, save
+from torch import Tensor, nn
+
+from clinic_mm.encoders.base import Encoder
+from clinic_mm.encoders.runtime.library import openvino
+
+ROWS: Final = 4
+"""Of a batch. Larger ones gain next to nothing on a CPU; a last batch costs as much as if it were full."""
+
+
+class NotFixedError(Exception):
+    """The graph has shapes that hang on values: it stays with PyTorch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """An encoder for OpenVINO: its intermediate representation and weights."""
+
+    xml: bytes
+    weights: bytes
+
+    def to_bytes(self) -> bytes:
+        """One file of two arrays."""
+        return save({"xml": np.frombuffer(self.xml, np.uint8), "weights": np.frombuffer(self.weights, np.uint8)})
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """What `to_bytes` wrote.
+
+        Raises:
+            SafetensorError, KeyError: If it is something else.
+        """
+        arrays = load(content)
+        return cls(arrays["xml"].tobytes(), arrays["weights"].tobytes())
+
+
+class _Speaks(nn.Module):
+    """An encoder whose forward is `speak`: what stands in absent rows is no part of a graph."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        said: tuple[Tensor, Tensor, Tensor] = self.encoder.speak(x)
+        return said
+
+
+def graph_of(encoder: Encoder) -> Graph:
+    """Trace an encoder, convert it, and write it down; some seconds.
+
+    Raises:
+        NotFixedError: If some shape hangs on values.
+        Exception: Whatever the libraries raise for a network that they cannot take.
+    """
+    example = torch.zeros(ROWS, *encoder.shape)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # PyTorch's own
+        traced = torch.export.export(_Speaks(encoder).eval(), (example,))
+        model = openvino().convert_model(traced)
+    model.reshape(list(example.shape))  # the conversion leaves the shape of the input open
+    if any(out.get_partial_shape().is_dynamic for node in model.get_ordered_ops() for out in node.outputs()):
+        raise NotFixedError
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.xml"
+        openvino().save_model(model, path, compress_to_fp16=False)
+        return Graph(path.read_bytes(), path.with_suffix(".bin").read_bytes())
