@@ -7,6 +7,7 @@ Whoever stops reading (`| head`) stops the writing, not the work.
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from clinic_mm.errors import ClinicError, InputError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from clinic_mm.report.run import Counts
 
 WIDEST = 400
 DEBUG: Final = "CLINIC_MM_DEBUG"
@@ -54,6 +57,58 @@ def progress(what: str, quiet: bool = False) -> Iterator[Advance]:
     with Progress(*columns, console=ERR, disable=quiet) as bar:
         task = bar.add_task(what, total=None, visible=False)
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+
+
+@contextmanager
+def pace(what: str, quiet: bool = False) -> Iterator[Callable[["Counts", int], None]]:
+    """How far unattended work is, how fast, until when, and what went wrong; the callable takes counts and total.
+
+    A bar on a terminal, a line a minute in a log.
+    """
+    with Progress(TextColumn("{task.description}"), BarColumn(), console=ERR, disable=quiet) as bar:
+        task = bar.add_task(what, total=None, visible=False)
+        clock = _Clock()
+
+        def counted(counts: "Counts", total: int) -> None:
+            text = f"{what}: {clock.told(counts.total, total)}, {counts.skipped} skipped, {counts.trouble} failed"
+            if ERR.is_terminal:
+                bar.update(task, completed=counts.total, total=total, description=text, visible=True)
+            elif not quiet and clock.minute_over():
+                say(text)
+
+        yield counted
+
+
+class _Clock:
+    """The pace since the first count: what was done before, in an earlier run, says nothing of it."""
+
+    def __init__(self) -> None:
+        self._since = self._said = time.monotonic()
+        self._first: int | None = None
+
+    def told(self, done: int, total: int) -> str:
+        """`120 of 800, 4.2/s, about 3 min left`."""
+        if self._first is None:
+            self._first, self._since = done, time.monotonic()
+        rate = (done - self._first) / max(time.monotonic() - self._since, 1e-9)
+        if done == self._first:
+            return f"{done} of {total}"
+        left_s = (total - done) / rate
+        left = (
+            f"{left_s / 3600:.1f} h"
+            if left_s >= 5400
+            else f"{left_s / 60:.0f} min"
+            if left_s >= 90
+            else f"{left_s:.0f} s"
+        )
+        return f"{done} of {total}, {rate:.3g}/s, about {left} left"
+
+    def minute_over(self) -> bool:
+        """Once a minute."""
+        if time.monotonic() - self._said < 60:
+            return False
+        self._said = time.monotonic()
+        return True
 
 
 @contextmanager

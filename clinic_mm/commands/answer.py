@@ -1,4 +1,4 @@
-"""Commands that answer about cases: predict, retrieve, screen, saliency, advise, report."""
+"""Commands that answer about cases: predict, retrieve, saliency, advise, report."""
 
 from pathlib import Path
 from typing import Annotated
@@ -109,40 +109,6 @@ def retrieve(
         show_table("Unseen patients: figure (95 % interval by patient) | chance", retrieval_table(figures))
     else:
         show_table(nearest_words(found), nearest_table(found))
-
-
-def screen(
-    model: Annotated[Path, typer.Argument(help="Artifact folder.")],
-    cohort: Annotated[Path, typer.Argument(help="Cohort folder.")],
-    out: Annotated[Path, typer.Option(help="Run folder to write.")],
-    unseen: Annotated[bool, typer.Option(help="Only patients that the model was not trained on.")] = False,
-    level: Level = None,
-    monitor: Annotated[
-        Path | None, typer.Option(help="What clinic-mm monitor found: answers that it hides are stored as withheld.")
-    ] = None,
-    workers: Workers = 2,
-    cache: CacheDir = None,
-    cache_gb: CacheGb = 20.0,
-    verify: Verify = False,
-    explain: Explain = False,
-    json: Json = False,
-) -> None:
-    """Answer every case of a cohort: Parquet, one FHIR R4B report each, and what was skipped and why.
-
-    Example:  clinic-mm screen model cohort --out run
-    """
-    from clinic_mm.console import progress, say, show, show_json
-    from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
-    from clinic_mm.jobs.spec import Selection
-    from clinic_mm.jobs.told import run_told
-    from clinic_mm.prep.cache import open_cache
-
-    with progress("screen", quiet=json) as advance:
-        kept = open_cache(cache, cache_gb, verify=verify)
-        chosen = Selection(unseen=unseen)
-        options = ScreenOptions(workers, kept, advance, level=level, say=say, explain=explain, selection=chosen)
-        info = screen_cohort(model, cohort, out, monitor=monitor, options=options)
-    show_json(info.model_dump(mode="json")) if json else show(f"{run_told(out)}\n\nNext: clinic-mm dashboard {out}")
 
 
 def saliency(

@@ -8,6 +8,7 @@ not done again unless what it rests on has changed. docs/decisions/0009 says why
 """
 
 import hashlib
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import numpy as np
 
 from clinic_mm.cohort.manifest import Cohort, open_cohort
 from clinic_mm.cohort.stream import Wanted, case_index, stream_cases
-from clinic_mm.errors import ClinicError, InputError
+from clinic_mm.errors import ClinicError, InputError, UsageError
 from clinic_mm.evaluate.monitor.state import FILE as MONITOR
 from clinic_mm.evaluate.monitor.state import MonitorState, read_state, write_state
 from clinic_mm.jobs import ledger as ledgers
@@ -62,11 +63,12 @@ class ScreenOptions:
         engine: Where units are done; None for worker processes, or for one worker this very process.
         address: Of the engine's cluster.
         device: Where networks run.
+        precision: Of the networks.
         unit: Cases answered together.
         selection: Which cases.
         resume: Whether the run folder may hold this run already.
         retry: On resuming, whether what failed or was refused when read is tried anew.
-        counted: Told of the counts after every commit.
+        counted: Told of the counts, and of the number of all cases, after every commit.
     """
 
     workers: int = 1
@@ -79,11 +81,12 @@ class ScreenOptions:
     engine: str | None = None
     address: str = ""
     device: str = "cpu"
+    precision: str = "float32"
     unit: int | None = None
     selection: Selection = EVERY
     resume: bool = False
     retry: bool = False
-    counted: Callable[[Counts], None] = lambda _: None
+    counted: Callable[[Counts, int], None] = lambda *_: None
 
 
 DEFAULTS: Final = ScreenOptions()
@@ -128,6 +131,31 @@ def screen_cohort(
     if stop.signal == signal.SIGTERM:
         raise SystemExit(128 + signal.SIGTERM)
     raise KeyboardInterrupt
+
+
+def selection_of(
+    *, unseen: bool = False, since: str | None = None, pattern: str | None = None, limit: int | None = None
+) -> Selection:
+    """Which cases, as a person writes it.
+
+    Args:
+        unseen: Only of patients that the model was not trained on.
+        since: ISO 8601; UTC where it names no zone.
+        pattern: Names of modalities, joined by + or commas.
+        limit: At most so many.
+
+    Raises:
+        UsageError: If `since` is no time.
+    """
+    names = None if pattern is None else tuple(sorted(filter(None, re.split(r"[+,\s]+", pattern))))
+    moment = None
+    if since is not None:
+        try:
+            moment = datetime.fromisoformat(since)
+        except ValueError:
+            raise UsageError("This is no time", "--since", "Write it as 2026-11-22 or 2026-11-22T08:00+01:00") from None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return Selection(unseen=unseen, since=moment, pattern=names, limit=limit)
 
 
 def check_run(out: Path, *, resume: bool) -> JobSpec | None:
@@ -176,6 +204,7 @@ def _spec(
         shift=_shift(model, head, cohort, out, before, options),
         unit=options.unit or was.unit,
         device=options.device,
+        precision=options.precision,
     )
     spec = JobSpec(
         run_id=before.run_id if before else started.strftime("%Y%m%dT%H%M%S"),
@@ -236,7 +265,7 @@ def _driven(
     total = ledger.total()
 
     def counted(counts: Counts) -> None:
-        options.counted(counts)
+        options.counted(counts, total)
         if options.progress:
             options.progress(counts.total, total)
 

@@ -74,6 +74,11 @@ class Counts(Frozen):
         return f"{answered}, {self.skipped} skipped, {self.failed} failed, {self.quarantined} quarantined"
 
     @property
+    def trouble(self) -> int:
+        """Cases that our own fault cost their answer, so far or for good."""
+        return self.failed + self.quarantined
+
+    @property
     def total(self) -> int:
         """Cases that something became of."""
         return self.done + self.skipped + self.failed + self.quarantined

@@ -6,19 +6,18 @@ whose driver vanishes ends itself.
 """
 
 import multiprocessing
-import os
 import signal
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from threading import Thread
 from typing import Final
 
 from clinic_mm.errors import ClinicError
 from clinic_mm.jobs.engines.base import Attempt, Bench
 from clinic_mm.jobs.unit import Broken, Died, Outcome, Unit
+from clinic_mm.worker_process import begin
 
 GONE: Final = (EOFError, OSError)
 """What a pipe raises whose other end has vanished."""
@@ -113,10 +112,9 @@ class _Hand:
 
 def _work(pipe: Connection, bench: Bench) -> None:
     """The life of a worker process."""
-    # Ctrl-C and the service manager's SIGTERM reach all processes: what they mean is for the driver to say.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    begin()
+    # A service manager tells all processes to end; what that means is for the driver to say, as with Ctrl-C.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
     worker: Attempt | None = None
     with suppress(*GONE):
         while True:
@@ -127,11 +125,3 @@ def _work(pipe: Connection, bench: Bench) -> None:
                 pipe.send(Broken(unit.number, error))
             else:
                 pipe.send(worker(unit))
-
-
-def _end_with_parent() -> None:
-    """An orphan would hold its memory, and its shard would come unasked."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

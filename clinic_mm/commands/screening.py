@@ -1,0 +1,74 @@
+"""The command that answers a whole cohort: screen."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clinic_mm.commands.options import CacheDir, CacheGb, Explain, Json, Level, Verify, Workers
+
+
+def screen(
+    model: Annotated[Path, typer.Argument(help="Artifact folder.")],
+    cohort: Annotated[Path, typer.Argument(help="Cohort folder.")],
+    out: Annotated[Path, typer.Option(help="Run folder to write.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in that folder: only what is new, changed or undone.")
+    ] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="With --resume, also what failed, was quarantined or refused when read.")
+    ] = False,
+    engine: Annotated[str, typer.Option(help="Where the work is done: local, ray, dask, inline.")] = "local",
+    address: Annotated[str, typer.Option(help="Of the engine's cluster; this machine where none is named.")] = "",
+    workers: Workers = 2,
+    device: Annotated[str, typer.Option(help="Where networks run: cpu or cuda.")] = "cpu",
+    precision: Annotated[str, typer.Option(help="Of the networks: float32 or bfloat16.")] = "float32",
+    unit: Annotated[int | None, typer.Option(min=1, help="Cases answered together; 64 unless named.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many cases.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only cases to be decided since then, ISO 8601.")
+    ] = None,
+    only_pattern: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Only cases with exactly this evidence: ct+eeg.")
+    ] = None,
+    unseen: Annotated[bool, typer.Option(help="Only patients that the model was not trained on.")] = False,
+    level: Level = None,
+    monitor: Annotated[
+        Path | None, typer.Option(help="What clinic-mm monitor found: answers that it hides are stored as withheld.")
+    ] = None,
+    cache: CacheDir = None,
+    cache_gb: CacheGb = 20.0,
+    verify: Verify = False,
+    explain: Explain = False,
+    json: Json = False,
+) -> None:
+    """Answer every case of a cohort: Parquet, one FHIR R4B report each, and what was skipped and why.
+
+    It may be stopped or killed at any time, and goes on with --resume.
+
+    Example:  clinic-mm screen model cohort --out run --workers 4 --resume
+    """
+    from clinic_mm.console import pace, say, show, show_json
+    from clinic_mm.jobs.screen import ScreenOptions, screen_cohort, selection_of
+    from clinic_mm.jobs.told import run_told
+    from clinic_mm.prep.cache import open_cache
+
+    with pace("screen", quiet=json) as counted:
+        options = ScreenOptions(
+            workers=workers,
+            cache=open_cache(cache, cache_gb, verify=verify),
+            counted=counted,
+            level=level,
+            say=say,
+            explain=explain,
+            engine=engine,
+            address=address,
+            device=device,
+            precision=precision,
+            unit=unit,
+            selection=selection_of(unseen=unseen, since=since, pattern=only_pattern, limit=limit),
+            resume=resume,
+            retry=retry,
+        )
+        info = screen_cohort(model, cohort, out, monitor=monitor, options=options)
+    show_json(info.model_dump(mode="json")) if json else show(f"{run_told(out)}\n\nNext: clinic-mm dashboard {out}")
