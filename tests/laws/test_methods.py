@@ -5,8 +5,10 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import orjson
 import pytest
 from numpy import ndarray as Array
+from safetensors.numpy import load, save
 
 from clinic_mm.cohort.split import folds
 from clinic_mm.fusion.heard import Heard
@@ -108,7 +110,14 @@ def test_save_and_load_give_the_same_bits(name: str) -> None:
     case, present = asked()
     told, arrays = fitted(name).to_state()
     assert all(isinstance(a, np.ndarray) for a in arrays.values())
-    again = restored(fitted(name).kind, told, arrays)
+    kept = (
+        orjson.dumps(told, option=orjson.OPT_SORT_KEYS),
+        save({k: np.ascontiguousarray(a) for k, a in arrays.items()}),
+    )
+    again = restored(fitted(name).kind, orjson.loads(kept[0]), load(kept[1]))
+    told, arrays = again.to_state()
+    assert orjson.dumps(told, option=orjson.OPT_SORT_KEYS) == kept[0]
+    assert save({k: np.ascontiguousarray(a) for k, a in arrays.items()}) == kept[1]
     np.testing.assert_array_equal(again.logits(heard(), case, present), fitted(name).logits(heard(), case, present))
 
 
