@@ -5,9 +5,10 @@ Out: float32 [feature, summary] for the encoder, see `feature_table` for what ea
      The plain heads take the same numbers, flat, without the cells that can never be filled.
 
 Which features there are is learnt from training cases only: numbers of codes that enough patients have, levels of
-categories, presence of conditions and drugs (there, not being listed means no). Units are not mixed: a code with two
-units is two features. Trend and reference range are summaries where the task asks for them, and the range only where
-enough training cases have one.
+categories, presence of conditions and drugs (there, not being listed means no). The language that a patient is spoken
+to in is none, unless the task names it: a model is to be judged by it, not to rest on it. Units are not mixed: a code
+with two units is two features. Trend and reference range are summaries where the task asks for them, and the range only
+where enough training cases have one.
 """
 
 from collections import Counter
@@ -30,6 +31,8 @@ FEATURES: Final = {"tiny": 128, "small": 256, "base": 512}
 MIN_SHARE: Final = 0.02
 MIN_PATIENTS: Final = 5
 MAX_LEVELS: Final = 12
+JUDGED_BY: Final = frozenset({"language"})
+"""Codes that figures are told apart by (`evaluate.fairness`), and that are learnt from only where a task names them."""
 LISTED: Final = frozenset({"condition", "medication", "procedure", "allergy"})
 
 
@@ -135,7 +138,7 @@ def _features_of(rows: pd.DataFrame, wanted: set[str]) -> Iterable[Feature]:
     # A long stay says the same a hundred times.
     for fact in said.group_by(said.column_names).aggregate([]).to_pylist():
         code = fact["code"]
-        if wanted and code not in wanted:
+        if code not in wanted and (wanted or code in JUDGED_BY):
             continue
         if code == "birth_date":
             yield Feature("age", code)

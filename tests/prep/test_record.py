@@ -52,6 +52,12 @@ def test_the_task_may_name_the_codes() -> None:
     assert [f.code for f in _fitted(*[both] * 6, codes=("other",)).features] == ["other"]
 
 
+def test_the_language_is_learnt_from_only_where_the_task_names_it() -> None:
+    told = facts(_lab(12.0), ("demographic", "language", NAN, "es", "", None))
+    assert [f.code for f in _fitted(*[told] * 6).features] == ["loinc:718-7"]
+    assert [f.name for f in _fitted(*[told] * 6, codes=("language",)).features] == ["language es"]
+
+
 def test_numbers_are_summarised_as_known_at_the_decision() -> None:
     cells = _cells(_fitted(*[LAB] * 6), LAB)
     last, mean, low, high, log_count, age_h, trend_per_day = cells.values()

@@ -9,7 +9,7 @@ addresses.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from clinic_mm.sources.fhir.files import MALFORMED
@@ -30,6 +30,9 @@ from clinic_mm.times import parse_iso
 SEXES: Final = frozenset({"female", "male", "other", "unknown"})
 MEDICATION: Final = "ref:"
 """Marks a code that is still a reference to a Medication resource."""
+BCP_47: Final = "urn:ietf:bcp:47"
+LANGUAGE: Final = re.compile(r"^(?!(und|mul|mis|zxx)\b)[A-Za-z]{2,3}([-_]|$)", re.IGNORECASE)
+"""A language, and neither an undetermined one, nor many, nor none."""
 BIRTH: Final = re.compile(r"^\d{4}(-\d\d(-\d\d)?)?(T|$)")
 BLANK: Final = Value()
 
@@ -60,6 +63,33 @@ def medication_of(resource: Resource) -> tuple[str, str]:
         return "", ""
 
 
+def language_of(communication: object) -> str:
+    """The language that a patient is spoken to in: the preferred one, or the only one that is listed.
+
+    Args:
+        communication: Patient.communication.
+
+    Returns:
+        The language of a BCP 47 tag without its region (`en` of en-US), as ISO 639 has it; "" where several are
+        listed and not one is preferred, where the only one is said not to be, or where it is words without a code.
+    """
+    listed = [one for one in communication if isinstance(one, dict)] if isinstance(communication, list) else []
+    preferred = [one for one in listed if one.get("preferred") is True]
+    meant = preferred or [one for one in listed[:1] if len(listed) == 1 and one.get("preferred") is None]
+    tags = {tag for one in meant for tag in _tags(one.get("language"))}
+    return tags.pop() if len(tags) == 1 else ""
+
+
+def _tags(concept: object) -> Iterator[str]:
+    """Languages of the codings that are of BCP 47, which FHIR binds them to; one without a system is taken for it."""
+    codings = concept.get("coding") if isinstance(concept, dict) else None
+    for coding in codings if isinstance(codings, list) else ():
+        if isinstance(coding, dict) and coding.get("system") in {None, BCP_47}:
+            code = coding.get("code")
+            if isinstance(code, str) and LANGUAGE.match(code):
+                yield re.split("[-_]", code)[0].lower()
+
+
 def _patient(resource: Resource, reading: Reading) -> list[Fact]:
     """Nothing yet: who someone is, is settled when all that is said of them was read."""
     who = resource_id(resource)
@@ -71,6 +101,7 @@ def _patient(resource: Resource, reading: Reading) -> list[Fact]:
             sex if isinstance(sex, str) and sex in SEXES else "",
             born[:10] if isinstance(born, str) and BIRTH.match(born) and parse_iso(born[:10]) else "",
             died if isinstance(died, str) and parse_iso(died) else "",
+            language_of(resource.get("communication")),
             reading.number,
         )
     )

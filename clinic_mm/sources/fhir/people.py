@@ -1,7 +1,7 @@
 """Settle who the patients of FHIR files are, and refuse what cannot have happened to them.
 
 In:  what the Patient resources say; facts or notes as frames.
-Out: sex and birth date of each patient as facts; for each row the reason why it is refused.
+Out: sex, birth date and language of each patient as facts; for each row the reason why it is refused.
 
 What several entries say differently of one patient is not used. A death serves to refuse what comes after it, and
 goes no further: at a decision nobody may know of it.
@@ -34,12 +34,13 @@ REASONS: Final = ("", "fhir.future", "fhir.far_past", "fhir.before_birth", "fhir
 
 
 class Person(NamedTuple):
-    """What stands of a patient: sex, birth date as written, moments of birth (first possible) and death (last)."""
+    """What stands of a patient: sex, birth date as written, moments of birth (first) and death (last), language."""
 
     sex: str = ""
     born: str = ""
     born_at: int = -NEVER
     died_at: int = NEVER
+    language: str = ""
 
 
 def settle(
@@ -58,16 +59,17 @@ def settle(
 
 def _person(entries: Sequence[Said], trouble: Counter[str], today: int | None) -> Person:
     sex, born = _agreed({one.sex for one in entries}), _agreed({one.born for one in entries})
-    deaths = {one.died for one in entries} - {""}
-    if sex is None or born is None:
+    languages, deaths = {one.language for one in entries} - {""}, {one.died for one in entries} - {""}
+    if sex is None or born is None or len(languages) > 1:
         trouble["fhir.conflicting_patient"] += 1
+    person = Person(sex or "", died_at=_last(deaths), language=languages.pop() if len(languages) == 1 else "")
     if not born:
-        return Person(sex or "", "", -NEVER, _last(deaths))
-    first, last = _first_moment(born), _last(deaths)
+        return person
+    first, last = _first_moment(born), person.died_at
     if wrong := _wrong(first, last, today):
         trouble[wrong] += 1
-        return Person(sex or "", "", -NEVER, NEVER if last < first else last)
-    return Person(sex or "", born, first, last)
+        return person._replace(died_at=NEVER if last < first else last)
+    return person._replace(born=born, born_at=first)
 
 
 def _wrong(first: int, last: int, today: int | None) -> str:
@@ -104,10 +106,11 @@ def microseconds_of(moment: datetime) -> int:
 
 
 def demographics(people: Mapping[str, Person]) -> list[Fact]:
-    """Sex and birth date of each patient, undated: they were known from the start."""
+    """Sex, birth date and language of each patient, undated: they were known from the start."""
     rows: list[Fact] = []
     for who, person in people.items():
-        for code, display, text in (("sex", "Sex", person.sex), ("birth_date", "Date of birth", person.born)):
+        told = ("sex", "Sex", person.sex), ("birth_date", "Date of birth", person.born)
+        for code, display, text in (*told, ("language", "Language", person.language)):
             if text:
                 rows.append((who, "demographic", code, display, NAN, text, "", NO_TIME, who, NAN, NAN, ""))
     return rows

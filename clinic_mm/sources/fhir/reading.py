@@ -17,11 +17,12 @@ MOMENTS_HELD: Final = 1 << 20
 
 
 class Said(NamedTuple):
-    """What one Patient resource says: sex, birth date, death, "" where nothing; number of the file."""
+    """What one Patient resource says: sex, birth date, death, language, "" where nothing; number of the file."""
 
     sex: str
     born: str
     died: str
+    language: str
     file: int
 
 

@@ -83,6 +83,7 @@ def test_shifted_dates_are_kept_and_said(tmp_path: Path) -> None:
         ({"birthDate": "1951-02-03"}, "fhir.conflicting_patient", {"sex"}),
         ({"birthDate": "1950-02"}, None, {"sex", "birth_date"}),
         ({}, None, {"sex", "birth_date"}),
+        ({"communication": [{"language": {"coding": [{"code": "de-CH"}]}}]}, None, {"sex", "birth_date", "language"}),
     ],
 )
 def test_entries_of_a_patient_that_contradict_each_other_are_not_used(
@@ -90,6 +91,43 @@ def test_entries_of_a_patient_that_contradict_each_other_are_not_used(
 ) -> None:
     rows, left_out = read(tmp_path, PATIENT, {**PATIENT, **second})
     assert (left_out, set(rows["code"])) == ({code: 1} if code else {}, kept)
+
+
+def spoken(code: object, **more: object) -> dict[str, object]:
+    return {"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": code}], "text": "as spoken"}, **more}
+
+
+@pytest.mark.parametrize(
+    ("listed", "told"),
+    [
+        ([spoken("en-US")], ["en"]),
+        ([spoken("en", preferred=False)], []),
+        ([spoken("en"), spoken("es", preferred=True)], ["es"]),
+        ([spoken("en"), spoken("es")], []),
+        ([spoken("en", preferred=True), spoken("es", preferred=True)], []),
+        ([spoken("pt-BR", preferred=True), spoken("pt", preferred=True)], ["pt"]),
+        ([{"language": {"text": "English"}}], []),
+        ([{"language": {"coding": [{"system": "http://site/languages", "code": "en"}]}}], []),
+        ([spoken("und")], []),
+        ([spoken("english")], []),
+        ([spoken(7)], []),
+        (["en"], []),
+        ("en", []),
+        ({"language": "en"}, []),
+    ],
+    ids=str,
+)
+def test_a_language_is_the_preferred_or_the_only_one_and_never_guessed(
+    tmp_path: Path, listed: object, told: list[str]
+) -> None:
+    rows, left_out = read(tmp_path, {**PATIENT, "communication": listed})
+    assert left_out == {}
+    assert rows.loc[rows["code"] == "language", "text"].tolist() == told
+
+
+def test_two_languages_said_of_one_patient_are_none(tmp_path: Path) -> None:
+    rows, left_out = read(tmp_path, *({**PATIENT, "communication": [spoken(code)]} for code in ("en", "de")))
+    assert (left_out, set(rows["code"])) == ({"fhir.conflicting_patient": 1}, {"sex", "birth_date"})
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_synthea_bundles_give_one_fact_for_each_value_and_event(data: Path) -> N
     observed = [r for r in resources if r["resourceType"] == "Observation"]
     values = sum(any(k.startswith("value") for k in r) + len(r.get("component", ())) for r in observed)
     others = {"encounter": 1106, "procedure": 613, "report": 536, "medication": 358, "condition": 310,
-              "demographic": 80, "imaging": 54, "allergy": 14}  # fmt: skip
+              "demographic": 120, "imaging": 54, "allergy": 14}  # fmt: skip
     left_out = counts(rejected)
     assert left_out == {"fhir.duplicate": 67, "fhir.after_death": 20}  # Synthea goes on after a death now and then
     assert len(rows) + sum(left_out.values()) == values + sum(others.values())
@@ -38,7 +38,8 @@ def test_synthea_bundles_give_one_fact_for_each_value_and_event(data: Path) -> N
     assert tuple(rows.columns) == RECORD_COLUMNS
     assert str(rows["time"].dtype) == TIME_TYPE
     assert rows["patient_id"].nunique() == 40
-    assert rows["code"].str.match(r"^(loinc|snomed|rxnorm|dcm):|^(sex|birth_date)$").all()
+    assert rows["code"].str.match(r"^(loinc|snomed|rxnorm|dcm):|^(sex|birth_date|language)$").all()
+    assert rows.loc[rows["code"] == "language", "text"].value_counts().to_dict() == {"en": 34, "es": 5, "zh": 1}
     assert rows.loc[rows["category"] != "demographic", "time"].notna().all()
     assert rows.loc[rows["code"] == "loinc:8302-2", "unit"].eq("cm").all()
 
