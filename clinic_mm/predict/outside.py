@@ -18,7 +18,6 @@ from numpy import ndarray as Array
 
 from clinic_mm.encoders.run import Spoken
 from clinic_mm.fusion.heard import Heard
-from clinic_mm.modalities import modality
 from clinic_mm.predict import shown, unit_shift
 from clinic_mm.predict.cloud import Cloud
 from clinic_mm.predict.shown import Shown
@@ -30,6 +29,8 @@ from clinic_mm.signals import Signal
 from clinic_mm.types import Flag, Rejected
 
 CODE: Final = "outside_training"
+HASHED: Final = "n-gram place"
+"""How plain measurements begin that no reader could look up: places of a note's hashed wording."""
 MEND: Final = "Check that it is the right file of the right patient; if it is, the model cannot judge it"
 FEWEST_REGIONS: Final = 20
 """Training cases whose header names a body part, below which the names of others say nothing."""
@@ -84,11 +85,11 @@ class Detector:
         names = {"plain": prep.plain_names, "looks": prep.looks_names, "texture": prep.texture_names}.get(view)
         most = "it stands out in what the network makes of it"
         if names:
-            most = f"what stands out most is {names[int(self.clouds[view].parts(views[view])[0].argmax())]!r}"
+            name = names[int(self.clouds[view].parts(views[view])[0].argmax())]
+            most = f"what stands out most is {'its wording' if name.startswith(HASHED) else repr(name)}"
         nearer = self.percentile(scores.max(keepdims=True))[0]
-        than = "all" if nearer >= 100 else f"{nearer:.1f} %"
-        training = f"{than} of the {modality(prep.kind).label} of {self.n} training patients"
-        why = f"Unlike what this model learnt from: farther off than {training}; {most}"
+        than = "all" if nearer >= 100 else f"{nearer:.0f} % of" if nearer < 99.5 else "more than 99 % of"
+        why = f"Unlike what this model learnt from: farther off than those of {than} {self.n} training patients; {most}"
         return Flag(code=f"{prep.kind}.{CODE}", why=why)
 
 

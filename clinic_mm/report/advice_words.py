@@ -11,6 +11,7 @@ from typing import Final
 from clinic_mm.predict.prediction import Advice, Prediction
 from clinic_mm.report.words import label_of
 
+UNIT_OF_COST: Final = "xray"
 SMALL_SHRINK: Final = 0.05
 """Classes by which a set must change on average to be worth a word."""
 
@@ -20,7 +21,12 @@ def advice_rows(prediction: Prediction, labels: Mapping[str, str] | None = None)
     if prediction.withheld:
         return []
     decided = not prediction.abstained
-    return [(label_of(one.modality, labels), advice_in_words(one, decided=decided)) for one in prediction.advice]
+    refused = {one.modality for one in prediction.missing if one.status != "absent"}
+    usable = dict.fromkeys(refused, ", one that can be used,")
+    return [
+        (label_of(one.modality, labels) + usable.get(one.modality, ""), advice_in_words(one, decided=decided))
+        for one in prediction.advice
+    ]
 
 
 def advice_lines(prediction: Prediction, labels: Mapping[str, str] | None = None) -> list[str]:
@@ -34,10 +40,11 @@ def advice_in_words(advice: Advice, *, decided: bool = True) -> str:
     if advice.silent:
         return f"could change what nobody can say: {advice.silent[:1].lower()}{advice.silent[1:].rstrip('.')}."
     what = "the decision" if decided else "the most probable class"
-    base = f"base rate {_hundredth(advice.usual_flips)}"
+    base = f"base rate {_hundredth(advice.usual_flips)} of 100"
     first = f"would change {what} in {_hundredth(advice.flips)} of 100 patients like this one ({base})"
     whose = f"by the {advice.neighbours} nearest of {advice.had} training cases with it"
-    return f"{first}{_set(advice.shrink)}, {whose}; cost {advice.cost:g} (chest X-ray = 1)."
+    unit = "" if advice.modality == UNIT_OF_COST else f" (that of a {label_of(UNIT_OF_COST).lower()} is 1)"
+    return f"{first}{_set(advice.shrink)}, {whose}; relative cost {advice.cost:g}{unit}."
 
 
 def _set(shrink: float) -> str:

@@ -9,7 +9,9 @@ from clinic_mm.predict.saliency.result import SaliencyTold
 
 TITLE: Final = "Where hiding the {what} changes the answer"
 WHAT: Final = {"xray": "image", "ct": "image", "eeg": "signal"}
-CAUTION: Final = "It describes the model, not the disease: what is not marked may still matter to a reader."
+CAUTION: Final = "This is what the model attends to, not the outline of a lesion: what is not marked may still matter."
+SMALL_DROP: Final = 0.05
+"""Log-odds; what lowers the answer by less is not worth a place in words."""
 
 
 def title(kind: str) -> str:
@@ -19,16 +21,16 @@ def title(kind: str) -> str:
 
 def not_computed(run: str, case_key: str) -> str:
     """What to ask for where nothing was computed."""
-    return f"Not computed for this case. Ask the night operator: clinic-mm saliency {run} --case {case_key}"
+    return f"not computed for this case. To ask for it: clinic-mm saliency {run} --case {case_key}"
 
 
 def peak_in_words(told: SaliencyTold) -> str:
     """Where hiding costs most, and how much; or that it costs nothing anywhere."""
     peak = told.peak
     drop = float(str(peak["logodds"]))
-    if drop <= 0:
-        return f"Hiding no single place lowers the log-odds of {told.target}"
-    return f"{_place(told)}: log-odds of {told.target} fall by {drop:.2f}"
+    if drop < SMALL_DROP:
+        return f"Hiding no single place lowers the log-odds of {told.target} by {SMALL_DROP:g} or more"
+    return f"{_place(told)}: hiding it lowers the log-odds of {told.target} by {drop:.2f}"
 
 
 def _place(told: SaliencyTold) -> str:

@@ -5,15 +5,18 @@ In:  a Prediction, the labels of its modalities. Out: plain lines, nothing escap
 A note is never quoted here: a Prediction knows only where its words stand.
 """
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.within.told import WAYS, FeatureShare, Within
-from clinic_mm.report.words import label_of, named_class, share_unit, shows_answer, signed
+from clinic_mm.report.words import label_of, named_class, share_unit, shows_answer, signed, time_before, unit_in_words
 from clinic_mm.sources.record.units import substance
 
+BORN: Final = "birth_date"
+"""Code of the birth date, which stands for the age that it gives."""
 SMALL_PAIR: Final = 0.25
 """Pairs below this, or below a quarter of the weightiest share, are not spoken of."""
 PAIRS_SAID: Final = 2
@@ -70,18 +73,20 @@ def within_title(prediction: Prediction, told: Within, labels: Mapping[str, str]
 
 
 def code_name(code: str) -> str:
-    """A code with what it measures, where the table of units knows that."""
+    """What a code measures, where the table of units knows that, and the code."""
+    if code == BORN:
+        return "age"
     known = substance(code)
-    return f"{code} ({known})" if known else code
+    return f"{known} ({code})" if known else code
 
 
 def value_in_words(feature: FeatureShare, due: datetime | None = None) -> str:
     """`60.4 mg/L, 2 h before`: the patient's own last value."""
     if feature.value is None:
         return feature.text
-    unit = "years" if feature.unit == "a" else feature.unit
-    said = f"{feature.value:.4g} {unit}".strip()
+    if feature.code == BORN:  # in whole years: parts of one would tell the birth date
+        return f"{math.floor(feature.value)} years"
+    said = f"{feature.value:.4g} {unit_in_words(feature.unit)}".strip()
     if feature.time is None or due is None:
         return said
-    hours = (due - feature.time).total_seconds() / 3600
-    return f"{said}, {hours:.0f} h before" if hours < 72 else f"{said}, {hours / 24:.0f} days before"
+    return f"{said}, {time_before((due - feature.time).total_seconds() / 3600)}"

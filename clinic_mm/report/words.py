@@ -6,6 +6,7 @@ Nothing here computes a number that the Prediction does not hold.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -24,6 +25,7 @@ BORROWED: Final = {
     "size": ", borrowed from all combinations of as many kinds of evidence",
     "all": ", borrowed from all calibration patients",
 }
+RAISED: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 SMALL_SHARE: Final = 0.005
 """Shares below this print as 0.00 and are said to have no direction."""
 
@@ -77,10 +79,10 @@ def _seen(shown: ShownCoverage | None) -> list[str]:
     """What sets of cases with this evidence showed out of fold."""
     if shown is None:
         return []
-    span = f"95 % interval {shown.low * 100:.0f} to {shown.high * 100:.0f} %"
+    span = f"{shown.estimate * 100:.0f} %, 95 % interval {shown.low * 100:.0f} to {shown.high * 100:.0f} %"
     return [
-        f"such sets held the truth in {shown.estimate * 100:.0f} % of {shown.n} training patients answered unseen "
-        f"({span}), with {shown.mean_size:.1f} classes in a set on average"
+        f"such sets held the truth for {shown.estimate * shown.n:.0f} of {shown.n} training patients answered unseen "
+        f"({span}), {shown.mean_size:.1f} classes in a set on average"
     ]
 
 
@@ -103,8 +105,25 @@ def missing_in_words(missing: MissingEvidence) -> str:
     return f"{STATUS_WORDS[missing.status]}{reason}{code}"
 
 
+def unit_in_words(unit: str) -> str:
+    """A UCUM unit as it is read: `10³/µL` for `10*3/uL`, `years` for `a`."""
+    if unit == "a":
+        return "years"
+    powers = re.sub(r"10[*^](\d+)", lambda found: f"10{found[1].translate(RAISED)}", unit)
+    return re.sub(r"\bu(?=(?:L|g|m|mol|V|kat|[Uu]|\[IU\])\b)", "µ", powers)
+
+
+def time_before(hours: float) -> str:
+    """How long before the decision something was: `25 min before`, `5 h before`, `12 days before`."""
+    if hours < 1:
+        return f"{max(hours, 0) * 60:.0f} min before"
+    return f"{hours:.0f} h before" if hours < 72 else f"{hours / 24:.0f} days before"
+
+
 def signed(value: float) -> str:
-    """Two digits with the sign in front, the minus a real one."""
+    """Two digits with the sign in front, the minus a real one; no sign where nothing is left of the number."""
+    if abs(value) < SMALL_SHARE:
+        return "0.00"
     return f"{value:+.2f}".replace("-", "−")
 
 

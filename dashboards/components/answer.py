@@ -29,6 +29,7 @@ from components.plain import plain
 
 TOWARDS, AWAY, QUIET = "#e3a857", "#6cb2e8", "#8a949e"
 ROW_PX = 34
+DOUBLES = ": \\+0\\.7 doubles the odds, −0\\.7 halves them"
 
 Labels = dict[str, str]
 
@@ -98,10 +99,10 @@ def shares(prediction: Prediction, labels: Labels) -> None:
     ]
     st.altair_chart(_bars(pd.DataFrame(rows), share_unit(prediction)), width="stretch")
     how = "exact" if prediction.shapley_exact else "sampled"
-    name = plain(named_class(prediction))
+    name, doubles = plain(named_class(prediction)), DOUBLES if prediction.kind == "binary" else ""
     st.caption(
-        f"Shapley share of each modality ({how}), in {share_unit(prediction)}\\. "
-        f"Right of the line: towards {name}; left: away from it\\."
+        f"How far each modality moves the answer from the base rate: right of the line towards {name}, left away from "
+        f"it\\. Shapley shares ({how}), in {plain(share_unit(prediction))}{doubles}\\."
     )
     if pairs := pair_lines(prediction, labels):
         st.markdown(_list([plain(line) for line in pairs]))

@@ -28,7 +28,7 @@ def hidden_answers(state: MonitorState | None) -> None:
     """What monitoring hides or warns of, on every page, and what is to be done."""
     for stop in state.stops if state else ():
         since = f" since {stop.since.time:%Y-%m-%d}" if stop.since.time else ""
-        told = f"**{plain(stop.say)}**{plain(since)}: {HIDES[stop.hide]}\\. {plain(stop.mend)}\\."
+        told = f"**{plain(stop.say)}**{plain(since)}: {HIDES[stop.hide]}\\. To do: {plain(stop.mend)}\\."
         (st.warning if stop.hide == "nothing" else st.error)(told, icon=":material/visibility_off:")
 
 

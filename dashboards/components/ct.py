@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from clinic_mm.report.saliency_store import Saliency
 from clinic_mm.signals import CtVolume
-from components.saliency import coloured, full_colour, positions, sampled, switched_on
+from components.saliency import coloured, full_colour, positions, sampled, strongest, switched_on
 
 WINDOWS_HU: Final = {
     "Lung": (-600.0, 1500.0),
@@ -32,7 +32,7 @@ Heat = tuple[npt.NDArray[np.float64], float]
 
 @st.fragment
 def view_ct(volume: CtVolume, key: str, saliency: Saliency | None = None) -> None:
-    """The tile of one CT series; it opens where the stored saliency peaks, where there is one."""
+    """The tile of one CT series; it opens where the stored saliency is strongest, where there is one."""
     window = st.segmented_control("Window", list(WINDOWS_HU), default="Lung", key=f"{key}-window", required=True)
     at = _sliders(volume.hu.shape, key, _start(volume.hu.shape, saliency))
     planes = planes_at(volume, at, str(window), switched_on(saliency, key))
@@ -87,11 +87,11 @@ def to_grey(hu: npt.NDArray[np.floating], window: str) -> Grey:
 
 
 def _start(shape: tuple[int, ...], saliency: Saliency | None) -> tuple[int, ...]:
-    """The voxel to open at: the middle, or where hiding costs the answer most."""
+    """The voxel to open at: the middle, or where hiding changes the answer most."""
     if saliency is None:
         return tuple((n - 1) // 2 for n in shape)
-    peak = saliency.told.peak
-    return tuple(min(n - 1, max(0, round(float(str(peak[name]))))) for name, n in zip("xyz", shape, strict=True))
+    at = strongest(saliency)
+    return tuple(min(n - 1, max(0, round(at[name]))) for name, n in zip("xyz", shape, strict=True))
 
 
 def _sliders(shape: tuple[int, ...], key: str, start: tuple[int, ...]) -> tuple[int, int, int]:

@@ -14,7 +14,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from clinic_mm.report.saliency_store import Saliency
-from components.saliency import AWAY, LEAST_SHOWN, MOST_ALPHA, TOWARDS, full_colour
+from components.saliency import AWAY, LEAST_SHOWN, MOST_ALPHA, TOWARDS, full_colour, strongest
 
 INK, PAPER = "#d2dae1", "#0e1216"
 SCALE: Final = LinearSegmentedColormap.from_list(
@@ -26,8 +26,8 @@ Shade = tuple[float, float, tuple[str, ...], float]
 
 
 def page_of(found: Saliency, page_s: float, pages: int) -> int:
-    """The page, from 1, on which hiding costs the answer most."""
-    return min(pages, max(1, int(float(str(found.told.peak["time_s"])) // page_s) + 1))
+    """The page, from 1, on which hiding changes the answer most."""
+    return min(pages, max(1, int(strongest(found)["time_s"] // page_s) + 1))
 
 
 def shades(found: Saliency, start_s: float, end_s: float) -> Iterator[Shade]:

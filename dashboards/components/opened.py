@@ -29,14 +29,11 @@ def opened_run() -> Run:
 
 
 def worklist() -> pd.DataFrame:
-    """The cheap columns of all cases of the run; an answer that monitoring hides stands as one that is not there."""
+    """The cheap columns of all cases of the run, and whether monitoring hides the answer (`hidden`)."""
     run, states = opened_run(), _states()
     frame = _worklist(str(run.path), changed_at(run.path))
-    if not states:
-        return frame
-    reasons = {pattern: _hidden(tuple(pattern.split(JOIN)), states) for pattern in frame["pattern"].unique()}
-    hidden = frame["pattern"].map(reasons).astype("str")
-    return frame.assign(abstained=hidden.where(hidden != "", frame["abstained"]))
+    hides = [pattern for pattern in frame["pattern"].unique() if _hidden(tuple(pattern.split(JOIN)), states)]
+    return frame.assign(hidden=frame["pattern"].isin(hides))
 
 
 def prediction(case_key: str) -> Prediction:

@@ -10,12 +10,12 @@ from clinic_mm.report.words import STATUS_WORDS, label_of
 
 SHOWN_RANGE = (0.01, 0.99)
 """No bar is drawn as certain; the case page says `> 0.99`."""
-ANY, ANSWERED, ABSTAINED = "All", "Answered", "No answer"
+ANY, ANSWERED, ABSTAINED, HIDDEN = "All", "Answered", "No answer", "Hidden"
 
 
 def ranked(frame: pd.DataFrame, class_index: int) -> pd.DataFrame:
     """Highest probability of a class first; cases without an answer last; ties by key."""
-    no_answer = frame["abstained"] != ""
+    no_answer = without_answer(frame)
     keyed = frame.assign(no_answer=no_answer, rank_by=frame[f"p_{class_index}"].where(~no_answer))
     order = keyed.sort_values(["no_answer", "rank_by", "case_key"], ascending=[True, False, True], kind="stable")
     return order.reset_index(drop=True)
@@ -27,7 +27,7 @@ def filtered(frame: pd.DataFrame, *, pattern: str | None, answer: str, text: str
     if pattern is not None:
         keep &= frame["pattern"] == pattern
     if answer != ANY:
-        keep &= (frame["abstained"] != "") == (answer == ABSTAINED)
+        keep &= without_answer(frame) == (answer == ABSTAINED)
     if text.strip():
         keep &= frame["case_key"].str.contains(text.strip(), case=False, regex=False)
     return frame[keep].reset_index(drop=True)
@@ -40,7 +40,8 @@ def shown(frame: pd.DataFrame, info: RunInfo) -> pd.DataFrame:
             "Case": frame["case_key"],
             "Probability": frame["rank_by"].clip(*SHOWN_RANGE),
             "Answer set": [
-                _classes(found, why) for found, why in zip(frame["prediction_set"], frame["abstained"], strict=True)
+                HIDDEN if hidden else _classes(found, why)
+                for found, why, hidden in zip(frame["prediction_set"], frame["abstained"], frame["hidden"], strict=True)
             ],
             "Evidence": frame["pattern"].map(lambda text: pattern_in_words(text, info)),
             "Missing": frame["missing"].map(lambda text: _missing(text, info)),
@@ -71,6 +72,11 @@ def _missing(text: str, info: RunInfo) -> str:
         label_of(name, labels(info)) + ("" if status == "absent" else f" ({STATUS_WORDS[status].split(', ')[-1]})")
         for name, _, status in pairs
     )
+
+
+def without_answer(frame: pd.DataFrame) -> pd.Series:
+    """Whether no answer is shown of a case: the model abstains, or monitoring hides it (column `hidden`)."""
+    return (frame["abstained"] != "") | frame["hidden"]
 
 
 def _classes(found: str, abstained: str) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from clinic_mm.report.run import Within
+from clinic_mm.report.words import unit_in_words
 from clinic_mm.signals import PatientRecord
 from clinic_mm.times import parse_iso
 from components.plain import plain
@@ -56,7 +57,7 @@ def facts_shown(rows: pd.DataFrame) -> pd.DataFrame:
             "Time (UTC)": kept["time"],
             "Fact": kept["display"].where(kept["display"] != "", kept["code"]),
             "Value": value,
-            "Unit": kept["unit"],
+            "Unit": kept["unit"].map(unit_in_words),
             "Kind": kept["category"],
             "Code": kept["code"],
         }
@@ -82,7 +83,7 @@ def _over_time(rows: pd.DataFrame, key: str) -> None:
     names = series["display"].where(series["display"] != "", series["code"])
     chosen = st.selectbox("Over time", list(names.value_counts().index), key=f"{key}-series")
     mine = series[names == chosen]
-    unit = next((u for u in mine["unit"] if u), "")
+    unit = unit_in_words(next((u for u in mine["unit"] if u), ""))
     drawn = mine[["time", "value"]].assign(at=mine["time"].dt.strftime("%Y-%m-%d %H:%M"))
     axis = alt.Axis(grid=False, tickCount=4, format="%d %b %H:%M")
     x = alt.X("time:T", title="UTC", scale=alt.Scale(type="utc"), axis=axis)
@@ -94,8 +95,8 @@ def _over_time(rows: pd.DataFrame, key: str) -> None:
 
 def _columns() -> dict[str, object]:
     return {
-        "Time (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", width="medium"),
-        "Fact": st.column_config.TextColumn(width="large"),
-        "Value": st.column_config.TextColumn(width="small", alignment="right"),
-        "Unit": st.column_config.TextColumn(width="small"),
+        "Time (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", width=130),
+        "Fact": st.column_config.TextColumn(width=250),
+        "Value": st.column_config.TextColumn(width=80, alignment="right"),
+        "Unit": st.column_config.TextColumn(width=80),
     }

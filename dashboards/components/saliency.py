@@ -69,8 +69,9 @@ def switched_on(found: Saliency | None, key: str) -> Saliency | None:
     told = found.told
     name, most = plain(told.target), peak_in_words(told)
     st.caption(
-        f":orange[■] hiding this place lowers the log-odds of {name}, :blue[■] raises them; full colour: "
-        f"{full_colour(found):.2f}; cells of {plain(told.stride)}\\. {plain(most[:1].upper() + most[1:])}\\. {CAUTION}"
+        f":orange[■] speaks for {name}: hiding it lowers the log\\-odds · :blue[■] speaks against: hiding it raises "
+        f"them · full colour: {full_colour(found):.2f} log\\-odds · cells of {plain(told.stride)}\\. "
+        f"{plain(most[:1].upper() + most[1:])}\\. {CAUTION}"
     )
     return found
 
@@ -79,6 +80,15 @@ def full_colour(found: Saliency) -> float:
     """Log-odds that the full colour stands for."""
     main = found.arrays["map" if "map" in found.arrays else "time_band"]
     return max(FAINTEST, float(np.nanmax(np.abs(main), initial=0.0)))
+
+
+def strongest(found: Saliency) -> dict[str, float]:
+    """Where hiding changes the answer most, up or down: positions along the axes of the original, or `time_s`."""
+    name = "map" if "map" in found.arrays else "time_band"
+    values = np.nan_to_num(np.abs(found.arrays[name]))
+    at = np.unravel_index(int(values.argmax()), values.shape)
+    axes = [axis for axis in ("row", "column", "x", "y", "z", "time_s") if axis in found.arrays]
+    return {axis: float(found.arrays[axis][place]) for axis, place in zip(axes, at, strict=False)}
 
 
 def sampled(found: Saliency, at: dict[str, npt.NDArray[np.floating]]) -> npt.NDArray[np.float64]:

@@ -16,7 +16,7 @@ from clinic_mm.errors import ClinicError, InputError
 from clinic_mm.modalities import modality, resolve
 from clinic_mm.report.run import Prediction, Within
 from clinic_mm.report.saliency_store import Saliency
-from clinic_mm.report.words import label_of, missing_in_words
+from clinic_mm.report.words import label_of, missing_in_words, time_before
 from clinic_mm.sources.choose import in_order
 from clinic_mm.types import CaseRecord, Evidence
 from components.evidence import case_record, signal
@@ -134,5 +134,4 @@ def _dated(evidence: Evidence) -> str:
 def _before(acquired_at: datetime | None, decision_time: datetime | None) -> str:
     if acquired_at is None or decision_time is None:
         return ""
-    hours = (decision_time - acquired_at).total_seconds() / 3600
-    return f" · {hours:.0f} h before the decision" if hours < 72 else f" · {hours / 24:.0f} days before the decision"
+    return f" · {time_before((decision_time - acquired_at).total_seconds() / 3600)} the decision"

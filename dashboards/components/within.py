@@ -14,17 +14,19 @@ import pandas as pd
 import streamlit as st
 
 from clinic_mm.report.run import WAYS, Prediction, Within
-from clinic_mm.report.within_words import value_in_words
+from clinic_mm.report.within_words import BORN, value_in_words
 from clinic_mm.report.words import shows_answer, signed
 from clinic_mm.signals import PatientRecord
 from components.plain import plain
 
-TOWARDS, AWAY, QUIET = "#e3a857", "#6cb2e8", "#8a949e"
+TOWARDS, AWAY, QUIET, INK = "#e3a857", "#6cb2e8", "#8a949e", "#d9dfe5"
 RGB: Final = {True: "227,168,87", False: "108,178,232"}
 BARS: Final = 8
 BAR_PX: Final = 26
 FAINTEST: Final = 0.12
 """Words of less than this part of the weightiest one are not marked."""
+DEEPEST: Final = 0.1
+"""Log-odds that the full depth of a mark stands for at least: words that say nothing must not glow."""
 
 
 def stored_within(prediction: Prediction, names: list[str]) -> Within | None:
@@ -41,7 +43,7 @@ def feature_bars(told: Within, record: PatientRecord) -> None:
     names = _names(record)
     rows = [
         {
-            "what": _short(names.get(f.code, f.code)),
+            "what": "Age" if f.code == BORN else _short(names.get(f.code, f.code)),
             "value": value_in_words(f),
             "share": f.share,
             "text": signed(f.share),
@@ -59,10 +61,11 @@ def marked(text: str, told: Within | None) -> str:
     if told is None or hashlib.sha256(text.encode()).hexdigest() != told.text_hash:
         return escape(text)
     most = max((abs(word.share) for word in told.words), default=0.0)
+    full = max(most, DEEPEST)
     parts, at = [], 0
     for word in told.words:
         if abs(word.share) >= FAINTEST * most:
-            depth = 0.15 + 0.6 * abs(word.share) / most
+            depth = 0.1 + 0.65 * abs(word.share) / full
             style = f"background:rgba({RGB[word.share > 0]},{depth:.2f});color:inherit;border-radius:3px;padding:0 2px"
             parts += [escape(text[at : word.start]), f'<mark style="{style}" title="{signed(word.share)}">']
             parts += [escape(text[word.start : word.end]), "</mark>"]
@@ -76,10 +79,14 @@ def words_caption(told: Within) -> None:
 
 
 def _caption(told: Within) -> str:
+    """From its own average case, and before other evidence is weighed in: no part of the shares further up."""
     how = plain(WAYS[told.way])
     whole = plain(signed(told.opinion - told.baseline))
     rest = plain(signed(told.rest + sum(f.share for f in told.features[BARS:])))
-    return f"By its expert alone: {whole} in all, {rest} in what is not shown\\. Orange towards, blue away\\. {how}\\."
+    return (
+        "What its expert alone rests on, before other evidence is weighed in: amber towards, blue away\\. "
+        f"{whole} log\\-odds from its average case, {rest} of it not shown\\. Method: {how}\\."
+    )
 
 
 def _names(record: PatientRecord) -> dict[str, str]:
@@ -89,15 +96,25 @@ def _names(record: PatientRecord) -> dict[str, str]:
 
 
 def _short(name: str, most: int = 34) -> str:
+    """A name without what LOINC adds of property and system: `Sodium` of `Sodium [Moles/volume] in Serum or Plasma`."""
+    name = name.partition(" [")[0]
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def _bars(frame: pd.DataFrame) -> alt.LayerChart:
-    reach = max(0.5, float(frame["share"].abs().max()) * 1.35)
+    reach = max(0.25, float(frame["share"].abs().max()) * 1.35)
     x = alt.X("share:Q", title=None, scale=alt.Scale(domain=[-reach, reach]), axis=alt.Axis(grid=False, tickCount=5))
     y = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=330, ticks=False, domain=False))
     colour = alt.condition(alt.datum.share > 0, alt.value(TOWARDS), alt.value(AWAY))
-    tips = [alt.Tooltip("what:N", title="What"), alt.Tooltip("value:N", title="Value"), alt.Tooltip("text:N")]
-    bars = alt.Chart(frame).mark_bar(height=12).encode(x=x, y=y, color=colour, tooltip=tips)
+    tips = [
+        alt.Tooltip("what:N", title="What"),
+        alt.Tooltip("value:N", title="Value"),
+        alt.Tooltip("text:N", title="Log-odds"),
+    ]
+    base = alt.Chart(frame)
+    bars = base.mark_bar(height=12).encode(x=x, y=y, color=colour, tooltip=tips)
+    right = base.transform_filter(alt.datum.share >= 0).mark_text(align="left", dx=5, color=INK)
+    left = base.transform_filter(alt.datum.share < 0).mark_text(align="right", dx=-5, color=INK)
+    texts = [layer.encode(x=x, y=y, text="text:N") for layer in (right, left)]
     zero = alt.Chart(pd.DataFrame({"share": [0.0]})).mark_rule(color=QUIET).encode(x="share:Q")
-    return alt.layer(bars, zero).properties(height=BAR_PX * len(frame) + 30)
+    return alt.layer(bars, *texts, zero).properties(height=BAR_PX * len(frame) + 30)

@@ -13,13 +13,14 @@ from components.ranking import labels
 HOW_TO_READ = """
 - **Probability** is calibrated: of many cases shown with 0.80, about 80 in 100 should belong to the class. It holds for
   patients like those of the calibration, and for the same mix of available evidence.
-- **The set** names every class that cannot be ruled out at the stated level. Two classes mean *undecided*. *n* is the
-  number of calibration patients behind it; where *n* is small, trust it less.
+- **The prediction set** names every class that cannot be ruled out at the stated level. Several classes mean
+  *undecided*. *n* is the number of calibration patients behind it; where *n* is small, trust it less.
 - **Shares** say how far each modality moved the answer from the base rate, given the other modalities. They describe
-  the model, not the disease.
-- **Not acquired** is normal. **Acquired, not usable** was refused for the reason given. **Software failure** is our
-  fault.
-- **No answer** is an answer: the model abstains, and the reason is given.
+  the model, not the disease; so do marks in images, EEG and notes, which outline no lesion.
+- **None given** is normal. **Acquired, not usable** was refused for the reason given, and the answer rests on the rest.
+  **Software failure** is our fault.
+- **No answer** is an answer: the model abstains, and says why. **Hidden** is one that monitoring no longer trusts.
+- **Further tests** are told beside the base rate: in how many of 100 patients the test changes the decision anyway.
 """
 
 NEAREST = 8
@@ -67,7 +68,9 @@ def _monitoring() -> None:
     st.markdown("##### Monitoring")
     state = monitor_state()
     if state is None:
-        st.markdown("Nobody watches this model\\. Start with: `clinic-mm monitor`\\.")
+        st.markdown(
+            "Nobody watches this model\\. Start with: `clinic-mm monitor RUN --reference EARLIER_RUN --out RUN`\\."
+        )
         return
     st.markdown(f"**{plain(headline(state))}**\\. {plain(about(state))}")
     nearest = sorted(state.detectors, key=lambda one: -one.evidence)[:NEAREST]

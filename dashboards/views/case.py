@@ -25,12 +25,12 @@ def main() -> None:
     found, info = prediction(case_key), opened_run().info
     named = labels(info)
     _heading(case_key)
-    left, right = st.columns([2, 3], gap="large")
+    left, *right = [st.container()] if found.withheld else st.columns([2, 3], gap="large")
     with left, st.container(border=True):
         headline(found)
         remarks(found, named)
-    if not found.withheld:
-        with right, st.container(border=True):
+    for column in right:
+        with column, st.container(border=True):
             shares(found, named)
             what_if(found, named)
             further(found, named)

@@ -5,7 +5,7 @@ import streamlit as st
 from clinic_mm.report.run import RunInfo
 from components.opened import opened_run, worklist
 from components.plain import plain
-from components.ranking import ABSTAINED, ANSWERED, ANY, filtered, pattern_in_words, ranked, shown
+from components.ranking import ABSTAINED, ANSWERED, ANY, filtered, pattern_in_words, ranked, shown, without_answer
 
 ROW_PX, MOST_PX = 35, 900
 
@@ -14,7 +14,7 @@ def main() -> None:
     """Draw the page."""
     info, frame = opened_run().info, worklist()
     st.header(f"Worklist: {plain(info.target)}")
-    _counts(info, int((frame["abstained"] != "").sum()), int((frame["missing"] != "").sum()))
+    _counts(info, int(without_answer(frame).sum()), int((frame["missing"] != "").sum()))
     if frame.empty:
         st.markdown("This run has no answered cases\\. *About this run* says what was skipped\\.")
         return
@@ -64,14 +64,14 @@ def _counts(info: RunInfo, no_answer: int, incomplete: int) -> None:
 def _columns(name: str) -> dict[str, object]:
     text = st.column_config.TextColumn
     return {
-        "Case": text(width="small"),
+        "Case": text(width=140),
         "Probability": st.column_config.ProgressColumn(
-            f"Probability of {name}", format="%.2f", min_value=0.0, max_value=1.0, width="medium"
+            f"Probability of {name}", format="%.2f", min_value=0.0, max_value=1.0, width=180
         ),
-        "Answer set": text(width="small", help="Classes that cannot be ruled out at the level of the run"),
-        "Evidence": text(width="medium"),
-        "Missing": text(width="medium"),
-        "Flags": text(width="small"),
+        "Answer set": text(width=150, help="Classes that cannot be ruled out at the level of the run"),
+        "Evidence": text(width=290),
+        "Missing": text(width=270),
+        "Flags": text(width=80),
     }
 
 

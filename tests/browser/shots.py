@@ -1,33 +1,90 @@
-"""Take the pictures of the docs from a finished run: `python -m tests.browser.shots demo/run docs/figures`.
+"""Take pictures of the dashboard of a finished run: `python -m tests.browser.shots demo/run docs/figures`.
 
-Needs Debian's chromium. The run should be the demo's: pictures in the docs show simulated cases only.
+    --widths 1280 1920    one picture of each page per width, its name ending in it; 1440 where none is named
+    --whole               pages as long as they are, instead of their upper part
+
+In:  a run, the demo's: pictures show simulated cases only. Out: PNG of the work list, of the page about the run, and
+of one case of each sort that the run has: much evidence, something refused, no answer, hidden by monitoring.
+
+Needs Debian's chromium.
 """
 
+import argparse
 import os
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from clinic_mm.bundle import folder
 from clinic_mm.errors import UsageError
-from clinic_mm.report.run import open_run
+from clinic_mm.evaluate.monitor.state import FILE, read_state
+from clinic_mm.report.run import Prediction, Run, open_run
 
 CHROMIUM = Path("/usr/bin/chromium")
-WAIT_S = 30
+WAIT_S = 300
+UPPER_PX = {"worklist": 900, "about": 1100}
+CASE_PX = 1500
+LONGEST_PX = 12_000
+BUSY = "[data-testid=stSkeleton], [data-testid=stSpinner], [data-stale=true]"
+STANDS = f"""() => document.querySelector("[data-test-script-state=notRunning]") && !document.querySelector("{BUSY}")
+    && [...document.images].every(image => image.complete && image.naturalWidth > 0)
+    && [...document.querySelectorAll("[data-testid=stVegaLiteChart], [data-testid=stDataFrame]")]
+        .every(drawn => drawn.querySelector("canvas, svg"))"""
+"""Nothing is loading, and every picture, chart and table has been drawn."""
+LENGTH = "() => document.querySelector('[data-testid=stMain]').scrollHeight"
 
 
-def take(run: Path, out: Path) -> None:
-    """Work list, the case with the most evidence, and the page about the run, as PNG."""
+def take(run: Path, out: Path, widths: list[int], *, whole: bool) -> None:
+    """Photograph every page at every width."""
     opened = open_run(run)
     if not opened.info.simulated:
         raise UsageError("Pictures in the docs show simulated cases only", str(run), "Name the demo's run")
-    work = opened.worklist()
-    widest = work["pattern"].str.count(r"\+").max()
-    case = work.loc[work["pattern"].str.count(r"\+") == widest, "case_key"].iloc[0]
+    pages = {"worklist": "", **{name: f"case?case={key}" for name, key in chosen(opened).items()}, "about": "about"}
+    out.mkdir(parents=True, exist_ok=True)
+    with served(run) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        for width in widths or [1440]:
+            for name, path in pages.items():
+                page = browser.new_page(viewport={"width": width, "height": UPPER_PX.get(name, CASE_PX)})
+                page.set_default_timeout(WAIT_S * 1000)
+                page.goto(f"{address}/{path}")
+                until_it_stands(page)
+                if whole:
+                    page.set_viewport_size({"width": width, "height": min(LONGEST_PX, page.evaluate(LENGTH))})
+                    until_it_stands(page)
+                page.screenshot(path=str(out / f"dashboard_{name}{f'_{width}' if widths else ''}.png"))
+                page.close()
+        browser.close()
+
+
+def chosen(run: Run) -> dict[str, str]:
+    """One case of each sort, the one with most evidence of it; what the run does not have is left out."""
+    state = read_state(run.path) if (run.path / FILE).is_file() else None
+    found: dict[str, Prediction] = {}
+    for one in sorted(run.predictions(), key=lambda p: (-len(p.pattern), p.case_key)):
+        hidden = one.withheld or (state and state.withheld(one.pattern))
+        refused = any(missing.status == "rejected" for missing in one.missing)
+        sort = "hidden" if hidden else "abstained" if one.abstained else "rejected" if refused else "case"
+        found.setdefault(sort, one)
+    return {sort: one.case_key for sort, one in found.items()}
+
+
+def until_it_stands(page: Page) -> None:
+    """Wait until nothing is loading any more, twice: a page that has drawn one part may begin the next."""
+    for _ in range(2):
+        page.wait_for_function(STANDS)
+        page.wait_for_timeout(800)
+
+
+@contextmanager
+def served(run: Path) -> Iterator[str]:
+    """The address of the dashboard of a run, as long as it is needed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -36,23 +93,10 @@ def take(run: Path, out: Path) -> None:
     server = subprocess.Popen(command, env={**os.environ, "CLINIC_MM_RUN": str(run.resolve())})  # noqa: S603 - ours
     try:
         _wait(port)
-        _photograph(f"http://127.0.0.1:{port}", case, out)
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(10)
-
-
-def _photograph(address: str, case: str, out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    pages = {"worklist": ("", 900), "case": (f"case?case={case}", 1500), "about": ("about", 1100)}
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        for name, (path, height) in pages.items():
-            page = browser.new_page(viewport={"width": 1440, "height": height})
-            page.goto(f"{address}/{path}")
-            page.wait_for_timeout(9000)
-            page.screenshot(path=str(out / f"dashboard_{name}.png"))
-        browser.close()
+        server.wait(60)
 
 
 def _wait(port: int) -> None:
@@ -64,4 +108,10 @@ def _wait(port: int) -> None:
 
 
 if __name__ == "__main__":
-    take(Path(sys.argv[1]), Path(sys.argv[2]))
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("run", type=Path)
+    asked.add_argument("out", type=Path)
+    asked.add_argument("--widths", type=int, nargs="*", default=[])
+    asked.add_argument("--whole", action="store_true")
+    given = asked.parse_args()
+    take(given.run, given.out, given.widths, whole=given.whole)

@@ -52,7 +52,7 @@ def test_a_hidden_answer_is_on_no_page(page: Page, hidden: Path) -> None:
     assert "The AI's answer is hidden" in texts(test)
     assert "What the answer rests on" not in texts(test)
     table = page().dataframe[0].value.set_index("Case")
-    assert table.loc[found.case_key, "Answer set"] == "No answer"
+    assert table.loc[found.case_key, "Answer set"] == "Hidden"
     assert table["Probability"].isna()[found.case_key]
 
 

@@ -55,12 +55,12 @@ def test_stored_saliency_has_a_switch_a_legend_and_its_words(page: Page, made_ru
     assert len(switches) == len(kinds) > 0
     assert all(SAID in t.label and "changes the answer" in t.label for t in switches)
     said = texts(test)
-    assert said.count("lowers the log-odds of positive") == len(kinds)
-    assert "Ask the night operator" not in said
+    assert said.count("speaks for positive: hiding it lowers") == len(kinds)
+    assert "not computed for this case" not in said
     for one in switches:
         one.set_value(False)
     test.run()
-    assert "lowers the log-odds" not in texts(test)
+    assert "hiding it lowers" not in texts(test)
     assert not test.exception
 
 

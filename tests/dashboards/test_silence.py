@@ -63,7 +63,7 @@ def test_what_an_answered_case_shows_is_seen_by_this_test(page: Page, silent_run
     store(run, found)
     shown = sent(page("case", case=found.case_key))
     assert len(leaked(found, shown)) > len(found.pattern)
-    assert "log-odds of positive fall by 1.50" in shown
+    assert "lowers the log-odds of positive by 1.50" in shown
     row = page().dataframe[0].value.set_index("Case").loc[found.case_key]
     assert row["Probability"] == pytest.approx(found.probabilities[1])
 
@@ -90,8 +90,8 @@ def test_no_page_tells_an_answer_that_is_not_shown(
     assert not case.exception
     for shown in (sent(case), sent(about)):
         assert leaked(found, shown) == []
-        assert "fall by" not in shown
+        assert "hiding it lowers" not in shown
     row = page().dataframe[0].value.set_index("Case").loc[found.case_key]
-    assert row["Answer set"] == "No answer"
+    assert row["Answer set"] == ("No answer" if how == "abstained" else "Hidden")
     assert np.isnan(row["Probability"])
     assert leaked(found, row.to_csv()) == []

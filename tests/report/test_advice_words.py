@@ -24,7 +24,7 @@ def _advised(**more: object) -> Prediction:
 
 
 def test_a_test_is_told_in_patients_of_a_hundred_beside_its_base_rate() -> None:
-    words = "would change the decision in 12 of 100 patients like this one (base rate 9)"
+    words = "would change the decision in 12 of 100 patients like this one (base rate 9 of 100)"
     assert advice_in_words(EEG).startswith(words)
     assert "narrow the prediction set by 0.4 classes" in advice_in_words(EEG)
     assert "30 nearest of 410" in as_text(_advised())

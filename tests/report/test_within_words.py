@@ -44,7 +44,7 @@ def test_pairs_that_hardly_matter_are_not_spoken_of() -> None:
 def test_the_card_tells_features_with_the_patients_own_values_and_no_word_of_the_note() -> None:
     card = as_text(told({}))
     assert "Inside Patient record, by its expert alone (linear SHAP, exact; log-odds, +0.60 in all)" in card
-    assert "+0.70  loinc:718-7 (haemoglobin) 9.1 g/dL, 5 h before" in card
+    assert "+0.70  haemoglobin (loinc:718-7) 9.1 g/dL, 5 h before" in card
     assert "−0.20  loinc:1988-5 not measured" in card
     assert "+0.50  words towards positive" in card
 

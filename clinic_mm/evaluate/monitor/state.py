@@ -121,7 +121,7 @@ class MonitorState(Frozen):
     def withheld(self, pattern: tuple[str, ...]) -> str:
         """Why an answer from this evidence is hidden, and what to do; "" where it is not."""
         found = [stop for stop in self.stops if stop.hides(pattern)]
-        return " ".join(f"{stop.say}. {stop.mend}." for stop in found)
+        return " ".join(f"{stop.say}. To do: {stop.mend}." for stop in found)
 
     def marked(self, prediction: Prediction) -> Prediction:
         """The same answer, marked where it is hidden; what was marked before stays so."""

@@ -108,7 +108,8 @@ def _known(prep: RecordPrep, features: Array, x: Float[Array, "f s"], due: datet
             case "number":
                 line = FeatureShare(code="", value=value, unit=feature.detail, time=_before(due, hours), share=0.0)
             case "age":
-                line = FeatureShare(code="", value=value, unit="a", share=0.0)
+                # In whole years: with the decision time, parts of one would tell the birth date.
+                line = FeatureShare(code="", value=float(np.floor(value)), unit="a", share=0.0)
             case "listed":
                 line = FeatureShare(code="", text="listed" if value else "not listed", share=0.0)
             case "level":
