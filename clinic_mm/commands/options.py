@@ -28,6 +28,10 @@ Explain = Annotated[
     typer.Option("--explain", help="Also what a network rests on inside record and note; heads are always explained."),
 ]
 Verify = Annotated[bool, typer.Option("--verify", help="Read every byte again: nothing changed since ingest is used.")]
+Device = Annotated[str | None, typer.Option(help="Where networks run: cpu (OpenVINO) or cuda (PyTorch on a GPU).")]
+Precision = Annotated[
+    str | None, typer.Option(help="Of networks: float32, or bfloat16 where a check shows that no decision moves.")
+]
 Level = Annotated[
     float | None, typer.Option(min=0.5, max=0.99, help="Share of patients whose prediction set is to hold the truth.")
 ]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from clinic_mm.commands.options import CacheDir, CacheGb, Explain, Json, Level, Verify, Workers
+from clinic_mm.commands.options import CacheDir, CacheGb, Device, Explain, Json, Level, Precision, Verify, Workers
 
 
 def screen(
@@ -21,8 +21,8 @@ def screen(
     engine: Annotated[str, typer.Option(help="Where the work is done: local, ray, dask, inline.")] = "local",
     address: Annotated[str, typer.Option(help="Of the engine's cluster; this machine where none is named.")] = "",
     workers: Workers = 2,
-    device: Annotated[str, typer.Option(help="Where networks run: cpu or cuda.")] = "cpu",
-    precision: Annotated[str, typer.Option(help="Of the networks: float32 or bfloat16.")] = "float32",
+    device: Device = None,
+    precision: Precision = None,
     unit: Annotated[int | None, typer.Option(min=1, help="Cases answered together; 64 unless named.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many cases.")] = None,
     since: Annotated[
@@ -53,11 +53,12 @@ def screen(
     from clinic_mm.jobs.told import run_told
     from clinic_mm.prep.cache import open_cache
 
-    with pace("screen", quiet=json) as counted:
+    with pace("screen", quiet=json) as progress:
         options = ScreenOptions(
             workers=workers,
             cache=open_cache(cache, cache_gb, verify=verify),
-            counted=counted,
+            counted=progress.counted,
+            waits=progress.waits,
             level=level,
             say=say,
             explain=explain,

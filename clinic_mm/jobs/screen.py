@@ -10,8 +10,9 @@ not done again unless what it rests on has changed. docs/decisions/0009 says why
 import hashlib
 import re
 import signal
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,14 +22,15 @@ import numpy as np
 
 from clinic_mm.cohort.manifest import Cohort, open_cohort
 from clinic_mm.cohort.stream import Wanted, case_index, stream_cases
+from clinic_mm.encoders.runtime.setting import Runtime, runtime_of
 from clinic_mm.errors import ClinicError, InputError, UsageError
 from clinic_mm.evaluate.monitor.state import FILE as MONITOR
 from clinic_mm.evaluate.monitor.state import MonitorState, read_state, write_state
 from clinic_mm.jobs import ledger as ledgers
 from clinic_mm.jobs import lock
-from clinic_mm.jobs.drive import Drive, Stop, listening, unchanged
+from clinic_mm.jobs.drive import POLL_S, Drive, Stop, listening, unchanged
 from clinic_mm.jobs.engines.base import Attempt, Bench, make_engine
-from clinic_mm.jobs.finish import finish, info_of, sweep
+from clinic_mm.jobs.finish import finish, info_of, leave, sweep
 from clinic_mm.jobs.ledger import Ledger
 from clinic_mm.jobs.plan import plan
 from clinic_mm.jobs.spec import (
@@ -41,16 +43,19 @@ from clinic_mm.jobs.spec import (
     read_spec,
     write_spec,
 )
-from clinic_mm.prep.batch import Progress
+from clinic_mm.jobs.throttle import Throttle, Wait
+from clinic_mm.prep.batch import PreparedCases, Progress
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.report.run import Counts, RunInfo, open_run, write_run
+from clinic_mm.times import site_zone
+from clinic_mm.types import CaseRecord
 
 EVERY: Final = Selection()
 
 
 @dataclass(frozen=True, slots=True)
 class ScreenOptions:
-    """How to screen. What of `level`, `explain`, `unit` and `selection` is not named stays as the run was begun.
+    """How to screen. What of level, explain, device, precision, unit and selection is not named stays as it was begun.
 
     Attributes:
         workers: Processes.
@@ -62,13 +67,15 @@ class ScreenOptions:
         explain: Also what experts that are networks rest on inside record and note, which takes longer than the answer.
         engine: Where units are done; None for worker processes, or for one worker this very process.
         address: Of the engine's cluster.
-        device: Where networks run.
-        precision: Of the networks.
+        device: Where networks run: cpu or cuda.
+        precision: Of the networks: float32, or bfloat16 where `jobs.precision` finds that it moves no decision.
         unit: Cases answered together.
         selection: Which cases.
         resume: Whether the run folder may hold this run already.
         retry: On resuming, whether what failed or was refused when read is tried anew.
         counted: Told of the counts, and of the number of all cases, after every commit.
+        throttle: What may hold work up; its hours are those of the site.
+        waits: Told why nothing new is begun, and None when work goes on.
     """
 
     workers: int = 1
@@ -80,13 +87,15 @@ class ScreenOptions:
     explain: bool = False
     engine: str | None = None
     address: str = ""
-    device: str = "cpu"
-    precision: str = "float32"
+    device: str | None = None
+    precision: str | None = None
     unit: int | None = None
     selection: Selection = EVERY
     resume: bool = False
     retry: bool = False
     counted: Callable[[Counts, int], None] = lambda *_: None
+    throttle: Throttle = field(default_factory=Throttle)
+    waits: Callable[[Wait | None], None] = lambda _: None
 
 
 DEFAULTS: Final = ScreenOptions()
@@ -113,6 +122,7 @@ def screen_cohort(
         InputError: If the run folder holds anything else or another process screens into it, the cohort has no case or
             changes meanwhile, or the run cannot be written.
         LeakError: If only unseen patients are asked for, and there is none.
+        UsageError: For an unknown device or precision, or if bfloat16 moves a decision.
         ArtifactError: If model, monitoring state, job or ledger cannot be read.
         ClinicError: If the run does not come out even, or one unit after the other dies.
         KeyboardInterrupt: If it was stopped from the keyboard; everything recorded stays recorded.
@@ -192,6 +202,7 @@ def _spec(
 ) -> JobSpec:
     """The job as it is asked for now, written down."""
     was = before.settings if before else Settings()
+    runtime = runtime_of(options.device or was.device, options.precision or was.precision, was.threads)
     if state is not None:
         write_state(state, out)
     chosen = options.selection if options.selection != EVERY or before is None else before.selection
@@ -203,8 +214,8 @@ def _spec(
         monitor=_sha256(out / MONITOR) if state is not None or was.monitor else "",
         shift=_shift(model, head, cohort, out, before, options),
         unit=options.unit or was.unit,
-        device=options.device,
-        precision=options.precision,
+        device=runtime.device,
+        precision=runtime.precision,
     )
     spec = JobSpec(
         run_id=before.run_id if before else started.strftime("%Y%m%dT%H%M%S"),
@@ -218,7 +229,31 @@ def _spec(
         created_at=before.created_at if before else started,
     )
     write_spec(spec, out)
+    _narrow(model, head, runtime, cohort, out, options)
     return spec
+
+
+def _narrow(model: Path, head: Head, runtime: Runtime, cohort: Cohort, out: Path, options: ScreenOptions) -> None:
+    """bfloat16 only where it moves no decision of this cohort: looked at at the first start."""
+    if runtime.precision == "float32":
+        return
+    # Here too the driver loads networks.
+    from clinic_mm.jobs import precision
+    from clinic_mm.predict.artifact import load_model
+    from clinic_mm.prep.batch import prepare_cases
+
+    def prepare() -> PreparedCases:
+        cases, recipe = _some(cohort, head, precision.MOST), load_model(model)[0].recipe
+        return prepare_cases(cases, cohort.roots, recipe, workers=options.workers, cache=options.cache)
+
+    precision.check_narrow(model, runtime, prepare, out, options.say)
+
+
+def _some(cohort: Cohort, head: Head, most: int) -> tuple[CaseRecord, ...]:
+    """At most so many cases, spread evenly over the cohort."""
+    keys = case_index(cohort, head.task)["case_key"]
+    places = np.unique(np.linspace(0, len(keys) - 1, min(most, len(keys))).astype(int))
+    return tuple(stream_cases(cohort, head.task, Wanted(keys=frozenset(keys.iloc[places]))))
 
 
 def _shift(model: Path, head: Head, cohort: Cohort, out: Path, before: JobSpec | None, options: ScreenOptions) -> str:
@@ -231,9 +266,7 @@ def _shift(model: Path, head: Head, cohort: Cohort, out: Path, before: JobSpec |
 
     if before and before.model_hash == head.hash and before.settings.shift == _sha256(out / weighted.FILE):
         return before.settings.shift
-    keys = case_index(cohort, head.task)["case_key"]
-    places = np.unique(np.linspace(0, len(keys) - 1, min(weighted.MOST, len(keys))).astype(int))
-    cases = tuple(stream_cases(cohort, head.task, Wanted(keys=frozenset(keys.iloc[places]))))
+    cases = _some(cohort, head, weighted.MOST)
     loaded, _ = load_model(model)
     return weighted.weigh(loaded, cohort, cases, out, options.workers, options.cache, options.say)
 
@@ -251,7 +284,7 @@ def _screen(
     if (out / "run.json").is_file():  # whoever reads the run meanwhile sees that it is not finished
         write_run(info_of(ledger, spec, head, cohort, finished_at=None), out)
     if ledger.pending() and not _driven(ledger, out, spec, head, cohort, stop, options):
-        write_run(info_of(ledger, spec, head, cohort, finished_at=None), out)
+        leave(ledger, out, spec, head, cohort)
         return None
     info = finish(ledger, out, spec, head, cohort)
     if told := ", ".join(f"{n} {code}" for code, n in ledger.refused()):
@@ -272,8 +305,24 @@ def _driven(
     name = options.engine or ("local" if options.workers > 1 else "inline")
     bench = Bench(partial(hire, spec, out.resolve()), options.workers, spec.unit_limit_s, options.address)
     counted(ledger.counts())
-    check = unchanged(spec)
-    return Drive(ledger, spec, cohort, head.task, make_engine(name, bench), stop, counted, check).run()
+    check, throttle = unchanged(spec), options.throttle
+    throttle.zone = site_zone(cohort.info.site_timezone)
+    while not stop.signal:
+        if not _rested(throttle, stop, options):  # before workers are hired
+            break
+        engine = make_engine(name, bench)
+        if Drive(ledger, spec, cohort, head.task, engine, stop, counted, check, throttle, options.waits).run():
+            return True
+        leave(ledger, out, spec, head, cohort)
+    return False
+
+
+def _rested(throttle: Throttle, stop: Stop, options: ScreenOptions) -> bool:
+    """Wait as long as it takes long; whether it was not asked to stop meanwhile."""
+    while (wait := throttle.wait()) is not None and wait.long and not stop.signal:
+        options.waits(wait)
+        time.sleep(POLL_S)
+    return not stop.signal
 
 
 def hire(spec: JobSpec, run: Path) -> Attempt:

@@ -17,13 +17,14 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from clinic_mm.cohort.manifest import Cohort, open_cohort
+from clinic_mm.encoders.runtime.setting import runtime_of
 from clinic_mm.errors import ArtifactError, InputError
 from clinic_mm.evaluate.monitor.state import MonitorState, read_state
 from clinic_mm.jobs.spec import JobSpec
 from clinic_mm.jobs.unit import Answered, Broken, CaseRow, Died, Outcome, Shard, Unit, Why
 from clinic_mm.jobs.urgency import reason_of, unknown_urgency, urgency_of
 from clinic_mm.jobs.weighted import reweighted
-from clinic_mm.predict.artifact import load_model
+from clinic_mm.predict.deploy import load_deployed
 from clinic_mm.predict.model import Model
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
@@ -122,11 +123,13 @@ def hire(spec: JobSpec, run: Path) -> Worker:
 
     Raises:
         ArtifactError: If the model cannot be read, or is no longer that of the job.
-        InputError: If the cohort, or the cache, cannot be opened.
+        InputError: If the cohort, or the cache, cannot be opened, or there is no such device.
     """
     torch.set_num_threads(spec.settings.threads)
     threadpool_limits(spec.settings.threads)
-    model, model_hash = load_model(Path(spec.model))
+    settings = spec.settings
+    runtime = runtime_of(settings.device, settings.precision, settings.threads)
+    model, model_hash = load_deployed(Path(spec.model), runtime)
     if model_hash != spec.model_hash:
         raise ArtifactError("The model changed while it was screened with", spec.model, CHANGED)
     monitor = read_state(run, model_hash) if spec.settings.monitor else None
