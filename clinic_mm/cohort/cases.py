@@ -168,7 +168,7 @@ def each_case(
     columns = [[_plain(v) for v in rows[c].tolist()] for c in extra]
     starts, ends = (np.searchsorted(joined["case"], rows.index, side).tolist() for side in ("left", "right"))
     moments = _moments(rows[DECISION])
-    for place, patient in enumerate(rows["patient_key"]):
+    for place, patient in enumerate(rows["patient_key"].tolist()):
         found = lines.findings(starts[place], ends[place], moments[place])
         yield CaseRecord(
             case_key=case_key(patient, moments[place]),
@@ -182,7 +182,7 @@ def each_case(
 
 def case_keys(rows: pd.DataFrame) -> list[str]:
     """The key of each case, see `link.case_key`."""
-    return [case_key(p, at) for p, at in zip(rows["patient_key"], _moments(rows[DECISION]), strict=True)]
+    return [case_key(p, at) for p, at in zip(rows["patient_key"].tolist(), _moments(rows[DECISION]), strict=True)]
 
 
 class _Lines:

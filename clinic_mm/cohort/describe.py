@@ -2,22 +2,34 @@
 
 In:  an open cohort. Out: a frozen `Description`, as text or JSON, without a key or path in it.
 
-Works on columns only, so that a million cases are described without a Python object for each.
+Works on columns, block by block: a million cases are described without a Python object for each, in the memory of a few
+thousand.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import AwareDatetime
 
-from clinic_mm.cohort.cases import DECISION, FINDING, WHY, check_target
-from clinic_mm.cohort.join import join
-from clinic_mm.cohort.manifest import REJECTED_FILE, Cohort
+from clinic_mm.cohort.blocks import batches, blocks
+from clinic_mm.cohort.cases import DECISION, FINDING, WHY, CaseFrame, check_target
+from clinic_mm.cohort.join import NEEDED, join
+from clinic_mm.cohort.known import TIME_COLUMNS, known_times
+from clinic_mm.cohort.manifest import EVIDENCE_FILE, REJECTED_FILE, ROW_FILES, Cohort
+from clinic_mm.cohort.rows import UNKNOWN
 from clinic_mm.modalities import table
 from clinic_mm.task import DecisionTime
 from clinic_mm.types import SCHEMA_VERSION, Failed, Frozen, Rejected
+
+BLOCK: Final = 16_384
+"""Cases counted at a time; no finding is read, so that they take less than those of a stream."""
+JOINED: Final = ("patient_key", *(c for c in NEEDED if c != "accept_undated"))
 
 
 class ModalityCounts(Frozen):
@@ -97,11 +109,7 @@ def describe(
     frame = cohort.frame(decision)
     if target is not None:
         check_target(cohort.labels, target)
-    evidence = cohort.evidence
-    usable = evidence[evidence["modality"].isin(wanted)]
-    joined = join(frame.rows, usable, cohort.row_times, timed=frame.timed)
-    status = _status(joined, frame.rows.index, wanted)
-    first, last = _span(pd.concat([evidence["acquired_at"], *(t["time"] for t in cohort.row_times.values())]))
+    tally, ingested = _joined(cohort, frame, wanted), _ingested(cohort)
     due_first, due_last = _span(frame.rows[DECISION])
     return Description(
         name=cohort.info.name,
@@ -109,16 +117,95 @@ def describe(
         patients=cohort.info.counts["patients"],
         cases=len(frame.rows),
         left_out=frame.left_out,
-        findings_without_patient=int((evidence["code"] == "patient.unknown").sum()),
-        patterns=_patterns(status),
-        modalities=tuple(_counts(status[name], name) for name in wanted),
-        refused=(*_refused_at_ingest(evidence), *_refused_by_time(joined)),
+        findings_without_patient=ingested.without_patient,
+        patterns=tally.pattern_counts(),
+        modalities=tuple(tally.counts(name) for name in wanted),
+        refused=(*ingested.refused(), *tally.refused()),
         labels=_balance(frame.rows, target),
-        first_evidence=first,
-        last_evidence=last,
+        first_evidence=ingested.first,
+        last_evidence=ingested.last,
         first_decision=due_first,
         last_decision=due_last,
     )
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the cases have, counted block by block."""
+
+    patterns: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    status: dict[str, Counter[str]] = field(default_factory=dict)
+    late: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, joined: pd.DataFrame, cases: pd.Index, modalities: Sequence[str]) -> None:
+        status = _status(joined, cases, modalities)
+        for name in modalities:
+            self.status.setdefault(name, Counter()).update(status[name].tolist())
+        names = sorted(modalities)
+        for key, n in (status[names] == "present").value_counts().items():
+            there = key if isinstance(key, tuple) else (key,)
+            self.patterns[tuple(name for name, is_there in zip(names, there, strict=True) if is_there)] += int(n)
+        late = joined[joined["code"].isin(list(WHY)) & (joined["status"] == "rejected")]
+        self.late.update(zip(late["modality"].astype("str"), late["code"].astype("str"), strict=True))
+
+    def counts(self, name: str) -> ModalityCounts:
+        n = self.status.get(name, Counter())
+        return ModalityCounts(modality=name, **{s: int(n[s]) for s in ("present", "absent", "rejected", "failed")})
+
+    def pattern_counts(self) -> tuple[PatternCount, ...]:
+        counted = sorted(self.patterns.items(), key=lambda one: (-one[1], one[0]))
+        return tuple(PatternCount(pattern=pattern, cases=n) for pattern, n in counted)
+
+    def refused(self) -> list[RefusalCount]:
+        """At the decision time."""
+        return [
+            RefusalCount(modality=modality, code=code, findings=n, why=WHY[code][0], mend=WHY[code][1])
+            for (modality, code), n in sorted(self.late.items())
+        ]
+
+
+def _joined(cohort: Cohort, frame: CaseFrame, wanted: Sequence[str]) -> _Tally:
+    tally = _Tally()
+    rows = frame.rows.sort_values("patient_key", kind="stable", ignore_index=True)
+    for block in blocks(cohort, rows[["patient_key", DECISION]], JOINED, BLOCK):
+        usable = block.evidence[block.evidence["modality"].isin(wanted)]
+        tally.add(join(block.rows, usable, block.times, timed=frame.timed), block.rows.index, wanted)
+    return tally
+
+
+@dataclass(slots=True)
+class _Ingested:
+    """What ingest found, whoever it is of."""
+
+    without_patient: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    reasons: dict[tuple[str, str], Counter[tuple[str, str]]] = field(default_factory=dict)
+
+    def see(self, times: pd.Series) -> None:
+        first, last = _span(times)
+        self.first = min(filter(None, (self.first, first)), default=None)
+        self.last = max(filter(None, (self.last, last)), default=None)
+
+    def refused(self) -> Iterator[RefusalCount]:
+        for (modality, code), told in sorted(self.reasons.items()):
+            ((why, mend), _), *others = told.most_common()
+            why += f" (and {len(others)} other reason{'s' * (len(others) > 1)})" if others else ""
+            yield RefusalCount(modality=modality, code=code, findings=told.total(), why=why, mend=mend)
+
+
+def _ingested(cohort: Cohort) -> _Ingested:
+    told = _Ingested()
+    for piece in batches(cohort.path / EVIDENCE_FILE, ("modality", "status", "code", "acquired_at", "finding")):
+        told.without_patient += pc.sum(pc.equal(piece["code"], UNKNOWN)).as_py() or 0
+        told.see(piece["acquired_at"].to_pandas())
+        bad = piece.filter(pc.is_in(piece["status"], value_set=pa.array(["rejected", "failed"])))
+        for modality, code, finding in zip(*(bad[c].to_pylist() for c in ("modality", "code", "finding")), strict=True):
+            told.reasons.setdefault((modality, code), Counter())[_why_and_mend(finding)] += 1
+    for name, columns in TIME_COLUMNS.items():
+        for piece in batches(cohort.path / ROW_FILES[name], columns):
+            told.see(known_times(piece)["time"].to_pandas())
+    return told
 
 
 def as_text(told: Description) -> str:
@@ -151,44 +238,10 @@ def _status(joined: pd.DataFrame, cases: pd.Index, modalities: Sequence[str]) ->
     return wide.replace({0: "present", 1: "rejected", 2: "failed", 3: "absent"})
 
 
-def _counts(column: pd.Series, name: str) -> ModalityCounts:
-    n = column.value_counts()
-    return ModalityCounts(modality=name, **{s: int(n.get(s, 0)) for s in ("present", "absent", "rejected", "failed")})
-
-
-def _patterns(status: pd.DataFrame) -> tuple[PatternCount, ...]:
-    names = sorted(status.columns)
-    counted = (status[names] == "present").value_counts().reset_index()
-    found = [
-        PatternCount(pattern=tuple(n for n, there in zip(names, key, strict=True) if there), cases=int(n_cases))
-        for *key, n_cases in counted.itertuples(index=False, name=None)
-    ]
-    return tuple(sorted(found, key=lambda p: (-p.cases, p.pattern)))
-
-
-def _refused_at_ingest(evidence: pd.DataFrame) -> list[RefusalCount]:
-    bad = evidence[evidence["status"].isin(["rejected", "failed"])]
-    found = []
-    for (modality, code), group in bad.groupby(["modality", "code"], sort=True):
-        ((why, mend), _), *others = Counter(_why_and_mend(one) for one in group["finding"]).most_common()
-        why += f" (and {len(others)} other reason{'s' * (len(others) > 1)})" if others else ""
-        found.append(RefusalCount(modality=str(modality), code=str(code), findings=len(group), why=why, mend=mend))
-    return found
-
-
 def _why_and_mend(finding: str) -> tuple[str, str]:
     one = FINDING.validate_json(finding)
     assert isinstance(one, Rejected | Failed)
     return one.why, one.mend if isinstance(one, Rejected) else ""
-
-
-def _refused_by_time(joined: pd.DataFrame) -> list[RefusalCount]:
-    late = joined[joined["code"].isin(list(WHY)) & (joined["status"] == "rejected")]
-    counted = late.groupby(["modality", "code"], sort=True).size().reset_index()
-    return [
-        RefusalCount(modality=str(m), code=str(c), findings=int(n), why=WHY[str(c)][0], mend=WHY[str(c)][1])
-        for m, c, n in counted.itertuples(index=False, name=None)
-    ]
 
 
 def _balance(rows: pd.DataFrame, target: str | None) -> dict[str, int]:

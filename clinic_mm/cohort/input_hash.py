@@ -8,7 +8,7 @@ the label, the covariates, and where the roots lie on this machine.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -53,8 +53,8 @@ def input_hashes(
     return found
 
 
-def _digests(findings: Iterable[str]) -> np.ndarray:
-    return np.frombuffer(b"".join(hashlib.sha256(one.encode()).digest() for one in findings), "V32")
+def _digests(findings: pd.Series) -> np.ndarray:
+    return np.frombuffer(b"".join(hashlib.sha256(one.encode()).digest() for one in findings.tolist()), "V32")
 
 
 def _microseconds(times: pd.Series) -> np.ndarray:

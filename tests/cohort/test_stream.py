@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clinic_mm.cohort import blocks, stream
+from clinic_mm.cohort import describe as described
+from clinic_mm.cohort.describe import describe
 from clinic_mm.cohort.manifest import EVIDENCE_FILE, Cohort, write_frame
 from clinic_mm.cohort.stream import Wanted, case_index, index_hash, stream_cases
 from clinic_mm.cohort.task_cases import task_cases
@@ -52,7 +54,8 @@ def test_a_stream_is_the_cases_of_the_task(
         index = case_index(cohort, TASK)
         assert index["case_key"].tolist() == [case.case_key for case in cases]
         assert index["pattern"].tolist() == ["+".join(case.pattern) for case in cases]
-        assert index["input_hash"].nunique() == len({(case.decision_time, str(case.evidence)) for case in cases})
+        told = zip(index["input_hash"], ((case.decision_time, str(case.evidence)) for case in cases), strict=True)
+        assert len(set(told)) == index["input_hash"].nunique()  # one hash, one input
 
 
 @pytest.fixture
@@ -154,3 +157,13 @@ def test_a_damaged_table_is_no_end_of_the_cases(cohort: Cohort) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match="gone or damaged"):
         list(stream_cases(cohort, TASK))
+
+
+def test_a_description_is_the_same_whatever_the_blocks(cohort: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = [("b", BAD), ("", BAD), ("c", Failed(modality="eeg", why="Ours"))]
+    made = write_folder(cohort.path, cohort.labels, [*map(seen, "abc", ["ct", "eeg", "ct"], [0.5, 3.0, 9.0]), *bad])
+    whole = describe(made, "y")
+    assert ("ct", "time.after_decision") in {(one.modality, one.code) for one in whole.refused}
+    monkeypatch.setattr(described, "BLOCK", 1)
+    monkeypatch.setattr(blocks, "BATCH_ROWS", 1)
+    assert describe(made, "y") == whole
