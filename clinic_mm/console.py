@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -26,6 +27,7 @@ from clinic_mm.errors import ClinicError, InputError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from clinic_mm.jobs.throttle import Wait
     from clinic_mm.report.run import Counts
 
 WIDEST = 400
@@ -60,23 +62,46 @@ def progress(what: str, quiet: bool = False) -> Iterator[Advance]:
 
 
 @contextmanager
-def pace(what: str, quiet: bool = False) -> Iterator[Callable[["Counts", int], None]]:
-    """How far unattended work is, how fast, until when, and what went wrong; the callable takes counts and total.
+def pace(what: str, quiet: bool = False) -> Iterator["Pace"]:
+    """How far unattended work is, how fast, until when, what went wrong, and why it waits.
 
-    A bar on a terminal, a line a minute in a log.
+    A bar on a terminal, a line a minute in a log, and there a line with its time where it begins to wait or goes on.
     """
     with Progress(TextColumn("{task.description}"), BarColumn(), console=ERR, disable=quiet) as bar:
-        task = bar.add_task(what, total=None, visible=False)
-        clock = _Clock()
+        yield Pace(what, bar, quiet=quiet)
 
-        def counted(counts: "Counts", total: int) -> None:
-            text = f"{what}: {clock.told(counts.total, total)}, {counts.skipped} skipped, {counts.trouble} failed"
-            if ERR.is_terminal:
-                bar.update(task, completed=counts.total, total=total, description=text, visible=True)
-            elif not quiet and clock.minute_over():
-                say(text)
 
-        yield counted
+class Pace:
+    """See `pace`."""
+
+    def __init__(self, what: str, bar: Progress, *, quiet: bool) -> None:
+        self._what, self._bar, self._quiet = what, bar, quiet
+        self._task = bar.add_task(what, total=None, visible=False)
+        self._clock = _Clock()
+        self._told, self._why, self._news = what, "", False
+
+    def counted(self, counts: "Counts", total: int) -> None:
+        """After every step."""
+        told = self._clock.told(counts.total, total)
+        self._told = f"{self._what}: {told}, {counts.skipped} skipped, {counts.trouble} failed"
+        self._bar.update(self._task, completed=counts.total, total=total, visible=True)
+        self._tell()
+
+    def waits(self, wait: "Wait | None") -> None:
+        """As often as one likes: why nothing new is begun, None when work goes on."""
+        self._why = wait.why if wait else ""
+        news = wait is not None and wait.news
+        changed, self._news = news != self._news, news
+        if changed and not news:
+            self._clock.again()
+        self._tell(at_once=changed)
+
+    def _tell(self, *, at_once: bool = False) -> None:
+        text = f"{self._told}; waits: {self._why}" if self._why else self._told
+        if ERR.is_terminal:
+            self._bar.update(self._task, description=text)
+        elif not self._quiet and (at_once or self._clock.minute_over()):
+            say(f"{datetime.now().astimezone().isoformat(sep=' ', timespec='seconds')} {text}")
 
 
 class _Clock:
@@ -102,6 +127,10 @@ class _Clock:
             else f"{left_s:.0f} s"
         )
         return f"{done} of {total}, {rate:.3g}/s, about {left} left"
+
+    def again(self) -> None:
+        """A wait is over, and says nothing of the pace."""
+        self._first = None
 
     def minute_over(self) -> bool:
         """Once a minute."""

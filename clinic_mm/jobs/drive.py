@@ -25,6 +25,7 @@ from clinic_mm.errors import ClinicError, InputError
 from clinic_mm.jobs.engines.base import Engine
 from clinic_mm.jobs.ledger import Ledger
 from clinic_mm.jobs.spec import JobSpec
+from clinic_mm.jobs.throttle import Throttle, Wait
 from clinic_mm.jobs.unit import Answered, Broken, Died, Unit
 from clinic_mm.report.run import Counts
 from clinic_mm.task import Task
@@ -75,6 +76,8 @@ class Drive:
 
     Attributes:
         counted: Told of the counts after every commit.
+        throttle: Holds up what is not yet handed out.
+        waits: Told whenever there is another reason to wait, and None when work goes on.
     """
 
     ledger: Ledger
@@ -85,6 +88,9 @@ class Drive:
     stop: Stop
     counted: Callable[[Counts], None]
     check: Callable[[], None] = lambda: None
+    throttle: Throttle = field(default_factory=Throttle)
+    waits: Callable[[Wait | None], None] = lambda _: None
+    _wait: Wait | None = None
     _held: dict[int, Unit] = field(default_factory=dict)
     _again: deque[Unit] = field(default_factory=deque)
     _deaths: int = 0
@@ -93,7 +99,7 @@ class Drive:
         """Do everything that is pending.
 
         Returns:
-            Whether it was done; False where it was asked to stop before.
+            Whether it was done; False where it was asked to stop before, or is to wait so long that no worker is kept.
 
         Raises:
             ClinicError: If the job cannot go on: disk, model, ledger or cohort. Everything recorded stays recorded.
@@ -102,16 +108,25 @@ class Drive:
             supply = todo(self.ledger, self.cohort, self.task)
             claimed = self._fill(supply)
             self.ledger.record([], claimed)
-            while self._held and not self.stop.signal:
+            while (self._held or self._waits_with_work()) and not self.stop.signal and not self._rests():
                 self._turn(supply)
             if self.stop.signal:
                 self._let_end()
-            return not self.stop.signal
+            return not self.stop.signal and not self._waits_with_work()
         finally:
             self.engine.stop()
 
+    def _waits_with_work(self) -> bool:
+        return self._wait is not None and self.ledger.pending() > 0
+
+    def _rests(self) -> bool:
+        """Nothing is being worked on, and nothing will be for long."""
+        return not self._held and self._wait is not None and self._wait.long
+
     def _turn(self, supply: Iterator[Unit]) -> None:
         """Take what has ended, keep the workers busy, write down."""
+        if not self._held:
+            time.sleep(POLL_S)
         outcomes = self.engine.wait(POLL_S)
         units = {outcome.number: self._held.pop(outcome.number) for outcome in outcomes}
         claimed = self._fill(supply) if not self.stop.signal else []
@@ -127,15 +142,22 @@ class Drive:
     def _fill(self, supply: Iterator[Unit]) -> list[Unit]:
         """Hand out units as long as there is room: what is to be tried again comes first."""
         taken = []
-        while len(self._held) < self.engine.slots:
+        while len(self._held) < self.engine.slots and self._may():
             unit = self._again.popleft() if self._again else next(supply, None)
             if unit is None:
                 break
             unit = replace(unit, at=datetime.now(UTC))
             self._held[unit.number] = unit
             self.engine.submit(unit)
+            self.throttle.took(len(unit.cases))
             taken.append(unit)
         return taken
+
+    def _may(self) -> bool:
+        """Whether another unit may be handed out now."""
+        self._wait = self.throttle.wait()
+        self.waits(self._wait)
+        return self._wait is None
 
     def _write_down(self, answered: list[Answered], claimed: list[Unit]) -> None:
         if not (answered or claimed):

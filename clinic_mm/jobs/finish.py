@@ -43,14 +43,24 @@ def finish(ledger: Ledger, run: Path, spec: JobSpec, head: Head, cohort: Cohort)
     _compact(ledger, run)
     sweep(ledger, run)
     _check_even(ledger, run)
-    write_skipped((dict(zip(SKIPPED_COLUMNS, row, strict=True)) for row in ledger.skipped()), run)
-    write_worklist(_lines(ledger), run)
+    _write_lists(ledger, run)
     write_card(Path(spec.model), run)
     info = info_of(ledger, spec, head, cohort, finished_at=datetime.now(UTC))
     write_run(info, run)
     with ledger.commit():
         ledger.note("unfinished", "")
     return info
+
+
+def leave(ledger: Ledger, run: Path, spec: JobSpec, head: Head, cohort: Cohort) -> None:
+    """What a run has that is not finished, for who reads it meanwhile: the lists as far as they go, and `run.json`."""
+    _write_lists(ledger, run)
+    write_run(info_of(ledger, spec, head, cohort, finished_at=None), run)
+
+
+def _write_lists(ledger: Ledger, run: Path) -> None:
+    write_skipped((dict(zip(SKIPPED_COLUMNS, row, strict=True)) for row in ledger.skipped()), run)
+    write_worklist(_lines(ledger), run)
 
 
 def info_of(ledger: Ledger, spec: JobSpec, head: Head, cohort: Cohort, *, finished_at: datetime | None) -> RunInfo:

@@ -45,7 +45,6 @@ class Hours:
 
     start: clock_time
     end: clock_time
-    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -64,15 +63,14 @@ class Hours:
             raise UsageError("These are no hours", "--hours", mend)
         return cls(start, end)
 
-    def holds(self, moment: datetime) -> bool:
-        """Whether a moment (with a zone) lies within."""
-        wall = moment.astimezone(self.zone).time()
+    def holds(self, wall: clock_time) -> bool:
+        """Whether a time of the day lies within."""
         if self.start < self.end:
             return self.start <= wall < self.end
         return wall >= self.start or wall < self.end
 
     def __str__(self) -> str:
-        return f"{self.start:%H:%M}-{self.end:%H:%M} {self.zone.key}"
+        return f"{self.start:%H:%M}-{self.end:%H:%M}"
 
 
 @dataclass(slots=True)
@@ -85,7 +83,8 @@ class Throttle:
             part of it.
         most_per_hour: So many cases in an hour, evenly: after n cases the next unit waits n / most_per_hour hours. No
             hour sees more than this and one unit.
-        wall: The time of day.
+        zone: Of the site: where the hours are.
+        wall: The moment, with a zone.
         clock: Seconds, never set.
         load: Processes that want to run.
     """
@@ -93,6 +92,7 @@ class Throttle:
     hours: Hours | None = None
     pause_above: float | None = None
     most_per_hour: int | None = None
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
     load: Callable[[], float] = lambda: os.getloadavg()[0]
@@ -100,8 +100,8 @@ class Throttle:
 
     def wait(self) -> Wait | None:
         """Why the next unit is to wait; None where it need not."""
-        if self.hours and not self.hours.holds(self.wall()):
-            return Wait(f"outside {self.hours}, until {self.hours.start:%H:%M}", long=True, news=True)
+        if self.hours and not self.hours.holds(self.wall().astimezone(self.zone).time()):
+            return Wait(f"outside {self.hours} {self.zone.key}", long=True, news=True)
         if self.pause_above is not None and (load := self.load()) > self.pause_above:
             return Wait(f"load {load:.1f} above {self.pause_above:g}", long=False, news=True)
         if self._free_at is not None and (left_s := self._free_at - self.clock()) > 0:
