@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from clinic_mm.jobs.throttle import Wait
-    from clinic_mm.report.run import Counts
+    from clinic_mm.report.run import Counts, RunInfo
 
 WIDEST = 400
 DEBUG: Final = "CLINIC_MM_DEBUG"
@@ -96,12 +96,17 @@ class Pace:
             self._clock.again()
         self._tell(at_once=changed)
 
+    def round_over(self, info: "RunInfo") -> None:
+        """After every round of a watch."""
+        if not self._quiet:
+            say(f"{_now()} {self._what}: {info.counts.words}; watching")
+
     def _tell(self, *, at_once: bool = False) -> None:
         text = f"{self._told}; waits: {self._why}" if self._why else self._told
         if ERR.is_terminal:
             self._bar.update(self._task, description=text)
         elif not self._quiet and (at_once or self._clock.minute_over()):
-            say(f"{datetime.now().astimezone().isoformat(sep=' ', timespec='seconds')} {text}")
+            say(f"{_now()} {text}")
 
 
 class _Clock:
@@ -149,6 +154,11 @@ def stages(what: str, quiet: bool = False) -> Iterator[Callable[[str, int, int],
         yield lambda stage, *_: bar.update(task, description=f"{what}  {stage}", visible=True)
 
 
+def _now() -> str:
+    """For a log whose reader knows no other time."""
+    return datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+
+
 def say(text: str) -> None:
     """One line on stderr."""
     ERR.print(text, markup=False, soft_wrap=True)
@@ -157,6 +167,12 @@ def say(text: str) -> None:
 def show(text: str) -> None:
     """Text on stdout."""
     OUT.print(text, markup=False)
+
+
+def show_line(info: "RunInfo") -> None:
+    """One line of JSON on stdout after each round of a watch."""
+    sys.stdout.write(info.model_dump_json() + "\n")
+    sys.stdout.flush()
 
 
 def show_json(value: object) -> None:

@@ -108,7 +108,8 @@ def gather(
     lists = lists_among(files, mapping)
     kinds = by_kind(source, [path for path in files if path not in lists])
     if mapping is not None and mapping.layout == "files":
-        _by_list(place, list_files(place, mapping, lists or kinds.pop(FileKind.TABLE, []), result), kinds, result)
+        listed = list_files(place, mapping, lists or kinds.pop(FileKind.TABLE, []), result)
+        _by_list(place, {path: row for path, row in listed.items() if not _skipped(path, skip)}, kinds, result)
     for done, (kind, mine) in enumerate(kinds.items()):
         if not mine:
             continue

@@ -41,7 +41,14 @@ from clinic_mm.types import Evidence, Failed, Rejected
 NOBODY_WHY: Final = "Nothing says which patient this is"
 
 
-def ingest(given: Path, out: Path, *, key: Path | None = None, progress: Progress | None = None) -> Cohort:
+def ingest(
+    given: Path,
+    out: Path,
+    *,
+    key: Path | None = None,
+    progress: Progress | None = None,
+    leave: frozenset[Path] = frozenset(),
+) -> Cohort:
     """Join a folder of evidence into a cohort.
 
     Args:
@@ -49,6 +56,7 @@ def ingest(given: Path, out: Path, *, key: Path | None = None, progress: Progres
         out: The cohort folder: new, empty, or an earlier cohort, which is replaced.
         key: The pseudonym key file, see `link.key_path`.
         progress: Told of stage, done and total.
+        leave: Resolved files that are left out for now, as if they were not there.
 
     Raises:
         TaskError: If the ingest file, a mapping or the labels are wrong.
@@ -59,7 +67,7 @@ def ingest(given: Path, out: Path, *, key: Path | None = None, progress: Progres
     secret = read_key(key, outside=out)
     zone = site_zone(spec.site_timezone)
     labels = read_labels(spec.labels, base, zone) if spec.labels else None
-    skip = _no_evidence(spec, base, given, out)
+    skip = no_evidence(spec, base, given, out) | leave
     roots: dict[str, str] = {}
     all_of_it = Gathered()
     for source in spec.source:
@@ -73,7 +81,7 @@ def ingest(given: Path, out: Path, *, key: Path | None = None, progress: Progres
     return _write(out, spec, roots, labels.times if labels else (), joined)
 
 
-def _no_evidence(spec: CohortSpec, base: Path, given: Path, out: Path) -> frozenset[Path]:
+def no_evidence(spec: CohortSpec, base: Path, given: Path, out: Path) -> frozenset[Path]:
     """Files and folders below a source that are not evidence."""
     mappings = [base / source.mapping for source in spec.source if isinstance(source.mapping, str)]
     labels = [base / spec.labels.path] if spec.labels else []

@@ -32,6 +32,13 @@ Device = Annotated[str | None, typer.Option(help="Where networks run: cpu (OpenV
 Precision = Annotated[
     str | None, typer.Option(help="Of networks: float32, or bfloat16 where a check shows that no decision moves.")
 ]
+Hours = Annotated[
+    str | None, typer.Option(metavar="FROM-TO", help="Begin work only then, by the site's clock: 20:00-06:00.")
+]
+PauseAbove = Annotated[
+    float | None, typer.Option(min=0.0, metavar="LOAD", help="Begin nothing while the machine's load is higher.")
+]
+MostPerHour = Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many cases an hour, evenly.")]
 Level = Annotated[
     float | None, typer.Option(min=0.5, max=0.99, help="Share of patients whose prediction set is to hold the truth.")
 ]

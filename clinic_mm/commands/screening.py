@@ -5,12 +5,27 @@ from typing import Annotated
 
 import typer
 
-from clinic_mm.commands.options import CacheDir, CacheGb, Device, Explain, Json, Level, Precision, Verify, Workers
+from clinic_mm.commands.options import (
+    CacheDir,
+    CacheGb,
+    Device,
+    Explain,
+    Hours,
+    Json,
+    Key,
+    Level,
+    MostPerHour,
+    PauseAbove,
+    Precision,
+    Verify,
+    Workers,
+)
+from clinic_mm.errors import UsageError
 
 
 def screen(
     model: Annotated[Path, typer.Argument(help="Artifact folder.")],
-    cohort: Annotated[Path, typer.Argument(help="Cohort folder.")],
+    cohort: Annotated[Path, typer.Argument(help="Cohort folder; with --watch also files.")],
     out: Annotated[Path, typer.Option(help="Run folder to write.")],
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in that folder: only what is new, changed or undone.")
@@ -40,16 +55,33 @@ def screen(
     cache_gb: CacheGb = 20.0,
     verify: Verify = False,
     explain: Explain = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Go on for ever: screen what arrives in the cohort, or in a folder of files."),
+    ] = False,
+    every: Annotated[str, typer.Option(metavar="TIME", help="With --watch, between two looks: 30s, 5min, 1h.")] = "30s",
+    settle: Annotated[
+        str, typer.Option(metavar="TIME", help="With --watch, files are read when their folder is still for so long.")
+    ] = "10s",
+    cohort_out: Annotated[
+        Path | None, typer.Option(help="With --watch, where files are ingested; OUT-cohort unless named.")
+    ] = None,
+    key: Key = None,
+    hours: Hours = None,
+    pause_above: PauseAbove = None,
+    most_per_hour: MostPerHour = None,
     json: Json = False,
 ) -> None:
     """Answer every case of a cohort: Parquet, one FHIR R4B report each, and what was skipped and why.
 
-    It may be stopped or killed at any time, and goes on with --resume.
+    It may be stopped or killed at any time, and goes on with --resume. docs/operations.md says how to run it nightly.
 
     Example:  clinic-mm screen model cohort --out run --workers 4 --resume
     """
     from clinic_mm.console import pace, say, show, show_json
     from clinic_mm.jobs.screen import ScreenOptions, screen_cohort, selection_of
+    from clinic_mm.jobs.throttle import Hours as HoursOf
+    from clinic_mm.jobs.throttle import Throttle, seconds_of
     from clinic_mm.jobs.told import run_told
     from clinic_mm.prep.cache import open_cache
 
@@ -70,6 +102,17 @@ def screen(
             selection=selection_of(unseen=unseen, since=since, pattern=only_pattern, limit=limit),
             resume=resume,
             retry=retry,
+            throttle=Throttle(HoursOf.parse(hours) if hours else None, pause_above, most_per_hour),
         )
+        if watch:
+            from clinic_mm.console import show_line
+            from clinic_mm.jobs.watch import Watch, source_of
+
+            if limit:
+                raise UsageError("A watch has no limit", "--limit", "Leave it out, or leave out --watch")
+            settle_s, every_s = seconds_of(settle, "--settle"), seconds_of(every, "--every")
+            source = source_of(cohort, out, cohort=cohort_out, key=key, settle_s=settle_s, say=say)
+            told = show_line if json else progress.round_over
+            Watch(model, source, out, monitor, options, every_s, told).run()
         info = screen_cohort(model, cohort, out, monitor=monitor, options=options)
     show_json(info.model_dump(mode="json")) if json else show(f"{run_told(out)}\n\nNext: clinic-mm dashboard {out}")

@@ -17,15 +17,19 @@ FILE: Final = "driver.lock"
 
 
 @contextmanager
-def only_driver(run: Path) -> Iterator[None]:
+def only_driver(run: Path, name: str = FILE) -> Iterator[None]:
     """Hold a run folder, which is made where it is not there.
+
+    Args:
+        run: The folder.
+        name: Of the file that is locked: a watch holds another one, for as long as it watches.
 
     Raises:
         InputError: If another process holds it, or the folder cannot be written.
     """
     try:
         run.mkdir(parents=True, exist_ok=True)
-        handle = os.open(run / FILE, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(run / name, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         mend = "Name a folder on a disk that can be written"
         raise InputError(f"The run folder cannot be written: {error.strerror}", str(run), mend) from None

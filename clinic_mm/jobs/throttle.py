@@ -18,6 +18,8 @@ from zoneinfo import ZoneInfo
 from clinic_mm.errors import UsageError
 
 HOURS: Final = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
+LASTS: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|)")
+SECONDS: Final = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}
 HOUR_S: Final = 3600.0
 
 
@@ -71,6 +73,18 @@ class Hours:
 
     def __str__(self) -> str:
         return f"{self.start:%H:%M}-{self.end:%H:%M}"
+
+
+def seconds_of(text: str, option: str) -> float:
+    """`30s`, `5min`, `1h`, or seconds alone.
+
+    Raises:
+        UsageError: If it is anything else, or nothing at all.
+    """
+    found = LASTS.fullmatch(text.strip())
+    if not found or not float(found[1]):
+        raise UsageError("This is no length of time", option, "Write it as 30s, 5min or 1h")
+    return float(found[1]) * SECONDS[found[2]]
 
 
 @dataclass(slots=True)
