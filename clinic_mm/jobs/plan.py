@@ -67,7 +67,8 @@ def plan(
             ledger.note("index", index)
             ledger.note("cohort_cases", str(len(now)))
         _number(db, spec.settings.unit)
-        ledger.note("unfinished", "1")
+        if now is not None or again or ledger.pending():
+            ledger.note("unfinished", "1")
     after = ledger.counts().total
     if before > after:
         again.append(f"{before - after} finished cases are new or changed in the cohort, or to be done again")
