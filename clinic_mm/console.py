@@ -94,12 +94,13 @@ class Pace:
         changed, self._news = news != self._news, news
         if changed and not news:
             self._clock.again()
-        self._tell(at_once=changed)
+        if wait or changed:
+            self._tell(at_once=changed)
 
     def round_over(self, info: "RunInfo") -> None:
         """After every round of a watch."""
         if not self._quiet:
-            say(f"{_now()} {self._what}: {info.counts.words}; watching")
+            say(f"{_now()} {self._what}: {info.counts.words}")
 
     def _tell(self, *, at_once: bool = False) -> None:
         text = f"{self._told}; waits: {self._why}" if self._why else self._told

@@ -27,7 +27,7 @@ from clinic_mm.cohort.spec import SPEC_NAME, read_spec
 from clinic_mm.errors import ClinicError, InputError, LeakError, UsageError
 from clinic_mm.jobs import lock
 from clinic_mm.jobs.plan import NO_CASE
-from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.jobs.screen import ScreenOptions, check_run, screen_cohort
 from clinic_mm.jobs.watch_files import FILE, Files, Look, remember, remembered
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.report.run import RunInfo
@@ -41,6 +41,8 @@ STUCK: Final = "something in their folder changes all the time, or they are stil
 UNMOUNTED: Final = (
     "is a share not mounted? Nothing is read until one is back; if that is meant, remove {} beside the cohort"
 )
+NOTHING: Final = "nothing that may be screened yet"
+DONE: Final = "everything is screened"
 APART: Final = "What is written there would be read as evidence: name a folder outside"
 Say = Callable[[str], None]
 
@@ -231,6 +233,7 @@ class Watch:
             SystemExit: With 143, if it was stopped by SIGTERM.
             ClinicError: As `screen_cohort` and `ingest`, but for a cohort that has no case yet, or changes meanwhile.
         """
+        check_run(self.out, resume=self.options.resume)  # said now, not when the first file comes
         with _ending(), lock.only_driver(self.out, LOCK):
             while True:
                 if not self.round():
@@ -250,7 +253,7 @@ class Watch:
         self.options.waits(None)
         now = self.source.refresh()
         if now is None or now == self._screened:
-            self._say_idle("nothing that may be screened yet" if now is None else "everything is screened")
+            self._say_idle(NOTHING if now is None else DONE)
             return False
         try:
             info = screen_cohort(
@@ -258,7 +261,7 @@ class Watch:
             )
         except (InputError, LeakError) as error:
             return self._awaited(error, now)
-        self._screened, self._idle = now, ""
+        self._screened, self._idle = now, DONE
         self.options = replace(self.options, resume=True, retry=False)
         self.told(info)
         return False
@@ -274,7 +277,7 @@ class Watch:
             self.options.say("The cohort changed while it was screened; its changes are screened next")
             return True
         if isinstance(error, LeakError) or error.mend == NO_CASE:
-            self._say_idle("no case yet that may be screened")
+            self._say_idle(NOTHING)
             return False
         raise error
 

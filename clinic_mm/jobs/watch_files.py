@@ -100,7 +100,7 @@ def remembered(cohort: Path) -> dict[Path, Seen]:
             for folder, files in by_folder.items()
             for name, (size, mtime_ns, inode) in files.items()
         }
-    except (OSError, TypeError, ValueError):
+    except (AttributeError, OSError, TypeError, ValueError):
         return {}
 
 
