@@ -32,6 +32,8 @@ app = typer.Typer(
 )
 drafts = typer.Typer(rich_markup_mode=None, help="Draft findings as text. A draft is never evidence.")
 app.add_typer(drafts, name="draft")
+runs = typer.Typer(rich_markup_mode=None, help="The log of trainings.")
+app.add_typer(runs, name="runs")
 
 
 def _register(group: typer.Typer, command: Callable[..., None], name: str | None = None) -> None:
@@ -53,6 +55,7 @@ for _command in (
     watch.evaluate,
     watch.card,
     learn.compare,
+    learn.search,
     answer.predict,
     answer.retrieve,
     screening.screen,
@@ -65,6 +68,8 @@ for _command in (
     site.doctor,
 ):
     _register(app, _command)
+_register(runs, learn.runs_list, "list")
+_register(runs, learn.runs_show, "show")
 _register(drafts, draft.draft_learn, "learn")
 _register(drafts, draft.draft_write, "write")
 _register(drafts, draft.draft_evaluate, "evaluate")

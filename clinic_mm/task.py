@@ -116,12 +116,19 @@ class AdviceTask(Frozen):
 
 
 class Budget(Frozen):
-    """How long the networks may train. `None` means the default of the size."""
+    """How the networks train. `None` means the default of the size.
+
+    `patience`: encoders keep 15 % of their patients aside, look ten times how those fare, stop after so many looks
+    without a gain, and take the weights that served them best; None: all patients are learnt from, to the end.
+    `precision`: of the arithmetic inside encoders while they train (autocast); weights are float32 either way.
+    """
 
     epochs: int | None = Field(default=None, ge=0)
     batch: int = Field(default=32, ge=2)
     learning_rate: float = Field(default=1e-3, gt=0)
     threads: int = Field(default=2, ge=1)
+    patience: int | None = Field(default=None, ge=1)
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 class Task(Frozen):

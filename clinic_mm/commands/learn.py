@@ -44,13 +44,26 @@ def train(
     accept_leaks: Annotated[
         bool, typer.Option("--accept-leaks", help="Train in spite of what clinic-mm check finds; the model tells it.")
     ] = False,
+    keep_every: Annotated[
+        float, typer.Option(min=0.0, metavar="SECONDS", help="How often a fit is kept on disk; 0: after each step.")
+    ] = 30.0,
+    runs: Annotated[
+        Path | None, typer.Option(help="Folder of the log of trainings; training_runs beside the model where none is.")
+    ] = None,
+    share: Annotated[str, typer.Option(help="Under torchrun, each process fits: parts (networks) | batch (rows).")] = (
+        "parts"
+    ),
+    tensorboard: Annotated[Path | None, typer.Option(help="Also write loss curves for TensorBoard here.")] = None,
+    mlflow: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Also tell an MLflow server, such as http://host:5000.")
+    ] = None,
     workers: Workers = 2,
     cache: CacheDir = None,
     cache_gb: CacheGb = 20.0,
     verify: Verify = False,
     json: Json = False,
 ) -> None:
-    """Train experts, pool, residual and calibration, and write the artifact.
+    """Train experts, pool, residual and calibration, and write the artifact. Killed, it goes on when run again.
 
     Example:  clinic-mm train cohort --task task.toml --out model --test-share 0.4
     """
@@ -58,22 +71,102 @@ def train(
     from clinic_mm.console import progress, say, show, show_json
     from clinic_mm.prep.cache import open_cache
     from clinic_mm.task import read_task
+    from clinic_mm.training.session import Keep, beside
+    from clinic_mm.training.together import share_named, together
+    from clinic_mm.training.trackers import trackers
     from clinic_mm.training.train import Resources
     from clinic_mm.training.train import train as trained
     from clinic_mm.training.verdict import warning
 
-    with progress("prepare", quiet=json) as advance:
+    keep = Keep(keep_every, runs or beside(out), trackers(tensorboard, mlflow))
+    with together(share_named(share)) as us, progress("prepare", quiet=json or not us.first) as advance:
         kept = open_cache(cache, cache_gb, verify=verify)
-        use = Resources(workers, kept, advance, (lambda _: None) if json else say)
+        use = Resources(workers, kept, advance, (lambda _: None) if json else say, keep)
         model, model_hash = trained(
             open_cohort(cohort), read_task(task), out, test_share=test_share, accept_leaks=accept_leaks, use=use
         )
+    if not us.first:
+        return
     if json:
         show_json({"model": model_hash, "out": str(out), "facts": dict(model.facts)})
     else:
         show((out / "card.md").read_text(encoding="utf-8"))
         if told := warning(model.facts):
             say(told)
+
+
+def search(
+    cohort: Annotated[Path, typer.Argument(help="Cohort folder.")],
+    task: Annotated[Path, typer.Option(help="Task file (TOML), see docs/task_file.md.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; a search that was stopped goes on there.")],
+    trials: Annotated[int, typer.Option(min=1, help="How many settings are tried in all.")] = 20,
+    folds: Annotated[int, typer.Option(min=2, help="Folds of the training patients that judge a setting.")] = 3,
+    test_share: Annotated[
+        float, typer.Option(min=0.0, max=0.9, help="As for train: these patients take no part.")
+    ] = 0.0,
+    space: Annotated[Path | None, typer.Option(help="Another space than schemas/search.toml.")] = None,
+    workers: Workers = 2,
+    cache: CacheDir = None,
+    cache_gb: CacheGb = 20.0,
+    verify: Verify = False,
+    json: Json = False,
+) -> None:
+    """Search for better settings of a task by folds inside the training patients; killed, it goes on when run again.
+
+    Example:  clinic-mm search cohort --task task.toml --out searched --trials 20 --test-share 0.4
+    """
+    from clinic_mm.cohort.manifest import open_cohort
+    from clinic_mm.console import progress, say, show, show_json
+    from clinic_mm.prep.cache import open_cache
+    from clinic_mm.task import read_task
+    from clinic_mm.training.search import read_space
+    from clinic_mm.training.search import search as searched
+    from clinic_mm.training.train import Resources
+
+    with progress("prepare", quiet=json) as advance:
+        kept = open_cache(cache, cache_gb, verify=verify)
+        use = Resources(workers, kept, advance, (lambda _: None) if json else say)
+        asked, settings = read_task(task), read_space(space)
+        told = searched(
+            open_cohort(cohort), asked, out, settings, trials=trials, folds=folds, test_share=test_share, use=use
+        )
+    if json:
+        show_json(told)
+    else:
+        found = ", ".join(f"{name} = {value}" for name, value in told["settings"].items())
+        show(f"Best of {len(told['trials'])}: {found} (NLL {told['nll']:.4f} on held folds, too good by the choice)")
+        show(f"Next: clinic-mm train {cohort} --task {out / 'task.toml'} --out model --test-share {test_share:g}")
+
+
+def runs_list(
+    runs: Annotated[Path, typer.Option(help="Folder of the log of trainings.")] = Path("training_runs"),
+    json: Json = False,
+) -> None:
+    """List trainings: when, of what, how long, what came out, and how each ended.
+
+    Example:  clinic-mm runs list --runs training_runs
+    """
+    from clinic_mm.console import show_json, show_table
+    from clinic_mm.training.runlog import runs_of, shown
+
+    found = runs_of(runs)
+    show_json(found) if json else show_table("Trainings, the newest first", shown(found))
+
+
+def runs_show(
+    run: Annotated[int, typer.Argument(help="Number of the run, as in clinic-mm runs list.")],
+    runs: Annotated[Path, typer.Option(help="Folder of the log of trainings.")] = Path("training_runs"),
+    json: Json = False,
+) -> None:
+    """Show what happened in one training: stages, fits, what was taken again, how it ended.
+
+    Example:  clinic-mm runs show 12
+    """
+    from clinic_mm.console import show, show_json
+    from clinic_mm.training.runlog import as_text, events_of
+
+    events = events_of(runs, run)
+    show_json(events) if json else show(as_text(events))
 
 
 def calibrate(

@@ -6,6 +6,7 @@ networks said of all cases (for the residual of that fold), and the way that win
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -22,6 +23,8 @@ from clinic_mm.task import Task
 from clinic_mm.training.encode import train_encoder
 from clinic_mm.training.gaps import familiar
 from clinic_mm.training.heads import fit_prior, fit_ridge, fit_trees
+from clinic_mm.training.resume_heads import kept_head
+from clinic_mm.training.together import in_parts
 
 TREES_UP_TO: Final = 512
 """Features up to which boosted trees are tried: beyond (hashed words) they are slow and ridge wins."""
@@ -61,10 +64,11 @@ def cross_fit(
     plain, codes = present_plain(prepared, name), parameters(recipe.preps[name])
     opinions: dict[How, Array] = {}
     spoken = []
+    in_parts([partial(_encoder_without, k, prepared, name, fold, task) for k in range(task.folds)])
     for k in range(task.folds):
         say(f"{name}: fold {k + 1} of {task.folds}")
         fit = mine != k
-        encoder = fit_encoder(prepared.x[name][fit], y[fit], name, task, seed=task.seed + k)
+        encoder = _encoder_without(k, prepared, name, fold, task)
         if encoder is not None:
             spoken.append(run_encoder(encoder, prepared.x[name]))
         for how in ways(len(y), plain.shape[1], encoder is not None):
@@ -76,6 +80,14 @@ def cross_fit(
     return CrossFitted(opinions, nll, tuple(spoken))
 
 
+def _encoder_without(k: int, prepared: PreparedCases, name: str, fold: Int[Array, " n"], task: Task) -> Encoder | None:
+    """The network of fold k's chain."""
+    present = prepared.present[:, prepared.names.index(name)]
+    fit = fold[present] != k
+    y, groups = prepared.labels[present][fit], prepared.patients[present][fit]
+    return fit_encoder(prepared.x[name][fit], y, groups, name, task, seed=task.seed + k)
+
+
 def ways(n_rows: int, n_features: int, network: bool) -> tuple[How, ...]:
     """Which ways of judging are tried."""
     few, many = n_rows < TREES_FROM, n_features > TREES_UP_TO
@@ -84,12 +96,15 @@ def ways(n_rows: int, n_features: int, network: bool) -> tuple[How, ...]:
     return tuple(h for h in HOWS if (network or h.startswith("plain")) and h not in left_out)
 
 
-def fit_encoder(x: Float[Array, "n ..."], y: Int[Array, " n"], name: str, task: Task, *, seed: int) -> Encoder | None:
+def fit_encoder(
+    x: Float[Array, "n ..."], y: Int[Array, " n"], groups: Array, name: str, task: Task, *, seed: int
+) -> Encoder | None:
     """The modality's network, None where the task wants none or there are too few cases to fit one."""
     if task.train.epochs == 0 or len(x) < FEWEST_FOR_NETWORK:
         return None
     n_classes = len(task.classes)
-    return train_encoder(task.kind_of(name), x, y, n_classes, size=task.size, budget=task.train, seed=seed)
+    kind = task.kind_of(name)
+    return train_encoder(kind, x, y, n_classes, size=task.size, budget=task.train, seed=seed, groups=groups)
 
 
 def fit_how(
@@ -112,6 +127,13 @@ def fit_how(
     else:
         assert said is not None
         x = said.summary.numpy()
+    things = (x, y, groups, codes, task.seed, len(task.classes))
+    return kept_head(f"{how} head", lambda: _fit_head(how, x, y, groups, task, codes), *things)
+
+
+def _fit_head(
+    how: How, x: Float[Array, "n p"], y: Int[Array, " n"], groups: Array, task: Task, codes: Sequence[str]
+) -> Head:
     n_classes = len(task.classes)
     if len(np.unique(y)) < n_classes or x.shape[1] == 0:
         return fit_prior(x, y, n_classes, seed=task.seed, groups=groups)

@@ -25,6 +25,7 @@ from clinic_mm.task import Task
 from clinic_mm.training.crossfit import TREES_FROM, TREES_UP_TO
 from clinic_mm.training.gaps import familiar_side_by_side
 from clinic_mm.training.heads import fit_ridge, fit_trees
+from clinic_mm.training.resume_heads import kept_head
 from clinic_mm.training.secondlevel import Table, Verdict, judged
 
 SHARES: Final = (0.25, 0.5, 0.75, 1.0)
@@ -54,6 +55,7 @@ def cross_joint(prepared: PreparedCases, recipe: Recipe, table: Table, task: Tas
     beside = side_by_side(prepared.plain, prepared.names)
     trees = len(prepared) >= TREES_FROM and beside.summaries.shape[1] + len(prepared.names) <= TREES_UP_TO
     fits = (_ridge(beside, table, task), *([_trees(beside, recipe, table, task)] if trees else []))
+    fits = tuple(_kept(fit, beside, recipe, table, task) for fit in fits)
     tried = [_crossed(fit, beside, table) for fit in fits]
     n = np.arange(len(table.labels))
     nll = [-np.log(np.maximum(oof[n, table.labels], 1e-9)).mean() for _, oof in tried]
@@ -108,6 +110,13 @@ def _trees(beside: SideBySide, recipe: Recipe, table: Table, task: Task) -> Fit:
         )
 
     return fit
+
+
+def _kept(fit: Fit, beside: SideBySide, recipe: Recipe, table: Table, task: Task) -> Fit:
+    """The same, taken again where an earlier run has fitted it."""
+    keys = [prep.key for prep in recipe.preps.values()]
+    told = (fit.__qualname__, keys, beside, table.present, table.labels, table.patients, task.seed, len(task.classes))
+    return lambda cases: kept_head("side by side head", lambda: fit(cases), *told, cases)
 
 
 def _crossed(fit: Fit, beside: SideBySide, table: Table) -> tuple[list[Head], Float[Array, "n C"]]:

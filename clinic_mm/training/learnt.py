@@ -6,6 +6,7 @@ encoders are fitted once; `compare` hands the same `Learnt` to every method.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, TypeVar, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ from jaxtyping import Int
 from numpy import ndarray as Array
 
 from clinic_mm.cohort.split import UNLABELLED, folds
+from clinic_mm.encoders.base import Encoder
 from clinic_mm.encoders.run import Spoken, run_encoder
 from clinic_mm.errors import TaskError
 from clinic_mm.fusion.heard import Heard, together
@@ -26,6 +28,7 @@ from clinic_mm.training.crossfit import CrossFitted, cross_fit, fit_encoder, fit
 from clinic_mm.training.joint import CrossJoint, cross_joint
 from clinic_mm.training.methods.base import Lesson
 from clinic_mm.training.secondlevel import Table, make_table
+from clinic_mm.training.together import in_parts
 
 FEWEST_CASES: Final = 20
 Say = Callable[[str], None]
@@ -171,16 +174,23 @@ def _check_folds(prepared: PreparedCases, fold: Int[Array, " n"]) -> None:
             raise TaskError(f"Too few training cases have {name}: a fold would learn from none", "modalities", mend)
 
 
+def _encoder_of_all(prepared: PreparedCases, name: str, task: Task) -> Encoder | None:
+    """The network that is deployed."""
+    present = prepared.present[:, prepared.names.index(name)]
+    y, groups = prepared.labels[present], prepared.patients[present]
+    return fit_encoder(prepared.x[name], y, groups, name, task, seed=task.seed + task.folds)
+
+
 def _refit(learnt: Learnt, networks: bool, say: Say) -> Refit:
     prepared, task = learnt.prepared, learnt.task
     experts, said = [], {}
+    with_network = {n for n, f in learnt.fitted.items() if networks or not f.best.startswith("plain")}
+    in_parts([partial(_encoder_of_all, prepared, name, task) for name in learnt.fitted if name in with_network])
     for name, cross in learnt.fitted.items():
         say(f"{name}: refit ({cross.best})")
         present = prepared.present[:, prepared.names.index(name)]
         y, groups = prepared.labels[present], prepared.patients[present]
-        encoder = None
-        if networks or not cross.best.startswith("plain"):
-            encoder = fit_encoder(prepared.x[name], y, name, task, seed=task.seed + task.folds)
+        encoder = _encoder_of_all(prepared, name, task) if name in with_network else None
         spoken = None if encoder is None else run_encoder(encoder, prepared.x[name])
         codes = parameters(learnt.recipe.preps[name])
         head = fit_how(cross.best, present_plain(prepared, name), spoken, y, groups, task, codes)

@@ -26,6 +26,7 @@ from clinic_mm.errors import ArtifactError, StoppedError
 from clinic_mm.report.atomic import written_whole
 from clinic_mm.training.program import program
 from clinic_mm.training.resume_state import packed, unpacked
+from clinic_mm.training.together import processes, said_by_first
 
 SUFFIX: Final = ".state"
 EVERY_S: Final = 30.0
@@ -48,13 +49,11 @@ class Work:
         folder: Where; None keeps nothing.
         every_s: Seconds between two states of one fit; 0 keeps one after each step.
         tell: Told what happens.
-        writes: Whether this process keeps anything; of several that share the work one does.
     """
 
     folder: Path | None = None
     every_s: float = EVERY_S
     tell: Tell = nobody
-    writes: bool = True
 
 
 NOWHERE: Final = Work()
@@ -64,7 +63,7 @@ _CURRENT: ContextVar[Work] = ContextVar("work", default=NOWHERE)
 @contextmanager
 def working(work: Work) -> Iterator[None]:
     """Everything fitted within is kept there; what a killed run left half-written is swept away."""
-    if work.folder is not None and work.writes:
+    if work.folder is not None and processes().first:
         work.folder.mkdir(parents=True, exist_ok=True)
         for half in work.folder.glob(".*.tmp"):
             half.unlink(missing_ok=True)
@@ -93,18 +92,26 @@ class Part:
         folder = current().folder
         if folder is None:
             return cls(label, None)
-        return cls(label, folder / f"{identity(label, program(), torch.get_num_threads(), *things)}{SUFFIX}")
+        machine = (program(), torch.get_num_threads(), processes().splits_batches)
+        return cls(label, folder / f"{identity(label, *machine, *things)}{SUFFIX}")
 
     def kept(self) -> dict[str, Any] | None:
-        """What an earlier run kept; None where there is nothing, or nothing that can be read."""
-        if self.path is None or not self.path.is_file():
+        """What an earlier run kept; None where there is nothing, or nothing that can be read.
+
+        Raises:
+            StoppedError: If several processes work together and are not at the same fit.
+        """
+        path = self.path
+        if path is None:
             return None
+        name, content = said_by_first(lambda: (path.name, path.read_bytes() if path.is_file() else None))
+        if name != path.name:
+            mend = "Give all of them the same cohort, task, program and number of threads"
+            raise StoppedError("The processes of this training do not see the same data", self.label, mend)
         try:
-            return unpacked(self.path.read_bytes())
+            return None if content is None else unpacked(content)
         except ArtifactError:
             current().tell("damaged", {"part": self.label})
-            if current().writes:
-                self.path.unlink(missing_ok=True)
             return None
 
     def keep(self, state: Mapping[str, Any]) -> None:
@@ -113,7 +120,7 @@ class Part:
         Raises:
             StoppedError: If the disk is full; the last state stands.
         """
-        if self.path is None or not current().writes:
+        if self.path is None or not processes().first:
             return
         try:
             written_whole(self.path, packed(state))

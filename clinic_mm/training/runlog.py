@@ -11,16 +11,19 @@ import fcntl
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from pydantic import JsonValue
 
 from clinic_mm.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 INDEX: Final = "runs.sqlite"
 BUSY_S: Final = 30.0
@@ -138,6 +141,44 @@ def events_of(folder: Path, run: int) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return events
+
+
+def shown(runs: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
+    """Runs as a table for people."""
+    import pandas as pd
+
+    rows = [
+        {
+            "run": run["run"],
+            "started": run["started"][:19],
+            "state": run["state"],
+            "target": run["target"],
+            "method": run["method"],
+            "cases": "-" if run["cases"] is None else run["cases"],
+            "seconds": "-" if run["seconds"] is None else f"{run['seconds']:.0f}",
+            "NLL out of fold": " ".join(
+                f"{n} {_best(told):.3f}" for n, told in run["figures"].get("experts", {}).items()
+            ),
+            "cohort": run["cohort"][:8],
+            "model": run["model"][:8] or "-",
+            "reason": run["reason"] or run["figures"].get("verdict", ""),
+        }
+        for run in runs
+    ]
+    return pd.DataFrame(rows)
+
+
+def _best(told: Mapping[str, Any]) -> float:
+    return float(told["nll"][told["how"]])
+
+
+def as_text(events: Sequence[Mapping[str, Any]]) -> str:
+    """Events as lines for people."""
+    lines = []
+    for event in events:
+        about = ", ".join(f"{k} {v}" for k, v in event.items() if k not in ("at", "event", "figures"))
+        lines.append(f"{event['at'][:19]}  {event['event']:<12} {about}")
+    return "\n".join(lines)
 
 
 def _known(folder: Path) -> Path:

@@ -21,7 +21,9 @@ from pydantic import JsonValue
 
 from clinic_mm.errors import ClinicError, InputError, StoppedError
 from clinic_mm.training.resume import EVERY_S, FULL, Tell, Work, identity, working
-from clinic_mm.training.runlog import Asked, RunLog
+from clinic_mm.training.runlog import FAILED, FINISHED, Asked, RunLog
+from clinic_mm.training.together import processes
+from clinic_mm.training.trackers import Tracker
 
 LOCK: Final = ".lock"
 NO_MEMORY: Final = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
@@ -36,22 +38,12 @@ class Keep:
     Attributes:
         every_s: Seconds between two states of one fit; 0 keeps one after each step.
         runs: Folder of the log; None for none.
-        trackers: Told every event beside the log, each with the figures at the end.
+        trackers: Told every event beside the log.
     """
 
     every_s: float = EVERY_S
     runs: Path | None = None
-    trackers: tuple[Callable[[Asked, int], "Tracker"], ...] = ()
-
-
-class Tracker:
-    """Another place that wants to know how a training goes; see `training.trackers`."""
-
-    def tell(self, event: str, about: Mapping[str, JsonValue]) -> None:
-        """One event of the log."""
-
-    def close(self, state: str) -> None:
-        """The end: finished or failed."""
+    trackers: tuple[Callable[[Asked, int], Tracker], ...] = ()
 
 
 KEPT: Final = Keep()
@@ -65,14 +57,23 @@ class Session:
     log: RunLog | None
     trackers: list[Tracker] = field(default_factory=list)
 
+    def saying(self, say: Callable[[str], None]) -> Callable[[str], None]:
+        """What tells a person how far it is, and the log too; of several processes the first one speaks."""
+
+        def both(text: str) -> None:
+            if processes().first:
+                say(text)
+            self.work.tell("stage", {"stage": text})
+
+        return both
+
     def finish(self, model: str, figures: Mapping[str, JsonValue]) -> None:
         """The model is written: nothing needs to be kept any more."""
         if self.log is not None:
             self.log.finish(model, figures)
         for tracker in self.trackers:
-            tracker.tell("finished", figures)
-            tracker.close("finished")
-        if self.work.folder is not None:
+            tracker.close(FINISHED)
+        if self.work.folder is not None and processes().first:
             shutil.rmtree(self.work.folder)
 
 
@@ -82,9 +83,16 @@ def work_folder(out: Path) -> Path:
     return whole.with_name(f"{whole.name}.work")
 
 
+def beside(out: Path) -> Path:
+    """Where trainings are logged unless another place is named."""
+    return out.resolve().parent / "training_runs"
+
+
 @contextmanager
 def training_session(out: Path, asked: Asked, keep: Keep) -> Iterator[Session]:
     """Everything fitted within is kept and logged; no memory and no disk end it as StoppedError.
+
+    Of several processes the first one keeps and logs.
 
     Raises:
         InputError: If another training works for this model.
@@ -93,9 +101,11 @@ def training_session(out: Path, asked: Asked, keep: Keep) -> Iterator[Session]:
     with ExitStack() as stack:
         folder = work_folder(out)
         with _plainly(folder):
-            stack.enter_context(_alone(folder))
-            log = None if keep.runs is None else RunLog.begin(keep.runs, asked)
-            trackers = [make(asked, 0 if log is None else log.run) for make in keep.trackers]
+            first = processes().first
+            if first:
+                stack.enter_context(_alone(folder))
+            log = RunLog.begin(keep.runs, asked) if first and keep.runs is not None else None
+            trackers = [make(asked, 0 if log is None else log.run) for make in (keep.trackers if first else ())]
             session = Session(Work(folder, keep.every_s, _tell_all(log, trackers)), log, trackers)
             stack.enter_context(working(session.work))
             try:
@@ -126,7 +136,7 @@ def _failed(session: Session, error: BaseException) -> None:
         known = _given_out(error, session.work.folder) or error
         session.log.fail(known.what if isinstance(known, ClinicError) else type(error).__name__)
     for tracker in session.trackers:
-        tracker.close("failed")
+        tracker.close(FAILED)
 
 
 @contextmanager

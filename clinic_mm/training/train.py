@@ -25,6 +25,7 @@ from clinic_mm.task import Task
 from clinic_mm.training.fit import fit_model
 from clinic_mm.training.session import KEPT, Keep, Session, asked_of_task, training_session
 from clinic_mm.training.split import held_out
+from clinic_mm.training.together import first_alone, said_by_first
 from clinic_mm.types import CaseRecord
 
 
@@ -74,8 +75,9 @@ def train(
     check_free(out)
     asked = asked_of_task(task, task.target, task.fusion.method, cohort.info.content_hash, out)
     with training_session(out, asked, use.keep) as session:
+        use = replace(use, say=session.saying(use.say))
         model = _fitted(cohort, task, test_share, accept_leaks, use, session)
-        model_hash = save_model(model, out)
+        model_hash = said_by_first(lambda: save_model(model, out))
         session.finish(model_hash, figures_of(model))
     return model, model_hash
 
@@ -100,7 +102,10 @@ def _fitted(
     checks = Checks(cohort, task, labelled, accept_leaks)
     rows = checks.of_rows()
     recipe = fit_preps(_fitted_on(cases, task), cohort.roots, planned)
-    prepared = prepare_cases(cases, cohort.roots, recipe, workers=use.workers, cache=use.cache, progress=use.progress)
+    with first_alone(use.cache is not None):  # the others find it prepared
+        prepared = prepare_cases(
+            cases, cohort.roots, recipe, workers=use.workers, cache=use.cache, progress=use.progress
+        )
     use.say("checks before training")
     checked = checks.of_prepared(rows, prepared, recipe)
     fitted = fit_model(prepared, recipe, task, use.say)

@@ -16,6 +16,7 @@ from torch import nn
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.encoders.base import Encoder
 from clinic_mm.errors import StoppedError
+from clinic_mm.predict.artifact import save_model
 from clinic_mm.predict.sealed import MANIFEST, MARK
 from clinic_mm.prep.cache import open_cache
 from clinic_mm.task import Budget, read_task
@@ -28,7 +29,7 @@ from clinic_mm.training.session import Keep, work_folder
 from clinic_mm.training.train import Resources, train
 from tests import made
 from tests.conftest import Trained
-from tests.quick import without_trees
+from tests.quick import few_steps, without_trees
 
 BUDGET = Budget(epochs=2, batch=16, threads=1)
 
@@ -81,7 +82,7 @@ def test_a_state_comes_back_as_the_same_bits() -> None:
 
 
 @pytest.mark.parametrize("kind", ["record", "xray"])
-@pytest.mark.parametrize("after", [1, 3])
+@pytest.mark.parametrize("after", [3])
 def test_an_encoder_killed_at_a_step_ends_with_the_same_bits(kind: str, after: int, tmp_path: Path) -> None:
     whole = _bytes(_encoder(kind))
     with working(Work(tmp_path, every_s=0)):
@@ -95,24 +96,57 @@ def test_an_encoder_killed_at_a_step_ends_with_the_same_bits(kind: str, after: i
         assert told[-1][0] == "taken again"
 
 
-@pytest.mark.parametrize("how", ["joint", "feature", "deep_cca"])
 @pytest.mark.usefixtures("_no_trees")
+@pytest.mark.parametrize("how", ["default", "gated", "deep_cca"])
 def test_every_fit_of_a_model_goes_on(how: str, tmp_path: Path) -> None:
-    """Default with residual; a fusion network with encoders that learn; a shared space."""
+    """The default with its residual; a fusion network with encoders that learn; a shared space."""
     kinds = ("record", "note")
-    fusion = {"method": how} if how == "deep_cca" else {"method": "gated", "learning": how}
-    task, cases = made.task(kinds, fusion=fusion, folds=2), made.prepared(kinds, 120, missing=0.1)
+    task = made.task(kinds, fusion={"method": how, "learning": "joint" if how == "gated" else "model"}, folds=2)
+    cases = made.prepared(kinds, 100, missing=0.1)
+
+    def fitted(out: str = "model") -> str:
+        with few_steps(12):
+            return save_model(fit_model(cases, made.recipe(kinds), task), tmp_path / out)
+
+    with working(Work(tmp_path / "work", every_s=0)):
+        for after in (10, 45, 60):
+            _killed_after(after, fitted)
+        resumed = fitted()
+    assert resumed == fitted()
+
+
+def test_bfloat16_is_near_float32_and_goes_on_too(tmp_path: Path) -> None:
+    half = _encoder("xray", precision="bfloat16")
+    assert {p.dtype for p in half.parameters()} == {torch.float32}
+    with working(Work(tmp_path, every_s=0)):
+        _killed_after(2, lambda: _encoder("xray", precision="bfloat16"))
+        assert _bytes(_encoder("xray", precision="bfloat16")) == _bytes(half)
+    full = dict(_encoder("xray").named_parameters())
+    gap = max(float((one - full[name]).abs().max().detach()) for name, one in half.named_parameters())
+    assert 0 < gap < 0.02
+
+
+def test_patience_stops_where_held_patients_gain_no_more_and_takes_their_best(tmp_path: Path) -> None:
+    cases = made.prepared(("record",), 100, missing=0.0)
+    noise = np.random.default_rng(0).integers(0, 2, 100)
+    budget = Budget(epochs=20, batch=16, threads=1, patience=2, learning_rate=5e-3)
 
     def fitted() -> bytes:
-        model = fit_model(cases, made.recipe(kinds), task)
-        assert model.joined is not None
-        return packed(model.joined.to_state()[1])
+        groups = cases.patients
+        return _bytes(
+            train_encoder("record", cases.x["record"], noise, 2, size="tiny", budget=budget, seed=1, groups=groups)
+        )
 
     whole = fitted()
     with working(Work(tmp_path, every_s=0)):
-        for after in (17, 90, 131):
-            _killed_after(after, fitted)
+        _killed_after(25, fitted)
         assert fitted() == whole
+    (path,) = tmp_path.iterdir()
+    kept = unpacked(path.read_bytes())
+    assert kept["over"]
+    assert kept["more"]["best"]["step"] < kept["done"] < 100
+    best = kept["more"]["best"]["weights"]
+    assert packed(best) == whole
 
 
 def test_another_setting_or_another_row_is_another_fit(tmp_path: Path) -> None:

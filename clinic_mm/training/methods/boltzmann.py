@@ -23,7 +23,8 @@ from clinic_mm.colearning.boltzmann.space import BoltzmannSpace
 from clinic_mm.colearning.boltzmann.views import Standard, View, Words
 from clinic_mm.colearning.dropout import drawn_subset
 from clinic_mm.fusion.heard import Heard
-from clinic_mm.predict.boltzmann import JoinedBoltzmann, judged_by
+from clinic_mm.predict.boltzmann import JoinedBoltzmann
+from clinic_mm.predict.headed_space import judged_by
 from clinic_mm.task import Task
 from clinic_mm.training.heads import fit_ridge
 from clinic_mm.training.methods.base import Lesson

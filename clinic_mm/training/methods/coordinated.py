@@ -27,7 +27,8 @@ from clinic_mm.colearning.dropout import drawn_subset
 from clinic_mm.colearning.shared_space import Projector, SharedSpace, View
 from clinic_mm.errors import TaskError
 from clinic_mm.fusion.adapters import fit_features
-from clinic_mm.predict.coordinated import Coordinated, judged_by
+from clinic_mm.predict.coordinated import Coordinated
+from clinic_mm.predict.headed_space import judged_by
 from clinic_mm.training.heads import fit_ridge
 from clinic_mm.training.methods.base import Lesson
 from clinic_mm.training.resume import Part

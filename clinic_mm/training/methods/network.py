@@ -31,6 +31,7 @@ from clinic_mm.fusion.joined import Joined
 from clinic_mm.fusion.pool import softmax
 from clinic_mm.predict.network import JoinedNetwork, Network, given_of
 from clinic_mm.training.balance import Held, Watch
+from clinic_mm.training.best import LOOKS, Best, held_patients
 from clinic_mm.training.methods.base import Lesson
 from clinic_mm.training.resume import Part
 from clinic_mm.training.steps import Fit, Stateful, descend
@@ -46,11 +47,6 @@ FEWEST_STEPS, MOST_STEPS = 80, 320
 LEARNING_RATE: Final = 2e-3
 WEIGHT_DECAY: Final = 0.05
 RANKING: Final = 0.1
-HELD_SHARE: Final = 0.15
-FEWEST_TO_HOLD: Final = 60
-"""Patients below which none is kept aside."""
-LOOKS: Final = 10
-"""How often the held patients are asked during a fit."""
 
 
 def fit(lesson: Lesson, settings: Mapping[str, JsonValue]) -> Joined:
@@ -164,9 +160,7 @@ def _train(
 def _parted(lesson: Lesson, generator: np.random.Generator) -> tuple[Int[Array, " k"], Int[Array, " h"]]:
     """Rows to fit on and rows of other patients to look at; none of the latter where there are few."""
     known = lesson.labels[lesson.rows] >= 0
-    patients = np.unique(lesson.patients[lesson.rows[known]])
-    n_held = int(HELD_SHARE * len(patients)) if len(patients) >= FEWEST_TO_HOLD else 0
-    away = np.isin(lesson.patients[lesson.rows], generator.permutation(patients)[:n_held])
+    away = np.isin(lesson.patients[lesson.rows], held_patients(lesson.patients[lesson.rows[known]], generator))
     return lesson.rows[~away], lesson.rows[away & known]
 
 
@@ -230,8 +224,7 @@ class _Look:
     ) -> None:
         self.network, self.lesson, self.held = network, lesson, held
         self.subset: Bool[Array, "h M"] = drawn_subset(lesson.heard.present[held], generator)
-        self.best, self.step = np.inf, 0
-        self.weights: dict[str, Tensor] = {}
+        self.best = Best()
         heard = lesson.heard
         asked = Held(heard.names, lesson.labels[held], lesson.patients[held], heard.present[held], heard.opinions[held])
         self.watch = Watch(asked, self._freeze)
@@ -245,27 +238,23 @@ class _Look:
         present = np.concatenate([self.lesson.heard.present[self.held], self.subset])
         logits = torch.from_numpy(asked.logits(self.lesson.heard, cases, present))
         loss = float(cross_entropy(logits, torch.from_numpy(self.lesson.labels[cases])))
-        if loss < self.best:
-            self.best, self.step = loss, done
-            self.weights = {key: t.clone() for key, t in self.network.state_dict().items()}
+        self.best.saw(loss, done, self.network)
         self.watch.look(done, lambda case, of: softmax(asked.logits(self.lesson.heard, self.held[case], of)))
 
     def state_dict(self) -> Mapping[str, Any]:
         """What it has seen."""
-        seen = {"best": float(self.best), "step": self.step, "weights": self.weights, "subset": self.subset}
-        return {**seen, "watch": self.watch.state_dict()}
+        return {"best": self.best.state_dict(), "subset": self.subset, "watch": self.watch.state_dict()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on looking."""
-        self.best, self.step = state_dict["best"], state_dict["step"]
-        self.weights, self.subset = dict(state_dict["weights"]), state_dict["subset"]
+        self.best.load_state_dict(state_dict["best"])
+        self.subset = state_dict["subset"]
         self.watch.load_state_dict(state_dict["watch"])
 
     def take_best(self) -> None:
         """Go back to the best weights, the last ones where nobody was held; tell how the modalities stand there."""
-        if self.weights:
-            self.network.load_state_dict(self.weights)
-            self.lesson.log["imbalance"] = self.watch.told(self.step)
+        if self.best.take(self.network):
+            self.lesson.log["imbalance"] = self.watch.told(self.best.step)
 
     def _freeze(self, name: str) -> None:
         self.network.adapters[self.network.names.index(name)].requires_grad_(False)
