@@ -9,12 +9,14 @@ from clinic_mm.commands.options import (
     CacheDir,
     CacheGb,
     CtPaths,
+    Device,
     EegPaths,
     Explain,
     Json,
     Level,
     NotePaths,
     OtherPaths,
+    Precision,
     RecordPaths,
     Verify,
     Workers,
@@ -38,19 +40,30 @@ def predict(
     level: Level = None,
     fhir: Annotated[Path | None, typer.Option(help="Also write the FHIR R4B report here.")] = None,
     explain: Explain = False,
+    device: Device = None,
+    precision: Precision = None,
     json: Json = False,
 ) -> None:
     """Answer one case, whatever subset of evidence is given as paths. Each option may be given several times.
 
     Example:  clinic-mm predict model --ct case/ct --note case/note.txt
     """
-    from clinic_mm.console import show, show_json
+    from clinic_mm.console import say, show, show_json
+    from clinic_mm.encoders.runtime.setting import runtime_of
     from clinic_mm.jobs.one import given_paths, predict_paths
     from clinic_mm.report.card import as_text
 
     paths = given_paths({"ct": ct, "xray": xray, "eeg": eeg, "record": record, "note": note}, evidence)
     prediction = predict_paths(
-        model, paths, decision_time=decision_time, site_timezone=site_timezone, level=level, fhir=fhir, explain=explain
+        model,
+        paths,
+        decision_time=decision_time,
+        site_timezone=site_timezone,
+        level=level,
+        fhir=fhir,
+        explain=explain,
+        runtime=runtime_of(device or "cpu", precision or "float32"),
+        say=say,
     )
     show_json(prediction.model_dump(mode="json")) if json else show(as_text(prediction))
 
@@ -130,7 +143,7 @@ def saliency(
 
     Example:  clinic-mm saliency run --top 50
     """
-    from clinic_mm.console import progress, show_json, show_table
+    from clinic_mm.console import progress, say, show_json, show_table
     from clinic_mm.jobs.saliency import SaliencyOptions
     from clinic_mm.jobs.saliency import saliency as computed
     from clinic_mm.jobs.shown import saliency_table
@@ -138,7 +151,7 @@ def saliency(
 
     with progress("saliency", quiet=json) as advance:
         kept = open_cache(cache, cache_gb, verify=verify)
-        options = SaliencyOptions(tuple(modality or ()), workers, kept, advance)
+        options = SaliencyOptions(tuple(modality or ()), workers, kept, advance, say)
         rows = computed(model, cohort, case_key=case, top=top, out=out, options=options)
     if json:
         show_json([row.as_json() for row in rows])

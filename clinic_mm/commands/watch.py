@@ -24,7 +24,7 @@ def evaluate(
 
     Example:  clinic-mm evaluate model cohort --out evaluation --limit sim/limit.json
     """
-    from clinic_mm.console import progress, show_json, show_table
+    from clinic_mm.console import progress, say, show_json, show_table
     from clinic_mm.jobs.evaluate import evaluate_model
     from clinic_mm.jobs.shown import method_table, pattern_table
     from clinic_mm.prep.cache import open_cache
@@ -32,7 +32,7 @@ def evaluate(
     kept = open_cache(cache, cache_gb, verify=verify)
     with progress("evaluate", quiet=json) as advance:
         scores = evaluate_model(
-            model, cohort, out, limit=limit, level=level, workers=workers, cache=kept, progress=advance
+            model, cohort, out, limit=limit, level=level, workers=workers, cache=kept, progress=advance, say=say
         )
     if json:
         tables = {"by_pattern": scores.by_pattern, "by_subset": scores.by_subset}

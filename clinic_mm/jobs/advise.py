@@ -18,8 +18,8 @@ from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import ArtifactError, InputError, UsageError
 from clinic_mm.predict.advise import advised
-from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.budget import candidates, money_of, paid
+from clinic_mm.predict.deploy import load_deployed
 from clinic_mm.predict.model import Model
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
@@ -77,7 +77,7 @@ def advise_budget(
         ArtifactError: If the model has no bank, or cannot be read.
         InputError: If the run was made by another model, or nobody lacks the tests.
     """
-    model, model_hash = load_model(model_folder)
+    model, model_hash = load_deployed(model_folder)
     _check(model, model_folder, tests)
     simulated, predictions = _answered(model, model_hash, source, options)
     rows = candidates(predictions, tests)

@@ -1,5 +1,6 @@
 """Evaluate a model folder on a cohort folder: load, leave out whom it was trained on, prepare, score."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -9,7 +10,7 @@ from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import InputError
 from clinic_mm.evaluate.groups import groups_of
 from clinic_mm.jobs.score import Scores, score
-from clinic_mm.predict.artifact import load_model
+from clinic_mm.predict.deploy import load_deployed, runtime_told
 from clinic_mm.predict.seen import unseen
 from clinic_mm.predict.shifted import at_level
 from clinic_mm.prep.batch import Progress, prepare_cases
@@ -26,17 +27,20 @@ def evaluate_model(
     workers: int = 1,
     cache: PrepCache | None = None,
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Scores:
     """Score on unseen patients and write the evaluation folder.
 
-    `level`: of the prediction sets; the task's where None.
+    `level`: of the prediction sets; the task's where None. `say`: told what ran the networks.
 
     Raises:
         UsageError: If the model has no thresholds at the level.
         LeakError: If the model was trained on everybody.
     """
     limits = read_limits(limit) if limit else None
-    model, model_hash = load_model(model_folder)
+    model, model_hash = load_deployed(model_folder)
+    if told := runtime_told(model):
+        say(told)
     model = at_level(model, level)
     cohort = open_cohort(cohort_folder)
     cases = [case for case in unseen(task_cases(cohort, model.task), model.facts) if case.label is not None]

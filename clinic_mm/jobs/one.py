@@ -1,14 +1,16 @@
 """Answer one case given as paths: the same readers, preps and model as a whole cohort."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from clinic_mm.cohort.one_case import case_from_paths, option
+from clinic_mm.encoders.runtime.setting import Runtime
 from clinic_mm.errors import InputError, TaskError, UsageError
-from clinic_mm.predict.artifact import load_model
+from clinic_mm.jobs.precision import check_narrow
+from clinic_mm.predict.deploy import load_deployed, runtime_told
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
 from clinic_mm.predict.shifted import at_level
@@ -19,6 +21,9 @@ from clinic_mm.report.fhir import fhir_report, report_bytes
 from clinic_mm.task import Task
 from clinic_mm.times import parse_iso, site_zone
 from clinic_mm.types import Absent, CaseRecord, Failed, Rejected
+
+ONE: Final = Runtime()
+"""As a screening answers: one thread, since other numbers of threads differ in the last bits."""
 
 
 class Deployed(Protocol):
@@ -46,6 +51,8 @@ def predict_paths(
     level: float | None = None,
     fhir: Path | None = None,
     explain: bool = False,
+    runtime: Runtime = ONE,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Prediction:
     """One Prediction from files.
 
@@ -57,16 +64,22 @@ def predict_paths(
         level: Of the prediction set; the task's where None.
         fhir: Where the FHIR R4B report goes too.
         explain: Also what experts that are networks rest on inside record and note, which takes longer than the answer.
+        runtime: What runs the networks.
+        say: Told what that is.
 
     Raises:
-        UsageError: If nothing is given, or a modality that the model does not know, or no time, zone or level.
+        UsageError: If nothing is given, or a modality that the model does not know, or no time, zone or level; or if
+            bfloat16 would move this very answer.
         InputError: If a path does not exist, or nothing that was given can be used: then there is nothing to answer.
         ArtifactError: If the model cannot be read.
     """
-    model, model_hash = load_model(model_folder)
+    model, model_hash = load_deployed(model_folder, runtime)
     model = at_level(model, level)
     case, roots = case_of(model, paths, decision_time=decision_time, site_timezone=site_timezone)
     prepared = prepare_case_of(model, case, roots, paths)
+    check_narrow(model_folder, runtime, lambda: prepared, None, say)
+    if told := runtime_told(model):
+        say(told)
     prediction = predict_cases(model, model_hash, prepared, why=Why(roots, occlude=explain))[0]
     if fhir:
         version = str(model.facts["clinic_mm"])

@@ -8,7 +8,7 @@ never stops the rest. Nothing is computed that was not asked for: an expert is a
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from clinic_mm.cohort.load import load_evidence
 from clinic_mm.cohort.manifest import Cohort, open_cohort
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import ArtifactError, EvidenceError, InputError, UsageError
-from clinic_mm.predict.artifact import load_model
+from clinic_mm.predict.deploy import load_deployed, runtime_told
 from clinic_mm.predict.experts import Expert
 from clinic_mm.predict.model import Model, listen, native_probabilities
 from clinic_mm.predict.prediction import Prediction
@@ -52,12 +52,16 @@ SCREEN: Final = "Name the model folder and a cohort, or a run that clinic-mm scr
 
 @dataclass(frozen=True, slots=True)
 class SaliencyOptions:
-    """How much to compute, and with what: modalities (all that can be hidden where none is named), workers, cache."""
+    """How much to compute, and with what: modalities (all that can be hidden where none is named), workers, cache.
+
+    `say` is told what runs the networks.
+    """
 
     modalities: tuple[str, ...] = ()
     workers: int = 1
     cache: PrepCache | None = None
     progress: Progress | None = None
+    say: Callable[[str], None] = lambda _: None
 
 
 DEFAULTS: Final = SaliencyOptions()
@@ -145,6 +149,8 @@ def saliency(
         raise UsageError("Say for which cases", "saliency", "Give --case KEY or --top 50")
     work = _opened(given, cohort_folder, out)
     experts = work.experts(options.modalities)
+    if told := runtime_told(work.model):
+        options.say(told)
     cases = {case.case_key: case for case in task_cases(work.cohort, work.model.task)}
     keys = [case_key] if case_key else _top(work, cases, top, options)
     if lost := [key for key in keys if key not in cases]:
@@ -164,10 +170,10 @@ def _opened(given: Path, cohort_folder: Path | None, out: Path | None) -> _Work:
     if not (given / "run.json").is_file():
         if cohort_folder is None or out is None:
             raise UsageError("A model needs a cohort and a folder to write", "saliency", "Add COHORT and --out")
-        model, model_hash = load_model(given)
+        model, model_hash = load_deployed(given)
         return _Work(model, model_hash, open_cohort(cohort_folder), None, out, (given, cohort_folder, out))
     run = open_run(given)
-    model, model_hash = load_model(_model_folder(run))
+    model, model_hash = load_deployed(_model_folder(run))
     if model_hash != run.info.model.hash:
         raise ArtifactError("The model is no longer the one of this run", str(given), "Screen again with this model")
     cohort, into = open_cohort(cohort_folder or _cohort_folder(run)), out or run.path / FOLDER

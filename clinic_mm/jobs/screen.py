@@ -133,7 +133,7 @@ def screen_cohort(
     before = check_run(out, resume=options.resume)
     with listening() as stop, lock.only_driver(out):
         spec = _spec(model_folder.resolve(), head, cohort, out, before, state, options)
-        with ledgers.opened(out) as ledger:
+        with ledgers.opened(out, options.say) as ledger:
             info = _screen(ledger, out, spec, head, cohort, stop, options)
     if info is not None:
         return info
@@ -303,6 +303,8 @@ def _driven(
             options.progress(counts.total, total)
 
     name = options.engine or ("local" if options.workers > 1 else "inline")
+    runtime = runtime_of(spec.settings.device, spec.settings.precision, spec.settings.threads)
+    options.say(f"Screening with {runtime.told}; engine {name}, workers: {options.workers}")
     bench = Bench(partial(hire, spec, out.resolve()), options.workers, spec.unit_limit_s, options.address)
     counted(ledger.counts())
     check, throttle = unchanged(spec), options.throttle

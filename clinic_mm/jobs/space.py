@@ -17,7 +17,7 @@ from numpy import ndarray as Array
 from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.colearning.embedding import Embedding
 from clinic_mm.errors import InputError, UsageError
-from clinic_mm.predict.artifact import load_model
+from clinic_mm.predict.deploy import load_deployed
 from clinic_mm.predict.model import Model, listen
 from clinic_mm.prep.batch import PreparedCases, Progress, prepare_cases
 from clinic_mm.prep.cache import PrepCache
@@ -103,7 +103,7 @@ def open_space(folder: Path, named: Sequence[str]) -> Space:
         UsageError: If its modalities share no space, or it does not know one that is named.
         ArtifactError: If the model cannot be read.
     """
-    model, _ = load_model(folder)
+    model, _ = load_deployed(folder)
     joined: object = model.joined
     if not isinstance(joined, Embedding):
         mend = 'Train with [fusion] method = "contrast", "cca" or "deep_cca" in the task file'

@@ -8,15 +8,21 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from clinic_mm.encoders.runtime.opened import FOLDER, Shelf, open_session
-from clinic_mm.encoders.runtime.setting import DEFAULT, Runtime
+from clinic_mm.encoders.runtime.setting import Runtime
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.experts import Expert
 from clinic_mm.predict.model import Model
 
 
-def load_deployed(folder: Path, runtime: Runtime = DEFAULT) -> tuple[Model, str]:
+def load_deployed(folder: Path, runtime: Runtime | None = None) -> tuple[Model, str]:
     """Read and check an artifact, and open its networks; graphs made on the way are kept in its folder `compiled`.
+
+    Args:
+        folder: The artifact.
+        runtime: As chosen; None for float32 on the CPU with as many threads as PyTorch has in this process.
 
     Returns:
         The model and its hash.
@@ -26,6 +32,7 @@ def load_deployed(folder: Path, runtime: Runtime = DEFAULT) -> tuple[Model, str]
         InputError: If there is no such device.
     """
     model, model_hash = load_model(folder)
+    runtime = runtime or Runtime(threads=torch.get_num_threads())
     return deployed(model, runtime, Shelf(folder / FOLDER, model_hash)), model_hash
 
 
@@ -41,11 +48,10 @@ def _opened(expert: Expert, runtime: Runtime, shelf: Shelf) -> Expert:
 
 
 def runtime_told(model: Model) -> str:
-    """What runs the networks of a model, in words for people."""
+    """What runs the networks of a model, in words for people; "" where it has none."""
     by: defaultdict[str, list[str]] = defaultdict(list)
     for expert in model.experts:
         if expert.encoder is not None:
             by[expert.session.told if expert.session else "PyTorch as in training, float32"].append(expert.name)
-    if not by:
-        return "This model has no networks to run"
-    return "Networks run by " + "; ".join(f"{how} ({', '.join(names)})" for how, names in by.items())
+    told = "; ".join(f"{how} ({', '.join(names)})" for how, names in by.items())
+    return f"Networks run by {told}" if told else ""

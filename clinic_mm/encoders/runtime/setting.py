@@ -4,7 +4,7 @@ In:  what an operator chose. Out: `Runtime`, checked. Neither torch nor OpenVINO
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
 from clinic_mm.errors import UsageError
 
@@ -38,9 +38,6 @@ class Runtime:
         """In words, for people."""
         engine = "OpenVINO" if self.engine == "openvino" else "PyTorch"
         return f"networks on {self.device} by {engine} in {self.precision}"
-
-
-DEFAULT: Final = Runtime()
 
 
 def runtime_of(device: str = "cpu", precision: str = "float32", threads: int = 1) -> Runtime:
