@@ -70,5 +70,6 @@ class Shown:
         return {int(row): self._told(mistakes[self.ways[best[row]]]) for row in np.flatnonzero(beyond.any(axis=1))}
 
     def _told(self, mistake: Mistake) -> Flag:
-        why = f"It looks {mistake.words}: more like such copies of what {self.n} training patients gave than like that"
+        so = f"the studies of {self.n} training patients shown so"
+        why = f"It looks {mistake.words}: it is more like {so} than like the same studies as they are"
         return Flag(code=mistake.code, why=why)

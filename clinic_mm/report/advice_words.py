@@ -43,7 +43,7 @@ def advice_in_words(advice: Advice, *, decided: bool = True) -> str:
     base = f"base rate {_hundredth(advice.usual_flips)} of 100"
     first = f"would change {what} in {_hundredth(advice.flips)} of 100 patients like this one ({base})"
     whose = f"by the {advice.neighbours} nearest of {advice.had} training cases with it"
-    unit = "" if advice.modality == UNIT_OF_COST else f" (that of a {label_of(UNIT_OF_COST).lower()} is 1)"
+    unit = "" if advice.modality == UNIT_OF_COST else " (chest X-ray = 1)"
     return f"{first}{_set(advice.shrink)}, {whose}; relative cost {advice.cost:g}{unit}."
 
 

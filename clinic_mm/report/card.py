@@ -66,7 +66,7 @@ def _shares(prediction: Prediction, labels: Mapping[str, str] | None) -> list[st
     if prediction.abstained and prediction.pattern:
         return [NO_SHARES]
     rows = [(label_of(name, labels), share_in_words(prediction, s)) for name, s in ordered_shares(prediction)]
-    return _aligned(rows) or ["nothing: no modality was usable, so the answer is the base rate"]
+    return _aligned(rows) or ["nothing: no modality was usable"]
 
 
 def _within(prediction: Prediction, labels: Mapping[str, str] | None) -> list[list[str]]:

@@ -83,7 +83,7 @@ def shares(prediction: Prediction, labels: Labels) -> None:
     """Each present modality's Shapley share as a bar from zero."""
     st.markdown("##### What the answer rests on")
     if not prediction.shapley:
-        st.markdown("No modality was usable: the answer is the base rate.")
+        st.markdown("Nothing: no modality was usable.")
         return
     if prediction.abstained:
         st.markdown(f"{NO_SHARES.capitalize()}\\.")

@@ -88,4 +88,4 @@ def test_the_peak_is_told_as_a_reader_would_say_it() -> None:
     assert "row 40, column 90" in said["xray"]
     assert "20 mm left, 4 mm anterior, 60 mm inferior of the middle" in said["ct"]
     assert "theta from 12.5 to 13.5 s, most in F3" in said["eeg"]
-    assert all("fall by 1.50" in one for one in said.values())
+    assert all("lowers the log-odds of positive by 1.50" in one for one in said.values())

@@ -19,7 +19,9 @@ def headline(state: MonitorState) -> str:
             f"answers that {'use' if s.hide == 'modality' else 'rest on exactly'} {in_words(s.name)}" for s in hidden
         )
         return f"The AI is hidden for {'; '.join(names)}"
-    return "The AI is shown, with a warning" if state.stops else "Nothing has changed: the AI is shown"
+    if state.stops:
+        return "The AI is shown, with a warning"
+    return "No change was found: the AI is shown" if state.detectors else "Nothing could be watched: the AI is shown"
 
 
 def as_text(state: MonitorState) -> str:
@@ -27,6 +29,10 @@ def as_text(state: MonitorState) -> str:
     lines = [headline(state), f"  {about(state)}"]
     if state.simulated:
         lines.append("  SIMULATED cases, not patients")
+    if not state.stops:
+        lines.append(f"  {quiet(state)}")
+    if state.outcomes is None:
+        lines.append("  No outcomes were given (--outcomes): whether answers are borne out is not watched")
     for stop in state.stops:
         lines += [f"- {stop.say}, since {place_in_words(stop.since)}", f"  To do: {stop.mend}"]
     return "\n".join(lines)

@@ -32,13 +32,13 @@ def watched(reference: Path, into: Path, n: int = 700, *, known: bool = False, *
 def test_a_quiet_run_gives_no_alarm_and_the_page_says_so(reference: Path, tmp_path: Path) -> None:
     state = watched(reference, tmp_path, known=True)
     assert state.alarms == state.stops == ()
-    assert headline(state).startswith("Nothing has changed")
+    assert headline(state).startswith("No change was found")
     assert state.outcomes is not None
     assert state.outcomes.judged == state.cases
     assert read_state(tmp_path / "out") == state
     page = (tmp_path / "out" / "monitor.html").read_text(encoding="utf-8")
     assert "SIMULATED" in page
-    assert "Nothing has changed" in page
+    assert "No change was found" in page
     assert "<script" not in page
 
 
