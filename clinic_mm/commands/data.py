@@ -96,11 +96,10 @@ def describe(
     """
     from clinic_mm.console import progress, show, show_json, show_table
 
-    if (folder / "run.json").is_file():
-        from clinic_mm.jobs.told import run_told
-        from clinic_mm.report.run import open_run
+    if any((folder / name).is_file() for name in ("run.json", "job.json")):
+        from clinic_mm.jobs.told import run_as_json, run_told
 
-        show_json(open_run(folder).info.model_dump(mode="json")) if json else show(run_told(folder))
+        show_json(run_as_json(folder)) if json else show(run_told(folder))
         return
     from clinic_mm.cohort.describe import as_text
     from clinic_mm.cohort.describe import describe as described

@@ -10,7 +10,7 @@ itself alone, and is quarantined with its third death. Nothing here knows where 
 import signal
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -26,7 +26,7 @@ from clinic_mm.jobs.engines.base import Engine
 from clinic_mm.jobs.ledger import Ledger
 from clinic_mm.jobs.spec import JobSpec
 from clinic_mm.jobs.throttle import Throttle, Wait
-from clinic_mm.jobs.unit import Answered, Broken, Died, Unit
+from clinic_mm.jobs.unit import Answered, Broken, CaseRow, Died, Unit
 from clinic_mm.report.run import Counts
 from clinic_mm.task import Task
 from clinic_mm.types import CaseRecord
@@ -34,6 +34,8 @@ from clinic_mm.types import CaseRecord
 POLL_S: Final = 0.25
 GRACE_S: Final = 2.0
 """After a request to stop, so long may units that are being worked on still end; then their workers are killed."""
+COPY_S: Final = 600.0
+"""So often the ledger is copied: this much work at most is done again where it is damaged."""
 WHOLE_TRIES: Final = 2
 """So often a unit is tried as it is, before its cases are tried one by one."""
 CHANGED: Final = "Start again with --resume: what it changes is then answered again, and nothing else"
@@ -94,6 +96,8 @@ class Drive:
     _held: dict[int, Unit] = field(default_factory=dict)
     _again: deque[Unit] = field(default_factory=deque)
     _deaths: int = 0
+    _tally: Counter[str] = field(default_factory=Counter)
+    _copied: float = field(default_factory=time.monotonic)
 
     def run(self) -> bool:
         """Do everything that is pending.
@@ -105,6 +109,7 @@ class Drive:
             ClinicError: If the job cannot go on: disk, model, ledger or cohort. Everything recorded stays recorded.
         """
         try:
+            self._tally.update(self.ledger.counts().model_dump())
             supply = todo(self.ledger, self.cohort, self.task)
             claimed = self._fill(supply)
             self.ledger.record([], claimed)
@@ -167,7 +172,16 @@ class Drive:
         self.ledger.record([(one, *maker) for one in answered], claimed)
         if answered:
             self._deaths = 0
-            self.counted(self.ledger.counts())
+            self._count([row for one in answered for row in one.rows])
+        if time.monotonic() - self._copied > COPY_S:
+            self.ledger.keep_copy()
+            self._copied = time.monotonic()
+
+    def _count(self, rows: list[CaseRow]) -> None:
+        """Tell how far it is; the ledger is not asked, which takes longer the more cases it has."""
+        self._tally.update(row.state for row in rows)
+        self._tally["silent"] += sum(row.silent for row in rows)
+        self.counted(Counts(**self._tally))
 
     def _died(self, unit: Unit, died: Died) -> None:
         self._deaths += 1
@@ -183,7 +197,8 @@ class Drive:
         elif not gone:
             self._again.append(replace(unit, tries=tries))
         else:
-            self.counted(self.ledger.counts())
+            self._tally["quarantined"] += 1
+            self._count([])
 
     def _let_end(self) -> None:
         """What ends in time is written down; the rest is done again at the next start."""

@@ -49,6 +49,7 @@ def finish(ledger: Ledger, run: Path, spec: JobSpec, head: Head, cohort: Cohort)
     write_run(info, run)
     with ledger.commit():
         ledger.note("unfinished", "")
+    ledger.keep_copy()
     return info
 
 

@@ -7,8 +7,10 @@ it for writing, behind a lock that ends with its process; anybody may read meanw
 `jobs.plan`; nothing here looks at a shard, a cohort or a model.
 """
 
+import os
+import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Final, NamedTuple, Self
 
 from clinic_mm.errors import ArtifactError, ClinicError, InputError
 from clinic_mm.jobs.unit import Answered, Died, Unit
+from clinic_mm.report.atomic import synchronised
 from clinic_mm.report.run import Counts
 
 FILE: Final = "ledger.sqlite"
@@ -23,7 +26,9 @@ VERSION: Final = 1
 MOST_TRIES: Final = 3
 """So often a case may fail, or kill its worker; then it is quarantined."""
 BUSY_MS: Final = 30_000
-REBUILD: Final = "Move ledger.sqlite* away and start with --resume: it is then built again from the shards"
+AGAIN: Final = "Start with --resume: its last copy takes its place; without a copy, screen into a new folder"
+COPY: Final = "ledger.copy.sqlite"
+DAMAGED: Final = "ledger.damaged.sqlite"
 
 SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -42,7 +47,6 @@ CREATE TABLE cases (
     refused TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX cases_unit ON cases (unit, state);
-CREATE INDEX cases_pending ON cases (place) WHERE state = 'pending';
 CREATE INDEX cases_state ON cases (state, silent);
 CREATE INDEX cases_urgency ON cases (urgency DESC, case_key) WHERE urgency IS NOT NULL;
 CREATE TABLE units (
@@ -62,6 +66,10 @@ CREATE TABLE whys (case_id INTEGER NOT NULL, status TEXT, modality TEXT, code TE
 CREATE INDEX whys_case ON whys (case_id);
 """
 """`units.state`: claimed while it is worked on, ended once its rows stand in `cases`."""
+
+
+class DamagedError(ArtifactError):
+    """SQLite finds the ledger damaged."""
 
 
 class Listed(NamedTuple):
@@ -113,6 +121,25 @@ class Ledger:
                 if self.db.in_transaction:
                     self.db.execute("ROLLBACK")
                 raise
+
+    def keep_copy(self) -> None:
+        """A copy of the ledger beside it, whole or not there: what a damaged one is replaced by.
+
+        Raises:
+            InputError: If it cannot be written.
+        """
+        temp = self.path.with_name(f".{COPY}.{os.getpid()}.tmp")
+        temp.unlink(missing_ok=True)
+        with _told(self.path):
+            copy = sqlite3.connect(temp, isolation_level=None)
+            try:
+                copy.execute("PRAGMA synchronous = FULL")
+                self.db.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")  # one file, complete in itself
+            finally:
+                copy.close()
+        temp.replace(self.path.with_name(COPY))
+        synchronised(self.path.parent)
 
     def record(self, ended: Iterable[tuple[Answered, str, str]], claimed: Iterable[Unit]) -> None:
         """One commit: what became of units, each with the hashes of model and settings, and what is worked on now."""
@@ -265,22 +292,52 @@ class Ledger:
         return sorted(found.items(), key=lambda item: (-item[1], item[0]))
 
 
-def opened(run: Path) -> Ledger:
+def opened(run: Path, say: Callable[[str], None] = lambda _: None) -> Ledger:
     """The ledger of a run for writing, made where there is none. The caller holds the lock of the run.
+
+    A damaged ledger is put aside, and its last copy takes its place: what was done since is done again.
+
+    Args:
+        run: Folder of the run.
+        say: Told when that happens.
 
     Raises:
         InputError: If it cannot be made or written, or another program holds it.
-        ArtifactError: If it is damaged, or of an unknown version.
+        ArtifactError: If it is damaged and has no copy, or is of an unknown version.
     """
-    path = run / FILE
+    path, copied = run / FILE, (run / COPY).is_file()
+    try:
+        if path.is_file() or not copied:
+            return _writing(path)
+        what = "The ledger was gone"
+    except DamagedError:
+        if not copied:
+            raise
+        what = f"The ledger was damaged (it is kept as {DAMAGED})"
+        shutil.copyfile(path, run / DAMAGED)
+    for suffix in ("-wal", "-shm"):  # never to be read into another ledger
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    temp = path.with_name(f".{FILE}.{os.getpid()}.tmp")
+    shutil.copyfile(run / COPY, temp)
+    temp.replace(path)
+    say(f"{what}: its last copy takes its place, and what was done since is done again")
+    return _writing(path)
+
+
+def _writing(path: Path) -> Ledger:
     with _told(path):
         db = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        if not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-            db.executescript(f"BEGIN; {SCHEMA} INSERT INTO meta VALUES ('schema_version', '{VERSION}'); COMMIT;")  # noqa: S608
-    ledger = Ledger(path, db)
-    _check(ledger)
+    try:
+        with _told(path):
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            if not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+                db.executescript(f"BEGIN; {SCHEMA} INSERT INTO meta VALUES ('schema_version', '{VERSION}'); COMMIT;")  # noqa: S608
+        ledger = Ledger(path, db)
+        _check(ledger)
+    except BaseException:
+        db.close()
+        raise
     return ledger
 
 
@@ -294,9 +351,17 @@ def read_only(run: Path) -> Ledger:
     if not path.is_file():
         raise ArtifactError("This run has no ledger", str(run), "Only runs of clinic-mm screen have one")
     with _told(path):
-        ledger = Ledger(path, sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_MS / 1000))
+        ledger = Ledger(path, _reading(path, "mode=ro"))
+        try:
+            ledger.meta("schema_version")
+        except sqlite3.OperationalError:  # a folder that may only be read has no place for the lock of readers
+            ledger = Ledger(path, _reading(path, "immutable=1"))
         _check(ledger, quick=True)
     return ledger
+
+
+def _reading(path: Path, how: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, timeout=BUSY_MS / 1000)
 
 
 def _check(ledger: Ledger, *, quick: bool = False) -> None:
@@ -308,7 +373,7 @@ def _check(ledger: Ledger, *, quick: bool = False) -> None:
         if quick:
             return
         if ledger.db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise ArtifactError("The ledger is damaged", str(ledger.path), REBUILD)
+            raise DamagedError("The ledger is damaged", str(ledger.path.parent), AGAIN)
 
 
 def _record(db: sqlite3.Connection, answered: Answered, model_hash: str, settings_hash: str) -> None:
@@ -322,11 +387,13 @@ def _record(db: sqlite3.Connection, answered: Answered, model_hash: str, setting
     )
     for row in answered.rows:
         db.execute(
-            "UPDATE cases SET state = ?, tries = tries + ?, silent = ?, urgency = ?, pattern = ?, reason = ?,"
-            " refused = ? WHERE case_key = ? AND unit = ?",
+            "UPDATE cases SET state = iif(? AND tries + 1 >= ?, 'quarantined', ?), tries = tries + ?, silent = ?,"
+            " urgency = ?, pattern = ?, reason = ?, refused = ? WHERE case_key = ? AND unit = ?",
             (
+                (failed := row.state == "failed"),
+                MOST_TRIES,
                 row.state,
-                int(row.state == "failed"),
+                failed,
                 row.silent,
                 row.urgency,
                 row.pattern,
@@ -364,7 +431,7 @@ def _as_ours(error: sqlite3.Error, path: Path) -> ClinicError:
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return InputError("Another program holds the ledger", where, "Close it, and go on with --resume")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return ArtifactError("The ledger is damaged", where, REBUILD)
+        return DamagedError("The ledger is damaged", where, AGAIN)
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         what = f"The ledger cannot be written ({name.removeprefix('SQLITE_').lower()})"
         return InputError(what, where, "Make room on its disk, or allow writing, and go on with --resume")

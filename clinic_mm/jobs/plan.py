@@ -19,7 +19,7 @@ import pandas as pd
 from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.cohort.stream import ALL, Wanted, case_index, index_hash
 from clinic_mm.errors import InputError
-from clinic_mm.jobs.ledger import MOST_TRIES, Ledger
+from clinic_mm.jobs.ledger import Ledger
 from clinic_mm.jobs.spec import Head, JobSpec, Selection
 from clinic_mm.predict.seen import check_unseen, trained_on
 
@@ -147,7 +147,6 @@ def _again(db: sqlite3.Connection, lost: list[int], *, retry: bool) -> list[str]
             f"UPDATE cases SET {RESET} WHERE state IN ('failed', 'quarantined') OR refused <> ''"  # noqa: S608
         )
     else:
-        db.execute(f"UPDATE cases SET state = 'quarantined' WHERE state = 'failed' AND tries >= {MOST_TRIES}")  # noqa: S608
         keep = RESET.replace("tries = 0, ", "")
         db.execute(f"UPDATE cases SET {keep} WHERE state = 'failed'")  # noqa: S608
     return told

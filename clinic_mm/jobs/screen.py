@@ -133,7 +133,7 @@ def screen_cohort(
     before = check_run(out, resume=options.resume)
     with listening() as stop, lock.only_driver(out):
         spec = _spec(model_folder.resolve(), head, cohort, out, before, state, options)
-        with ledgers.opened(out) as ledger:
+        with ledgers.opened(out, options.say) as ledger:
             info = _screen(ledger, out, spec, head, cohort, stop, options)
     if info is not None:
         return info

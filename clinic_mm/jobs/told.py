@@ -1,4 +1,4 @@
-"""What a terminal says of a finished run and of its cases, with what monitoring hides left out.
+"""What a terminal says of a run and of its cases, with what monitoring hides left out.
 
 In:  a run folder, and the monitoring state in it where there is one. Out: text, or a marked Prediction.
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from clinic_mm.errors import InputError
 from clinic_mm.evaluate.monitor.state import state_of_run
+from clinic_mm.jobs.state import run_state, state_in_words
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.card import as_text
 from clinic_mm.report.describe import run_as_text
@@ -16,11 +17,32 @@ from clinic_mm.report.run import open_run
 
 
 def run_told(folder: Path) -> str:
-    """The run in a few lines.
+    """The run in a few lines, and how far it is where it is not finished.
 
     Raises:
         ArtifactError: If it is no run, or its monitoring state is damaged or of another model.
     """
+    how_far = run_state(folder)
+    first = state_in_words(how_far) if how_far else ""
+    if first and not (folder / "run.json").is_file():
+        return first
+    return f"{first}\n\n{_answers_told(folder)}" if first else _answers_told(folder)
+
+
+def run_as_json(folder: Path) -> dict[str, object]:
+    """What run.json says, and under `state` how far the run is; the latter alone where there is no run.json yet.
+
+    Raises:
+        ArtifactError: If it is no run.
+    """
+    how_far = run_state(folder)
+    state: dict[str, object] = {"state": how_far.model_dump(mode="json")} if how_far else {}
+    if state and not (folder / "run.json").is_file():
+        return state
+    return {**open_run(folder).info.model_dump(mode="json"), **state}
+
+
+def _answers_told(folder: Path) -> str:
     run = open_run(folder)
     state = state_of_run(folder, run.info.model.hash)
     return run_as_text(run, state.withheld) if state else run_as_text(run)
