@@ -20,6 +20,11 @@ class Extra:
 
 EXTRAS: Final = (
     Extra("imagecodecs", "imagecodecs", "JPEG lossless and 12-bit DICOM", 'pip install "clinic_mm[jpeg-lossless]"'),
+    Extra("ray", "ray", "screening on a cluster: --engine ray", 'pip install "clinic_mm[ray]"'),
+    Extra("dask", "dask", "screening on a Dask cluster: --engine dask", 'pip install "clinic_mm[dask]"'),
+    Extra("distributed", "distributed", "screening on a Dask cluster: --engine dask", 'pip install "clinic_mm[dask]"'),
+    Extra("optuna", "optuna", "search for settings: clinic-mm search", 'pip install "clinic_mm[search]"'),
+    Extra("tensorboardX", "tensorboardX", "loss curves for TensorBoard", 'pip install "clinic_mm[tensorboard]"'),
     Extra("transformers", "transformers", "note encoder from a local folder", "pip install transformers"),
 )
 
