@@ -58,7 +58,10 @@ def card(
     from clinic_mm.jobs.card import write_card
 
     files = write_card(model, out, evaluation=evaluation)
-    show_json({name: str(path) for name, path in files.items()}) if json else show("\n".join(map(str, files.values())))
+    if json:
+        show_json({name: str(path) for name, path in files.items()})
+    else:
+        show("\n".join(["The model card, for people, for text and for a record system:", *map(str, files.values())]))
 
 
 def monitor(
@@ -82,4 +85,8 @@ def monitor(
     from clinic_mm.jobs.monitor import monitor_runs
 
     state = monitor_runs(runs, reference, out, outcomes=outcomes, policy=policy)
-    show_json(state.model_dump(mode="json")) if json else show(as_text(state))
+    if json:
+        show_json(state.model_dump(mode="json"))
+    else:
+        show(f"{as_text(state)}\nThe page: {out / 'monitor.html'}")
+        show(f"Next: clinic-mm dashboard {runs[-1]} --monitor {out}, and --monitor {out} with clinic-mm screen")

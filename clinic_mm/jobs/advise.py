@@ -31,6 +31,8 @@ from clinic_mm.types import SCHEMA_VERSION
 
 UNIT = 256
 """Cases answered together."""
+FIRST = 20
+"""Tests that a terminal lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +157,11 @@ def in_words(ranked: Ranked) -> str:
         f"Expected: {t['information_share']:.0%} of the information, {t['decisions_changed_chosen']:.0f} of the "
         f"{t['decisions_changed_all']:.0f} decisions that all tests would change, each test judged by itself."
     )
-    return "\n".join([first, second, *(f"{name}: {why}." for name, why in t["silent"].items())])
+    more = f"Listed are the first {FIRST}; all of them: --out FOLDER" if t["tests_chosen"] > FIRST else ""
+    return "\n".join([first, second, *(f"{name}: {why}." for name, why in t["silent"].items()), *([more] * bool(more))])
 
 
-def shown(ranked: Ranked, most: int = 20) -> pd.DataFrame:
+def shown(ranked: Ranked, most: int = FIRST) -> pd.DataFrame:
     """The first rows in the width of a terminal."""
     rows = ranked.rows[ranked.rows["chosen"]].head(most)
     return pd.DataFrame(
@@ -166,9 +169,9 @@ def shown(ranked: Ranked, most: int = 20) -> pd.DataFrame:
             "case": rows["case_key"],
             "test": rows["test"],
             "changes the decision": [f"{100 * f:.0f} of 100" for f in rows["flips"]],
-            "base rate": [f"{100 * f:.0f}" for f in rows["base_rate"]],
-            "information": rows["gain"].map("{:.3f}".format),
-            "cost": rows["cost"].map("{:g}".format),
+            "base rate": [f"{100 * f:.0f} of 100" for f in rows["base_rate"]],
+            "information (nats)": rows["gain"].map("{:.3f}".format),
+            "relative cost": rows["cost"].map("{:g}".format),
             "cost so far": rows["cost_so_far"].map("{:g}".format),
         }
     )
