@@ -7,8 +7,6 @@ it for writing, behind a lock that ends with its process; anybody may read meanw
 `jobs.plan`; nothing here looks at a shard, a cohort or a model.
 """
 
-import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,60 +14,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from clinic_mm.errors import ArtifactError, ClinicError, InputError
+from clinic_mm.errors import ArtifactError
+from clinic_mm.jobs.ledger_file import COPY as COPY
+from clinic_mm.jobs.ledger_file import (
+    DAMAGED,
+    VERSION,
+    DamagedError,
+    keep_copy,
+    put_copy_in_place,
+    reading,
+    told,
+    writing,
+)
+from clinic_mm.jobs.ledger_file import FILE as FILE
 from clinic_mm.jobs.unit import Answered, Died, Unit
-from clinic_mm.report.atomic import synchronised
 from clinic_mm.report.run import Counts
 
-FILE: Final = "ledger.sqlite"
-VERSION: Final = 1
 MOST_TRIES: Final = 3
 """So often a case may fail, or kill its worker; then it is quarantined."""
-BUSY_MS: Final = 30_000
-AGAIN: Final = "Start with --resume: its last copy takes its place; without a copy, screen into a new folder"
-COPY: Final = "ledger.copy.sqlite"
-DAMAGED: Final = "ledger.damaged.sqlite"
-
-SCHEMA: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE cases (
-    id INTEGER PRIMARY KEY,
-    case_key TEXT NOT NULL UNIQUE,
-    place INTEGER NOT NULL,
-    input_hash TEXT NOT NULL,
-    unit INTEGER,
-    state TEXT NOT NULL DEFAULT 'pending',
-    tries INTEGER NOT NULL DEFAULT 0,
-    silent INTEGER NOT NULL DEFAULT 0,
-    urgency REAL,
-    pattern TEXT NOT NULL DEFAULT '',
-    reason TEXT NOT NULL DEFAULT '',
-    refused TEXT NOT NULL DEFAULT ''
-);
-CREATE INDEX cases_unit ON cases (unit, state);
-CREATE INDEX cases_state ON cases (state, silent);
-CREATE INDEX cases_urgency ON cases (urgency DESC, case_key) WHERE urgency IS NOT NULL;
-CREATE TABLE units (
-    number INTEGER PRIMARY KEY,
-    state TEXT NOT NULL,
-    shard TEXT,
-    size INTEGER,
-    sha256 TEXT,
-    next_sha256 TEXT,
-    mtime_ns INTEGER,
-    rows INTEGER NOT NULL DEFAULT 0,
-    model_hash TEXT,
-    settings_hash TEXT,
-    at TEXT NOT NULL
-);
-CREATE TABLE whys (case_id INTEGER NOT NULL, status TEXT, modality TEXT, code TEXT, why TEXT);
-CREATE INDEX whys_case ON whys (case_id);
-"""
-"""`units.state`: claimed while it is worked on, ended once its rows stand in `cases`."""
-
-
-class DamagedError(ArtifactError):
-    """SQLite finds the ledger damaged."""
 
 
 class Listed(NamedTuple):
@@ -112,7 +74,7 @@ class Ledger:
             InputError: If the disk is full, may not be written, or another program holds the ledger.
             ArtifactError: If the ledger is damaged.
         """
-        with _told(self.path):
+        with told(self.path):
             self.db.execute("BEGIN IMMEDIATE")
             try:
                 yield self.db
@@ -123,23 +85,12 @@ class Ledger:
                 raise
 
     def keep_copy(self) -> None:
-        """A copy of the ledger beside it, whole or not there: what a damaged one is replaced by.
+        """A copy beside it, which takes its place should it be damaged.
 
         Raises:
             InputError: If it cannot be written.
         """
-        temp = self.path.with_name(f".{COPY}.{os.getpid()}.tmp")
-        temp.unlink(missing_ok=True)
-        with _told(self.path):
-            copy = sqlite3.connect(temp, isolation_level=None)
-            try:
-                copy.execute("PRAGMA synchronous = FULL")
-                self.db.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")  # one file, complete in itself
-            finally:
-                copy.close()
-        temp.replace(self.path.with_name(COPY))
-        synchronised(self.path.parent)
+        keep_copy(self.db, self.path.parent)
 
     def record(self, ended: Iterable[tuple[Answered, str, str]], claimed: Iterable[Unit]) -> None:
         """One commit: what became of units, each with the hashes of model and settings, and what is worked on now."""
@@ -308,37 +259,15 @@ def opened(run: Path, say: Callable[[str], None] = lambda _: None) -> Ledger:
     path, copied = run / FILE, (run / COPY).is_file()
     try:
         if path.is_file() or not copied:
-            return _writing(path)
+            return _known(Ledger(path, writing(path)))
         what = "The ledger was gone"
     except DamagedError:
         if not copied:
             raise
         what = f"The ledger was damaged (it is kept as {DAMAGED})"
-        shutil.copyfile(path, run / DAMAGED)
-    for suffix in ("-wal", "-shm"):  # never to be read into another ledger
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    temp = path.with_name(f".{FILE}.{os.getpid()}.tmp")
-    shutil.copyfile(run / COPY, temp)
-    temp.replace(path)
+    put_copy_in_place(run)
     say(f"{what}: its last copy takes its place, and what was done since is done again")
-    return _writing(path)
-
-
-def _writing(path: Path) -> Ledger:
-    with _told(path):
-        db = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None)
-    try:
-        with _told(path):
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            if not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-                db.executescript(f"BEGIN; {SCHEMA} INSERT INTO meta VALUES ('schema_version', '{VERSION}'); COMMIT;")  # noqa: S608
-        ledger = Ledger(path, db)
-        _check(ledger)
-    except BaseException:
-        db.close()
-        raise
-    return ledger
+    return _known(Ledger(path, writing(path)))
 
 
 def read_only(run: Path) -> Ledger:
@@ -350,30 +279,17 @@ def read_only(run: Path) -> Ledger:
     path = run / FILE
     if not path.is_file():
         raise ArtifactError("This run has no ledger", str(run), "Only runs of clinic-mm screen have one")
-    with _told(path):
-        ledger = Ledger(path, _reading(path, "mode=ro"))
-        try:
-            ledger.meta("schema_version")
-        except sqlite3.OperationalError:  # a folder that may only be read has no place for the lock of readers
-            ledger = Ledger(path, _reading(path, "immutable=1"))
-        _check(ledger, quick=True)
-    return ledger
+    return _known(Ledger(path, reading(path)))
 
 
-def _reading(path: Path, how: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, timeout=BUSY_MS / 1000)
-
-
-def _check(ledger: Ledger, *, quick: bool = False) -> None:
-    with _told(ledger.path):
+def _known(ledger: Ledger) -> Ledger:
+    with told(ledger.path):
         version = ledger.meta("schema_version")
-        if version != str(VERSION):
-            mend = "Use the version of clinic_mm that wrote it, or screen again into a new folder"
-            raise ArtifactError(f"The ledger is of version {version or 'unknown'}", str(ledger.path), mend)
-        if quick:
-            return
-        if ledger.db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise DamagedError("The ledger is damaged", str(ledger.path.parent), AGAIN)
+    if version != str(VERSION):
+        ledger.db.close()
+        mend = "Use the version of clinic_mm that wrote it, or screen again into a new folder"
+        raise ArtifactError(f"The ledger is of version {version or 'unknown'}", str(ledger.path), mend)
+    return ledger
 
 
 def _record(db: sqlite3.Connection, answered: Answered, model_hash: str, settings_hash: str) -> None:
@@ -414,25 +330,3 @@ def _whys(db: sqlite3.Connection, case_key: str, whys: Iterable[tuple[str, str, 
 
 def _one(db: sqlite3.Connection, query: str) -> int:
     return int(db.execute(query).fetchone()[0])
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _as_ours(error, path) from error
-
-
-def _as_ours(error: sqlite3.Error, path: Path) -> ClinicError:
-    name = getattr(error, "sqlite_errorname", "")
-    where = str(path.parent)
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return InputError("Another program holds the ledger", where, "Close it, and go on with --resume")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return DamagedError("The ledger is damaged", where, AGAIN)
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        what = f"The ledger cannot be written ({name.removeprefix('SQLITE_').lower()})"
-        return InputError(what, where, "Make room on its disk, or allow writing, and go on with --resume")
-    return ClinicError(f"The ledger failed ({name or type(error).__name__})", where, "Report this")

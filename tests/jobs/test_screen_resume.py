@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from clinic_mm.errors import ArtifactError, ClinicError, InputError
-from clinic_mm.jobs import drive, ledger, lock, screen, worker
+from clinic_mm.jobs import drive, ledger, ledger_file, lock, screen, worker
 from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
 from clinic_mm.jobs.spec import Selection, read_spec
 from clinic_mm.prep import batch
@@ -245,7 +245,7 @@ def test_a_ledger_that_another_program_holds_is_a_clear_error(
     run: Path, whole: Path, trained: Trained, options: ScreenOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shards(run)[0].unlink()
-    monkeypatch.setattr(ledger, "BUSY_MS", 100)
+    monkeypatch.setattr(ledger_file, "BUSY_MS", 100)
     holder = sqlite3.connect(run / ledger.FILE, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(InputError, match="Another program holds the ledger"):
