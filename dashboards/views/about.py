@@ -73,6 +73,8 @@ def _monitoring() -> None:
         )
         return
     st.markdown(f"**{plain(headline(state))}**\\. {plain(about(state))}")
+    if not state.detectors:
+        return
     nearest = sorted(state.detectors, key=lambda one: -one.evidence)[:NEAREST]
     rows = [
         {"Of": known_about(one.about, one.name), "What": one.what, "Cases judged": one.seen, "Evidence": one.evidence}

@@ -49,10 +49,10 @@ def _page(watched: Watched) -> str:
     parts = [
         f"<h1>{escape(headline(state))}</h1>{mark}<p>{escape(about(state))}</p>",
         *(_stop(stop, state.alarms) for stop in state.stops),
-        "" if state.stops else f'<p class="quiet">{escape(quiet(state))}</p>',
-        _evidence(watched),
+        "" if state.stops else f'<p class="{"quiet" if state.detectors else "warn"}">{escape(quiet(state))}</p>',
+        _evidence(watched) if state.detectors else "",
         *_outcomes(watched),
-        *_detectors(state),
+        *(_detectors(state) if state.detectors else []),
     ]
     head = f"<meta charset=utf-8><title>{escape(headline(state))}</title><style>{STYLE}</style>"
     foot = "<p class=small>clinic_mm is not a medical device.</p>"

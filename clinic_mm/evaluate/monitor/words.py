@@ -54,7 +54,7 @@ def quiet(state: MonitorState) -> str:
     """How far the nearest score is from an alarm."""
     nearest = max(state.detectors, key=lambda d: d.evidence, default=None)
     if nearest is None:
-        return "Nothing could be watched: the reference is too small."
+        return f"The reference is too small: {state.reference_cases} cases. Name a run of more."
     what = f"{nearest.what} of {known_about(nearest.about, nearest.name)}"
     return (
         f"{len(state.detectors)} scores are watched. Nearest to an alarm is {what}, with {nearest.evidence:.1g} of 1."

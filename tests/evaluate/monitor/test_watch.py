@@ -9,7 +9,7 @@ from clinic_mm.errors import ArtifactError, InputError, TaskError
 from clinic_mm.evaluate.monitor.policy import read_policy
 from clinic_mm.evaluate.monitor.rules import stops_of
 from clinic_mm.evaluate.monitor.scores import stream_of
-from clinic_mm.evaluate.monitor.state import MonitorState, read_state
+from clinic_mm.evaluate.monitor.state import MonitorState, Place, read_state
 from clinic_mm.evaluate.monitor.words import as_text, headline
 from clinic_mm.jobs.monitor import monitor_runs
 from tests.evaluate.monitor import shifting
@@ -124,3 +124,11 @@ def test_an_alarm_without_a_rule_hides_everything(reference: Path, tmp_path: Pat
     policy = read_policy()
     none = policy.model_copy(update={"rule": policy.rule[-1:]})
     assert [stop.hide for stop in stops_of(alarms, none)] == ["all"]
+
+
+def test_where_nothing_could_be_watched_nothing_is_called_unchanged() -> None:
+    place = Place(number=1)
+    known: dict[str, object] = {"model_hash": "a" * 64, "reference": "model", "reference_cases": 60, "cases": 40}
+    state = MonitorState.model_validate({**known, "first": place, "last": place, "cases_between_false_alarms": 50_000})
+    assert headline(state) == "Nothing could be watched: the AI is shown"
+    assert "The reference is too small: 60 cases" in as_text(state)
