@@ -20,9 +20,10 @@ from clinic_mm.predict.artifact import save_model
 from clinic_mm.predict.sealed import MANIFEST, MARK
 from clinic_mm.prep.cache import open_cache
 from clinic_mm.task import Budget, read_task
-from clinic_mm.training import resume, steps
+from clinic_mm.training import fit, residual, resume, steps
 from clinic_mm.training.encode import train_encoder
 from clinic_mm.training.fit import fit_model
+from clinic_mm.training.methods import coordinated
 from clinic_mm.training.resume import Part, Work, working
 from clinic_mm.training.resume_state import packed, unpacked
 from clinic_mm.training.session import Keep, work_folder
@@ -101,18 +102,23 @@ def test_an_encoder_killed_at_a_step_ends_with_the_same_bits(kind: str, after: i
 def test_every_fit_of_a_model_goes_on(how: str, tmp_path: Path) -> None:
     """The default with its residual; a fusion network with encoders that learn; a shared space."""
     kinds = ("record", "note")
-    task = made.task(kinds, fusion={"method": how, "learning": "joint" if how == "gated" else "model"}, folds=2)
-    cases = made.prepared(kinds, 100, missing=0.1)
+    fusion = {"method": how, "learning": "joint" if how == "gated" else "model"}
+    task = made.task(kinds, fusion=fusion, folds=2, train={"epochs": 1, "batch": 16, "threads": 1})
+    cases = made.prepared(kinds, 60, missing=0.1)
 
-    def fitted(out: str = "model") -> str:
-        with few_steps(12):
-            return save_model(fit_model(cases, made.recipe(kinds), task), tmp_path / out)
+    def fitted() -> str:
+        return save_model(fit_model(cases, made.recipe(kinds), task), tmp_path / "model")
 
-    with working(Work(tmp_path / "work", every_s=0)):
-        for after in (10, 45, 60):
-            _killed_after(after, fitted)
-        resumed = fitted()
-    assert resumed == fitted()
+    with few_steps(6), pytest.MonkeyPatch.context() as patch:
+        for room in (residual, coordinated):
+            patch.setattr(room, "FEWEST_STEPS", 6)
+            patch.setattr(room, "MOST_STEPS", 6)
+        patch.setattr(fit, "FEWEST_FOR_RESIDUAL", 20)
+        with working(Work(tmp_path / "work", every_s=0)):
+            for after in (2, 8):
+                _killed_after(after, fitted)
+            resumed = fitted()
+        assert resumed == fitted()
 
 
 def test_bfloat16_is_near_float32_and_goes_on_too(tmp_path: Path) -> None:
@@ -129,7 +135,7 @@ def test_bfloat16_is_near_float32_and_goes_on_too(tmp_path: Path) -> None:
 def test_patience_stops_where_held_patients_gain_no_more_and_takes_their_best(tmp_path: Path) -> None:
     cases = made.prepared(("record",), 100, missing=0.0)
     noise = np.random.default_rng(0).integers(0, 2, 100)
-    budget = Budget(epochs=20, batch=16, threads=1, patience=2, learning_rate=5e-3)
+    budget = Budget(epochs=4, batch=16, threads=1, patience=2, learning_rate=5e-3)
 
     def fitted() -> bytes:
         groups = cases.patients
@@ -139,12 +145,12 @@ def test_patience_stops_where_held_patients_gain_no_more_and_takes_their_best(tm
 
     whole = fitted()
     with working(Work(tmp_path, every_s=0)):
-        _killed_after(25, fitted)
+        _killed_after(5, fitted)
         assert fitted() == whole
     (path,) = tmp_path.iterdir()
     kept = unpacked(path.read_bytes())
     assert kept["over"]
-    assert kept["more"]["best"]["step"] < kept["done"] < 100
+    assert kept["more"]["best"]["step"] < kept["done"] < 20
     best = kept["more"]["best"]["weights"]
     assert packed(best) == whole
 
