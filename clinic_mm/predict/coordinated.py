@@ -7,20 +7,17 @@ In:  `Heard`. Out: logits of any subset, and its vector for retrieval. How it is
 from collections.abc import Mapping
 from typing import ClassVar, Self, cast
 
-import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from numpy import ndarray as Array
 from pydantic import JsonValue
 
 from clinic_mm.colearning.shared_space import SharedSpace
-from clinic_mm.fusion.heard import Heard
-from clinic_mm.fusion.joined import Cost, Joined, State, with_prior
-from clinic_mm.predict.heads import Head, from_arrays
-
-HEAD, SPACE, PRIOR = "head/", "space/", "log_prior"
+from clinic_mm.fusion.joined import Cost, State
+from clinic_mm.predict.headed_space import PRIOR, SPACE, HeadedSpace, head_from, under
+from clinic_mm.predict.heads import Head
 
 
-class Coordinated(Joined):
+class Coordinated(HeadedSpace[SharedSpace]):
     """A fitted shared space with its head.
 
     Args:
@@ -35,35 +32,19 @@ class Coordinated(Joined):
     def __init__(
         self, told: Mapping[str, JsonValue], space: SharedSpace, head: Head, log_prior: Float[Array, " C"]
     ) -> None:
-        self.told, self.space, self.head, self.log_prior = dict(told), space, head, log_prior
-
-    def logits(self, heard: Heard, case: Int[Array, " r"], present: Bool[Array, "r M"]) -> Float[Array, "r C"]:
-        """Log-probabilities by the head."""
-        return with_prior(
-            np.log(self.head.predict(judged_by(self.space, heard, case, present))), present, self.log_prior
-        )
-
-    def embed(self, heard: Heard, case: Int[Array, " r"], present: Bool[Array, "r M"]) -> Float[Array, "r d"]:
-        """Vectors for retrieval; see `colearning.embedding`."""
-        return self.space.embed(heard, case, present)
+        super().__init__(space, head, log_prior)
+        self.told = dict(told)
 
     def to_state(self) -> State:
-        """Both parts."""
-        told, arrays = self.space.to_state()
-        head = {HEAD + key: a for key, a in self.head.to_arrays().items()}
-        space = {SPACE + key: a for key, a in arrays.items()}
-        return {"fit": self.told, "space": told, "head": self.head.kind}, {**head, **space, PRIOR: self.log_prior}
+        """Both parts, and what is told of the fit."""
+        told, arrays = super().to_state()
+        return {**told, "fit": self.told}, arrays
 
     @classmethod
     def from_state(cls, told: Mapping[str, JsonValue], arrays: Mapping[str, Array]) -> Self:
         """The same again."""
-        parts = {
-            prefix: {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
-            for prefix in (HEAD, SPACE)
-        }
-        space = SharedSpace.from_state(cast(Mapping[str, JsonValue], told["space"]), parts[SPACE])
-        head = from_arrays(str(told["head"]), parts[HEAD])
-        return cls(cast(Mapping[str, JsonValue], told["fit"]), space, head, arrays[PRIOR])
+        space = SharedSpace.from_state(cast(Mapping[str, JsonValue], told["space"]), under(SPACE, arrays))
+        return cls(cast(Mapping[str, JsonValue], told["fit"]), space, head_from(told, arrays), arrays[PRIOR])
 
     def cost(self) -> Cost:
         """The maps and the head; a multiply-add per weight of each."""
@@ -72,10 +53,3 @@ class Coordinated(Joined):
         components = sum(b.numel() for name, b in self.space.named_buffers() if name.endswith("components"))
         head = sum(a.size for key, a in self.head.to_arrays().items() if key in ("coef", "intercept"))
         return Cost(space + head, products + components + head)
-
-
-def judged_by(
-    space: SharedSpace, heard: Heard, case: Int[Array, " r"], present: Bool[Array, "r M"]
-) -> Float[Array, "r f"]:
-    """What the head sees: the point of each row, and who speaks in it."""
-    return np.hstack([space.points(heard, case, present), present.astype(np.float64)])
