@@ -67,7 +67,9 @@ def pace(what: str, quiet: bool = False) -> Iterator["Pace"]:
 
     A bar on a terminal, a line a minute in a log, and there a line with its time where it begins to wait or goes on.
     """
-    with Progress(TextColumn("{task.description}"), BarColumn(), console=ERR, disable=quiet) as bar:
+    # A log would get the last state of the bar as a line.
+    off = quiet or not ERR.is_terminal
+    with Progress(TextColumn("{task.description}"), BarColumn(), console=ERR, disable=off) as bar:
         yield Pace(what, bar, quiet=quiet)
 
 

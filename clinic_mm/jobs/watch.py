@@ -235,9 +235,13 @@ class Watch:
         """
         check_run(self.out, resume=self.options.resume)  # said now, not when the first file comes
         with _ending(), lock.only_driver(self.out, LOCK):
-            while True:
-                if not self.round():
-                    time.sleep(self.every_s)
+            try:
+                while True:
+                    if not self.round():
+                        time.sleep(self.every_s)
+            except (KeyboardInterrupt, SystemExit):
+                self.options.say("The watch ends. It goes on with the same command and --resume")
+                raise
 
     def round(self) -> bool:
         """One look, and what follows from it.

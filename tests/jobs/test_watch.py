@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from clinic_mm.errors import InputError, LeakError, UsageError
-from clinic_mm.jobs import ledger, watch
+from clinic_mm.jobs import ledger, lock, watch
 from clinic_mm.jobs.plan import NO_CASE
 from clinic_mm.jobs.screen import ScreenOptions
 from clinic_mm.jobs.watch import Folder, Manifest, Watch, source_of
@@ -174,7 +174,7 @@ def test_who_watches_ends_at_once(number: signal.Signals, ended: type[BaseExcept
 
 def test_two_watches_of_one_run_are_refused(tmp_path: Path) -> None:
     with (
-        watch.lock.only_driver(tmp_path / "run", watch.LOCK),
+        lock.only_driver(tmp_path / "run", watch.LOCK),
         pytest.raises(InputError, match="Another process"),
     ):
         Watch(Path("model"), Growing(None), tmp_path / "run").run()
@@ -196,6 +196,7 @@ def test_a_share_that_is_not_mounted_takes_no_evidence_away(tmp_path: Path, monk
     source, ingested = _folder(tmp_path, said), list[Path]()
     source.files.clock = clock
     monkeypatch.setattr(watch, "ingest", lambda given, *_, **__: ingested.append(given))
+    monkeypatch.setattr(watch, "content_of", lambda _: "content")
     source.refresh()
     clock.now = 10
     source.refresh()

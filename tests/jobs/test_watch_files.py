@@ -76,7 +76,7 @@ def test_what_was_read_stays_while_something_new_comes_beside_it(files: Files, c
     assert not files.look().news
     new = _write(tmp_path / "a" / "2")
     look = files.look()
-    assert (set(look.ready), look.unsettled, look.changing, look.news) == ({old}, {new}, 0, False)
+    assert (set(look.ready), set(look.unsettled), look.changing, look.news) == ({old}, {new}, 0, False)
 
 
 @pytest.mark.parametrize("how", ["rewritten", "gone", "replaced"])
