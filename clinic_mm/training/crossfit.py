@@ -6,7 +6,6 @@ networks said of all cases (for the residual of that fold), and the way that win
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -24,7 +23,6 @@ from clinic_mm.training.encode import train_encoder
 from clinic_mm.training.gaps import familiar
 from clinic_mm.training.heads import fit_prior, fit_ridge, fit_trees
 from clinic_mm.training.resume_heads import kept_head
-from clinic_mm.training.together import in_parts
 
 TREES_UP_TO: Final = 512
 """Features up to which boosted trees are tried: beyond (hashed words) they are slow and ridge wins."""
@@ -64,11 +62,10 @@ def cross_fit(
     plain, codes = present_plain(prepared, name), parameters(recipe.preps[name])
     opinions: dict[How, Array] = {}
     spoken = []
-    in_parts([partial(_encoder_without, k, prepared, name, fold, task) for k in range(task.folds)])
     for k in range(task.folds):
         say(f"{name}: fold {k + 1} of {task.folds}")
         fit = mine != k
-        encoder = _encoder_without(k, prepared, name, fold, task)
+        encoder = encoder_without(k, prepared, name, fold, task)
         if encoder is not None:
             spoken.append(run_encoder(encoder, prepared.x[name]))
         for how in ways(len(y), plain.shape[1], encoder is not None):
@@ -80,7 +77,7 @@ def cross_fit(
     return CrossFitted(opinions, nll, tuple(spoken))
 
 
-def _encoder_without(k: int, prepared: PreparedCases, name: str, fold: Int[Array, " n"], task: Task) -> Encoder | None:
+def encoder_without(k: int, prepared: PreparedCases, name: str, fold: Int[Array, " n"], task: Task) -> Encoder | None:
     """The network of fold k's chain."""
     present = prepared.present[:, prepared.names.index(name)]
     fit = fold[present] != k

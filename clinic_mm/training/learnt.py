@@ -24,7 +24,7 @@ from clinic_mm.predict.model import heard_of, listen_to
 from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.prep.gaps import parameters
 from clinic_mm.task import Task
-from clinic_mm.training.crossfit import CrossFitted, cross_fit, fit_encoder, fit_how
+from clinic_mm.training.crossfit import CrossFitted, cross_fit, encoder_without, fit_encoder, fit_how
 from clinic_mm.training.joint import CrossJoint, cross_joint
 from clinic_mm.training.methods.base import Lesson
 from clinic_mm.training.secondlevel import Table, make_table
@@ -151,6 +151,8 @@ def learn(
     fold = folds(prepared.patients.tolist(), labels.tolist(), task.folds, task.seed)
     _check_folds(prepared, fold)
     prior = (np.bincount(labels, minlength=len(task.classes)) + 0.5) / (len(labels) + 0.5 * len(task.classes))
+    chains = [(name, k) for name in prepared.names for k in range(task.folds)]
+    in_parts([partial(encoder_without, k, prepared, name, fold, task) for name, k in chains])
     fitted = {name: cross_fit(prepared, recipe, name, fold, task, say) for name in prepared.names}
     opinions = np.stack([spread(f.opinions[f.best], prepared.row[n], prior) for n, f in fitted.items()], axis=1)
     return Learnt(prepared, recipe, task, fitted, make_table(opinions, prepared, prior, fold), unlabelled)

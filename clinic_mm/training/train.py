@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.cohort.split import split_patients
 from clinic_mm.cohort.task_cases import labelled_cases
+from clinic_mm.errors import TaskError
 from clinic_mm.evaluate.leaks.check import Checks
 from clinic_mm.evaluate.leaks.findings import Checked
 from clinic_mm.predict.artifact import save_model
@@ -25,7 +26,7 @@ from clinic_mm.task import Task
 from clinic_mm.training.fit import fit_model
 from clinic_mm.training.session import KEPT, Keep, Session, asked_of_task, training_session
 from clinic_mm.training.split import held_out
-from clinic_mm.training.together import first_alone, said_by_first
+from clinic_mm.training.together import first_alone, processes, said_by_first
 from clinic_mm.types import CaseRecord
 
 
@@ -73,6 +74,9 @@ def train(
             a kill; the same call goes on from there to the same bytes.
     """
     check_free(out)
+    if (shares := processes().splits_batches) > task.train.batch:
+        what = f"A batch of {task.train.batch} rows cannot be split among {shares} processes"
+        raise TaskError(what, "train.batch", "Raise it, or use --share parts")
     asked = asked_of_task(task, task.target, task.fusion.method, cohort.info.content_hash, out)
     with training_session(out, asked, use.keep) as session:
         use = replace(use, say=session.saying(use.say))
