@@ -1,0 +1,292 @@
+"""Screening against a plain loop that gives the same answers, and what it costs in time and memory.
+
+A SIMULATED cohort of four modalities is made, ingested, and given a model whose experts are networks. Their weights
+are drawn, since speed does not hang on them. The loop reads one case after the other with MONAI and MNE, prepares it
+(with our preps, without which answers could not be the same), and asks eager PyTorch; it checks, keeps and reports
+nothing. `clinic-mm screen` does all of that beside.
+"""
+
+import argparse
+import csv
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.transforms import LoadImage, Orientation
+from numpy import ndarray as Array
+
+from benchmarks.section import machine, write_section
+from clinic_mm.cohort.ingest import ingest
+from clinic_mm.cohort.load import load_evidence, locate
+from clinic_mm.cohort.manifest import Cohort, open_cohort
+from clinic_mm.cohort.public import public_key
+from clinic_mm.cohort.task_cases import task_cases
+from clinic_mm.encoders.base import make_encoder
+from clinic_mm.encoders.run import Spoken
+from clinic_mm.encoders.runtime.opened import Session
+from clinic_mm.jobs.spec import read_spec
+from clinic_mm.jobs.unit import Answered, Unit
+from clinic_mm.jobs.worker import hire
+from clinic_mm.predict.artifact import load_model, save_model
+from clinic_mm.predict.deploy import load_deployed
+from clinic_mm.predict.model import Model, listen_inside, subset_probabilities
+from clinic_mm.prep.batch import Outcome, stack
+from clinic_mm.report.run import open_run
+from clinic_mm.signals import CtVolume, EegRecording, Signal, XrayImage
+from clinic_mm.simulate.cohort import write_cohort
+from clinic_mm.task import read_task
+from clinic_mm.training.train import train
+from clinic_mm.types import CaseRecord, Evidence
+
+KINDS = ("ct", "xray", "eeg", "record")
+CLOSE = 1e-4
+UNIT = 64
+CLINIC_MM = str(Path(sys.executable).with_name("clinic-mm"))
+POLL_S = 0.2
+
+
+def made(folder: Path, cases: int, size: str) -> tuple[Path, Path]:
+    """A cohort and a model of it whose experts are networks."""
+    files, key = folder / "files", public_key(folder / "key")
+    write_cohort(files, cases=cases, seed=1, rate=0.2, modalities=KINDS, workers=os.cpu_count() or 1)
+    text = (files / "task.toml").read_text(encoding="utf-8").replace('size = "tiny"', f'size = "{size}"')
+    (files / "task.toml").write_text(f"{text}\nfolds = 2\n[train]\nepochs = 0\nthreads = 1\n", encoding="utf-8")
+    cohort = ingest(files, folder / "cohort", key=key)
+    model, _ = train(cohort, read_task(files / "task.toml"), folder / "plain", accept_leaks=True)
+    torch.manual_seed(0)
+    shapes = {name: prep.shape for name, prep in model.recipe.preps.items()}
+    experts = tuple(
+        replace(e, how="network", head=None, encoder=make_encoder(e.kind, shapes[e.name], 2, size))
+        for e in model.experts
+    )
+    save_model(replace(model, experts=experts), folder / "model")
+    return folder / "cohort", folder / "model"
+
+
+# --- the plain loop
+
+
+def read_plainly(evidence: Evidence, cohort: Cohort) -> Signal:
+    """One piece of evidence by the libraries of the field; a record as its tables have it."""
+    files = locate(evidence, cohort.roots)
+    load = LoadImage(reader="PydicomReader", ensure_channel_first=True)
+    if evidence.modality == "ct":
+        volume = Orientation("RAS")(load(str(files[0].parent)))
+        spacing = tuple(float(s) for s in volume.pixdim)
+        return CtVolume(np.asarray(volume[0], np.float32), (spacing[0], spacing[1], spacing[2]))
+    if evidence.modality == "xray":
+        from pydicom import dcmread
+        from pydicom.pixels import apply_windowing
+
+        header = dcmread(files[0], stop_before_pixels=True)
+        stored = np.asarray(load(str(files[0]))).squeeze().T
+        grey = apply_windowing(stored, header) / (2**header.BitsStored - 1)
+        return XrayImage((1 - grey if header.PhotometricInterpretation == "MONOCHROME1" else grey).astype(np.float32))
+    if evidence.modality == "eeg":
+        import mne
+
+        raw = mne.io.read_raw(next(f for f in files if f.suffix), preload=True, verbose="error")
+        raw.rename_channels(lambda name: name.removeprefix("EEG ").removesuffix("-Ref"))
+        return EegRecording(raw.get_data().astype(np.float32), tuple(raw.ch_names), float(raw.info["sfreq"]))
+    return load_evidence(evidence, cohort.roots)
+
+
+def answer_plainly(model: Model, case: CaseRecord, cohort: Cohort) -> Array:
+    """Probabilities of one case."""
+    outcomes = {}
+    for name, prep in model.recipe.preps.items():
+        usable = case.usable(name)
+        prepared = prep(read_plainly(usable[-1], cohort), until=usable[-1].until) if usable else None
+        hours = np.nan
+        if usable and usable[-1].acquired_at is not None and case.decision_time is not None:
+            hours = (case.decision_time - usable[-1].acquired_at).total_seconds() / 3600
+        outcomes[name] = Outcome(prepared, hours, None)
+    heard = listen_inside(model, stack([case], [outcomes], model.recipe)).heard
+    p: Array = subset_probabilities(model, heard, np.zeros(1, int), heard.present)[0]
+    return p
+
+
+def loop(model: Model, cases: Sequence[CaseRecord], cohort: Cohort) -> tuple[float, dict[str, Array]]:
+    """Seconds, and the answers by case."""
+    answer_plainly(model, cases[0], cohort)
+    start = time.perf_counter()
+    answers = {case.case_key: answer_plainly(model, case, cohort) for case in cases}
+    return time.perf_counter() - start, answers
+
+
+# --- clinic-mm screen
+
+
+def screened(folder: Path, model: Path, cohort: Path, workers: int, *more: str) -> tuple[float, float]:
+    """Seconds and the largest memory of all processes together (GiB; shared pages count in each)."""
+    command = [CLINIC_MM, "screen", str(model), str(cohort), "--out", str(folder), "--workers", str(workers), *more]
+    start, peak = time.perf_counter(), 0.0
+    ran = subprocess.Popen([*command, "--json"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603 - our own
+    while ran.poll() is None:
+        peak = max(peak, resident(ran.pid))
+        time.sleep(POLL_S)
+    took = time.perf_counter() - start
+    if ran.returncode:
+        raise SystemExit((ran.stderr.read() if ran.stderr else b"").decode())
+    return took, peak
+
+
+def resident(root: int) -> float:
+    """GiB of a process and all below it."""
+    parents, pages = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            told = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        pid = int(path.parent.name)
+        parents[pid], pages[pid] = int(told[1]), int(told[21])
+    below = {root}
+    while more := {pid for pid, parent in parents.items() if parent in below} - below:
+        below |= more
+    return sum(pages.get(pid, 0) for pid in below) * os.sysconf("SC_PAGE_SIZE") / 2**30
+
+
+@dataclass
+class Timed:
+    """A session that counts its seconds, and keeps what it was asked."""
+
+    session: Session
+    seconds: float = 0.0
+    asked: list[Array] = field(default_factory=list)
+
+    @property
+    def told(self) -> str:
+        """As the session."""
+        return self.session.told
+
+    def __call__(self, x: Array) -> Spoken:
+        """As the session."""
+        start = time.perf_counter()
+        said = self.session(x)
+        self.seconds += time.perf_counter() - start
+        self.asked.append(x)
+        return said
+
+
+def shares(run: Path, model: Path, cases: Sequence[CaseRecord], out: Path) -> tuple[float, float]:
+    """Of one worker: share of its time in the networks; and what these reach of the same networks alone."""
+    spec = read_spec(run)
+    assert spec is not None
+    worker = hire(spec, out)
+    opened, _ = load_deployed(model)
+    timed = [Timed(expert.session) for expert in worker.model.experts if expert.session is not None]
+    sessions = iter(timed)
+    experts = tuple(replace(e, session=next(sessions)) if e.session else e for e in worker.model.experts)
+    worker = replace(worker, model=replace(worker.model, experts=experts))
+    start = time.perf_counter()
+    for number, unit in enumerate(units(cases)):
+        assert isinstance(worker(Unit(number, unit, datetime.now(UTC))), Answered)
+    took = time.perf_counter() - start
+    inside = sum(one.seconds for one in timed)
+    start = time.perf_counter()
+    for one in timed:
+        every = np.concatenate(one.asked)
+        one.session(every)
+    alone = time.perf_counter() - start
+    del opened
+    return inside / took, alone / inside
+
+
+def units(cases: Sequence[CaseRecord]) -> Iterator[tuple[CaseRecord, ...]]:
+    """As a screening hands them out."""
+    left = iter(cases)
+    while unit := tuple(itertools.islice(left, UNIT)):
+        yield unit
+
+
+def repeated(folder: Path, cases: int) -> Path:
+    """A cohort of so many cases from the same files: every patient again and again, a second later."""
+    files = folder / "files"
+    with (files / "labels.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    times = [datetime.fromisoformat(row["decision_time"]) for row in rows]
+    with (files / "labels.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        for k in range(cases):
+            row, when = rows[k % len(rows)], times[k % len(rows)] + timedelta(seconds=k // len(rows))
+            writer.writerow({**row, "decision_time": when.isoformat().replace("+00:00", "Z")})
+    ingest(files, folder / "many", key=public_key(folder / "key"))
+    return folder / "many"
+
+
+def main() -> None:
+    """Measure, print, and put the figures into a page."""
+    asked = argparse.ArgumentParser()
+    asked.add_argument("--cases", type=int, default=200)
+    asked.add_argument("--many", type=int, default=20000, help="cases of the memory run; 0 leaves it out")
+    asked.add_argument("--size", default="small", choices=["tiny", "small", "base"])
+    asked.add_argument("--workers", type=int, default=2)
+    asked.add_argument("--repeats", type=int, default=3)
+    asked.add_argument("--page", type=Path)
+    given = asked.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        body = measured(Path(name), given)
+    print(body)
+    if given.page:
+        write_section(given.page, "Screening", body)
+
+
+def measured(folder: Path, given: argparse.Namespace) -> str:
+    """The section."""
+    cohort_folder, model_folder = made(folder, given.cases, given.size)
+    cohort, (model, _) = open_cohort(cohort_folder), load_model(model_folder)
+    cases = task_cases(cohort, model.task)
+    screened(folder / "warm", model_folder, cohort_folder, given.workers, "--limit", "8")
+    start_s, _ = screened(folder / "start", model_folder, cohort_folder, given.workers, "--limit", "1")
+    plain, ours, peaks = [], [], []
+    for turn in range(given.repeats):
+        seconds, answers = loop(model, cases, cohort)
+        plain.append(seconds)
+        took, peak = screened(folder / f"run{turn}", model_folder, cohort_folder, given.workers)
+        ours.append(took)
+        peaks.append(peak)
+    run = open_run(folder / "run0")
+    keys = [key for key in run.worklist()["case_key"] if key in answers]
+    apart = max(np.abs(np.array(run.prediction(key).probabilities) - answers[key]).max() for key in keys)
+    assert apart < CLOSE, f"the two ways differ by {apart}"
+    again, _ = screened(folder / "run0", model_folder, cohort_folder, given.workers, "--resume")
+    inside, reached = shares(folder / "run0", model_folder, cases, folder / "timed")
+    slow, fast = float(np.median(plain)), float(np.median(ours))
+    memory = f"| peak memory, {len(cases)} cases | {max(peaks):.2f} GiB | <= 3 GiB |"
+    if given.many:
+        _, peak = screened(folder / "long", model_folder, repeated(folder, given.many), given.workers)
+        memory += f"\n| peak memory, {given.many} cases | {peak:.2f} GiB, {peak / max(peaks):.2f} x | within 10 % |"
+    page = f"python -m benchmarks.screening --cases {given.cases} --many {given.many} --size {given.size}"
+    return f"""{len(cases)} SIMULATED cases of CT, X-ray, EEG and record, one in five pieces missing, size
+`{given.size}`, networks as experts (drawn weights), {machine()}. The plain loop: MONAI LoadImage, MNE,
+the same preparation, eager PyTorch with its own number of threads ({torch.get_num_threads()}), one case at a time; it
+checks and writes nothing.
+`clinic-mm screen`: {given.workers} workers; reports, shards and ledger are written. Medians of {given.repeats} turns.
+
+| what | seen | reach |
+|---|---|---|
+| plain loop | {len(cases) / slow:.2f} cases/s | |
+| `clinic-mm screen`, start of {start_s:.1f} s included | {len(cases) / fast:.2f} cases/s, {slow / fast:.2f} x | |
+| the same once started | {len(cases) / (fast - start_s):.2f} cases/s, {slow / (fast - start_s):.2f} x | >= 4 x |
+| of a worker's time in the networks | {inside:.0%} | >= 60 % |
+| of the speed of the same networks alone | {reached:.0%} | >= 70 % |
+| second run on unchanged inputs | {again:.2f} s, {fast / again:.0f} x faster | >= 100 x |
+{memory}
+
+Probabilities of the two ways differ by at most {apart:.1g} over {len(keys)} cases.
+Command: `{page} --workers {given.workers} --repeats {given.repeats} --page docs/performance.md`"""
+
+
+if __name__ == "__main__":
+    main()
