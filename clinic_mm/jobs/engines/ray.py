@@ -31,8 +31,10 @@ ray = need("ray")
 
 CPUS: Final = 0.5
 """What an actor asks for, though it keeps one busy: the cluster has room for a new one while a dead one's is held."""
-NO_ROOM_S: Final = 300.0
-"""After so long without a single actor, nothing will come."""
+NOBODY_S: Final = 300.0
+"""After so long without a single actor, none will come."""
+STILLBORN: Final = 3
+"""So many actors per worker that die before they are there, one after the other, and it is not the machine's mood."""
 STORE_BYTES: Final = 80 * 2**20
 """Of shared memory on this machine: units and outcomes are small; Ray would take a third of the memory."""
 LOOPBACK: Final = "127.0.0.2" if sys.platform == "linux" else None
@@ -50,7 +52,7 @@ class Ray:
             _connect(bench)
         self._seats = [_Seat(bench) for _ in range(bench.workers)]
         self._waiting: deque[Unit] = deque()
-        self._empty_since = time.monotonic()
+        self._nobody_since, self._stillborn = time.monotonic(), 0
 
     def submit(self, unit: Unit) -> None:
         """Take a unit; it goes to the first actor that is there and holds nothing."""
@@ -59,16 +61,15 @@ class Ray:
 
     def wait(self, timeout_s: float) -> Sequence[Outcome]:
         """What has ended."""
-        until, ended = time.monotonic() + timeout_s, list[Outcome]()
-        while not ended:
+        until = time.monotonic() + timeout_s
+        while True:  # an actor that is there now is no outcome
             pending = {seat.due: place for place, seat in enumerate(self._seats) if seat.due is not None}
             ready, _ = ray.wait(list(pending), timeout=max(0.0, until - time.monotonic())) if pending else ([], [])
             ended = [outcome for due in ready if (outcome := self._come(pending[due])) is not None]
             ended += self._hung()
             self._hand_out()
-            if not ready:
-                break
-        return ended or self._no_room()
+            if ended or not ready or time.monotonic() > until:
+                return ended or self._nobody()
 
     def stop(self) -> None:
         """Kill what runs: a unit leaves at most a temp file."""
@@ -89,9 +90,12 @@ class Ray:
         """What an actor says: an outcome, or that it is there now."""
         seat = self._seats[place]
         try:
-            return seat.hear()
+            outcome = seat.hear()
         except ray.exceptions.RayError as error:
+            self._stillborn += not seat.there
             return self._replace(place, f"the worker vanished ({type(error).__name__})")
+        self._stillborn = 0
+        return outcome
 
     def _hung(self) -> list[Outcome]:
         limit = self._bench.unit_limit_s
@@ -105,14 +109,15 @@ class Ray:
         self._seats[place] = _Seat(self._bench)
         return Died(unit.number, why) if unit else None
 
-    def _no_room(self) -> list[Outcome]:
-        """Where no actor could be started at all, the job must not wait for ever."""
+    def _nobody(self) -> list[Outcome]:
+        """Where no actor can be started at all, the job must not wait for ever."""
         if any(seat.there for seat in self._seats) or not self._waiting:
-            self._empty_since = time.monotonic()
-        if time.monotonic() - self._empty_since < NO_ROOM_S:
+            self._nobody_since = time.monotonic()
             return []
-        mend = "See `ray status`: free some CPUs, or ask for fewer --workers; then go on with --resume"
-        return [Broken(self._waiting.popleft().number, ClinicError("Ray has room for no worker", "", mend))]
+        if time.monotonic() - self._nobody_since < NOBODY_S and self._stillborn < STILLBORN * self.slots:
+            return []
+        mend = "See `ray status`: are CPUs free, and is the same clinic_mm on all machines? Then go on with --resume"
+        return [Broken(self._waiting.popleft().number, ClinicError("Ray starts no worker", "", mend))]
 
 
 class _Seat:
