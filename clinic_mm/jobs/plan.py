@@ -54,12 +54,13 @@ def plan(
         TaskError: If the cohort does not fit the task or the selection.
         LeakError: If only unseen patients are asked for, and there is none.
     """
-    lost = _lost(ledger, run)
+    lost, moved = _lost(ledger, run)
     index = _key(spec, head, cohort)
     now = None if ledger.meta("index") == index else _now(spec.selection, head, cohort, say)
     before = ledger.counts().total
     with ledger.commit() as db:
         db.execute("DELETE FROM units WHERE state = 'claimed'")
+        db.executemany("UPDATE units SET mtime_ns = ? WHERE number = ?", moved)
         again = [*_other_maker(ledger, spec), *_again(db, lost, retry=retry)]
         if now is not None:
             _put(db, now)
@@ -101,10 +102,10 @@ def _now(selection: Selection, head: Head, cohort: Cohort, say: Callable[[str], 
     return every.assign(wanted=wanted)
 
 
-def _lost(ledger: Ledger, run: Path) -> list[int]:
-    """Units whose shard is gone, or is not what was written."""
+def _lost(ledger: Ledger, run: Path) -> tuple[list[int], list[tuple[int, int]]]:
+    """Units whose shard is gone, or is not what was written; and of shards that were only copied, their new times."""
     asked = "SELECT number, shard, size, sha256, next_sha256, mtime_ns FROM units WHERE shard IS NOT NULL"
-    lost = []
+    lost, moved = [], []
     for number, name, size, sha256, next_sha256, mtime_ns in ledger.db.execute(asked):
         path = run / "shards" / name
         try:
@@ -117,7 +118,9 @@ def _lost(ledger: Ledger, run: Path) -> list[int]:
             whole = False
         if not whole:
             lost.append(number)
-    return lost
+        elif found.st_size == size:
+            moved.append((found.st_mtime_ns, number))
+    return lost, moved
 
 
 def _other_maker(ledger: Ledger, spec: JobSpec) -> list[str]:

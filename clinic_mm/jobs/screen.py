@@ -33,6 +33,7 @@ from clinic_mm.jobs.engines.base import Attempt, Bench, make_engine
 from clinic_mm.jobs.finish import finish, info_of, leave, sweep
 from clinic_mm.jobs.ledger import Ledger
 from clinic_mm.jobs.plan import plan
+from clinic_mm.jobs.spec import FILE as JOB
 from clinic_mm.jobs.spec import (
     CacheAt,
     Head,
@@ -132,9 +133,14 @@ def screen_cohort(
     state = read_state(monitor, head.hash) if monitor is not None else None
     before = check_run(out, resume=options.resume)
     with listening() as stop, lock.only_driver(out):
-        spec = _spec(model_folder.resolve(), head, cohort, out, before, state, options)
-        with ledgers.opened(out, options.say) as ledger:
-            info = _screen(ledger, out, spec, head, cohort, stop, options)
+        try:
+            spec = _spec(model_folder.resolve(), head, cohort, out, before, state, options)
+            with ledgers.opened(out, options.say) as ledger:
+                info = _screen(ledger, out, spec, head, cohort, stop, options)
+        except ClinicError:
+            if before is None:
+                _forget(out)
+            raise
     if info is not None:
         return info
     options.say("Stopped. What is done is kept: go on with the same command and --resume")
@@ -228,6 +234,8 @@ def _spec(
         cache=CacheAt.of(options.cache),
         created_at=before.created_at if before else started,
     )
+    if before and (names := settings.other(before.settings)):
+        options.say(f"Other settings than the run was begun with: {', '.join(names)}")
     write_spec(spec, out)
     _narrow(model, head, runtime, cohort, out, options)
     return spec
@@ -332,6 +340,16 @@ def hire(spec: JobSpec, run: Path) -> Attempt:
     from clinic_mm.jobs.worker import hire as hired
 
     return hired(spec, run)
+
+
+def _forget(out: Path) -> None:
+    """Take back a first start that came to nothing: what it was asked for is not to be asked for again by itself."""
+    if (out / ledgers.FILE).is_file():
+        with ledgers.read_only(out) as ledger:
+            if ledger.total():
+                return
+    for name in (JOB, *(f"{ledgers.FILE}{suffix}" for suffix in ("", "-wal", "-shm"))):
+        (out / name).unlink(missing_ok=True)
 
 
 def _finished(out: Path) -> RunInfo | None:

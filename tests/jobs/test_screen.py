@@ -13,7 +13,7 @@ from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import InputError, LeakError
 from clinic_mm.jobs import plan, worker
-from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.jobs.screen import ScreenOptions, check_run, screen_cohort
 from clinic_mm.jobs.spec import Selection
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.model import Model
@@ -51,13 +51,16 @@ def test_every_case_is_answered_or_skipped_with_the_reason_of_each_modality(
     assert (skipped["why"] != "").all()
 
 
-def test_two_workers_give_the_same_rows_as_one(run: Run, trained: Trained, tmp_path: Path) -> None:
-    screen_cohort(trained.model, trained.cohort, tmp_path / "run", options=ScreenOptions(workers=2, validate=False))
-    two = open_run(tmp_path / "run")
-    pd.testing.assert_frame_equal(two.worklist(), run.worklist())
-    pd.testing.assert_frame_equal(two.skipped(), run.skipped())
-    for key in run.worklist()["case_key"]:
-        assert two.prediction(key).content_hash == run.prediction(key).content_hash
+def test_two_worker_processes_give_the_same_rows_as_this_one_bit_for_bit(trained: Trained, tmp_path: Path) -> None:
+    options = ScreenOptions(workers=2, validate=False, unit=16)
+    screen_cohort(trained.model, trained.cohort, tmp_path / "two", options=options)
+    screen_cohort(trained.model, trained.cohort, tmp_path / "one", options=replace(options, workers=1))
+    two, one = open_run(tmp_path / "two"), open_run(tmp_path / "one")
+    pd.testing.assert_frame_equal(two.worklist(), one.worklist())
+    pd.testing.assert_frame_equal(two.skipped(), one.skipped())
+    rows = [[p.model_dump_json(exclude={"run_id"}) for p in opened.predictions()] for opened in (one, two)]
+    assert rows[0] == rows[1]
+    assert (two.path / "worklist.csv").read_bytes() == (one.path / "worklist.csv").read_bytes()
 
 
 def test_a_case_that_we_fail_on_costs_itself_alone(
@@ -120,6 +123,7 @@ def test_a_cohort_of_whom_all_were_trained_on_has_no_unseen(
         screen_cohort(
             trained.model, trained.cohort, tmp_path / "run", options=ScreenOptions(selection=Selection(unseen=True))
         )
+    assert check_run(tmp_path / "run", resume=False) is None
 
 
 def test_a_run_is_never_mixed_with_another(run: Run, trained: Trained) -> None:
