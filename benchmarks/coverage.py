@@ -6,31 +6,16 @@
 Constants (up to how many patients masked rows fill a pattern, when a pattern borrows) were chosen on seeds 100 to 114.
 """
 
-import argparse
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
-import numpy as np
 import pandas as pd
 
-from benchmarks.coverage_judged import (
-    COMMAND,
-    ENOUGH,
-    FEWEST_UPPER,
-    LEVEL,
-    SEEDS,
-    SOME,
-    TEST,
-    TRAIN,
-    Mechanism,
-    cohort_of,
-    judged,
-    sets_seen,
-)
+from benchmarks.coverage_judged import COMMAND, ENOUGH, FEWEST_UPPER, LEVEL, SEEDS, SOME, judged, sets_seen
 from benchmarks.coverage_options import of_classes, of_shift, of_split
 from benchmarks.coverage_stays import of_stays
-from benchmarks.section import write_section
+from benchmarks.latent_cohort import TEST, TRAIN, Mechanism, cohort_of, masked
+from benchmarks.parts import parser_of, write_parts
 from clinic_mm.training.thresholds import fit_thresholds
 
 LOW, HIGH = 0.88, 0.93
@@ -46,13 +31,7 @@ PARTS: Final = {
 
 def main() -> None:
     """Run the asked part and write the page."""
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--part", choices=PARTS, help="one part alone; all simulated ones where left out")
-    asked.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the data sets, for stays")
-    asked.add_argument("--work", type=Path, default=Path("runs/icu_mortality"), help="where the stays' cohort is kept")
-    asked.add_argument("--seeds", type=int, default=SEEDS)
-    asked.add_argument("--page", type=Path, help="page to write")
-    given = asked.parse_args()
+    given = parser_of(__doc__, PARTS, SEEDS).parse_args()
     make: dict[str, Callable[[], str]] = {
         "simulated": lambda: of_simulated(given.seeds, ("MCAR",)),
         "classes": lambda: of_classes(given.seeds),
@@ -61,17 +40,7 @@ def main() -> None:
         "not-at-random": lambda: of_simulated(given.seeds, ("MAR", "MNAR")),
         "stays": lambda: of_stays(given.data, given.work),
     }
-    for part in [given.part] if given.part else [name for name in PARTS if name != "stays"]:
-        body = make[part]()
-        print(f"## {PARTS[part]}\n\n{body}\n")
-        if given.page:
-            _page(given.page, PARTS[part], body)
-
-
-def _page(page: Path, title: str, body: str) -> None:
-    if not page.is_file():
-        page.write_text("# Trust\n", encoding="utf-8")
-    write_section(page, title, body)
+    write_parts(given, PARTS, make)
 
 
 def of_simulated(seeds: int, mechanisms: Sequence[Mechanism]) -> str:
@@ -94,11 +63,9 @@ def _one_seed(mechanism: Mechanism, seed: int) -> pd.DataFrame:
     fitted, test = cohort_of(mechanism, seed)
     thresholds = fit_thresholds(fitted.rows, LEVEL)
     native = sets_seen(thresholds, fitted.answers(test), test.present, test.y).assign(kind="native")
-    kept = test.present & (np.random.default_rng(seed).random(test.present.shape) < 0.6)
-    some = np.flatnonzero(kept.any(axis=1) & (kept != test.present).any(axis=1))
-    part = test.only(some)
-    masked = sets_seen(thresholds, fitted.answers(part, kept[some]), kept[some], part.y).assign(kind="masked")
-    return pd.concat([native, masked]).assign(seed=seed)
+    part, left = masked(test, seed)
+    under = sets_seen(thresholds, fitted.answers(part, left), left, part.y).assign(kind="masked")
+    return pd.concat([native, under]).assign(seed=seed)
 
 
 def _over_seeds(frame: pd.DataFrame) -> str:

@@ -4,31 +4,20 @@ In:  a seed and a way of being missing; rows with hit, size and pattern. Out: a 
 """
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy import ndarray as Array
 
-from benchmarks.latent_cohort import Cases, SecondLevel, drawn, second_level
+from benchmarks.latent_cohort import Cases, SecondLevel, cohort_of
 from clinic_mm.evaluate.metrics import coverage
 from clinic_mm.predict.conformal import Thresholds
-from clinic_mm.simulate.latent import World
 
 LEVEL: Final = 0.9
-TRAIN, TEST, SEEDS = 2000, 20_000, 20
+SEEDS: Final = 20
 ENOUGH, SOME, FEWEST_UPPER = 100, 30, 0.85
 COMMAND: Final = "Made by `python -m benchmarks.coverage --part {} --page docs/trust.md`."
-Mechanism = Literal["MCAR", "MAR", "MNAR"]
-
-
-@lru_cache(maxsize=SEEDS)
-def cohort_of(mechanism: Mechanism, seed: int) -> tuple[SecondLevel, Cases]:
-    """One training cohort's second level, and new cases."""
-    world = World(missing=mechanism)
-    train, test = drawn(world, 2 * seed, TRAIN), drawn(world, 2 * seed + 1, TEST)
-    return second_level(world, train, seed), test
 
 
 def cohorts(seeds: int) -> Iterator[tuple[SecondLevel, Cases, int]]:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray as Array
 
-from benchmarks.coverage_judged import COMMAND, LEVEL, TRAIN, cells, cohort_of, cohorts, sets_seen
-from benchmarks.latent_cohort import Cases, SecondLevel, drawn, second_level
+from benchmarks.coverage_judged import COMMAND, LEVEL, cells, cohorts, sets_seen
+from benchmarks.latent_cohort import TRAIN, Cases, SecondLevel, cohort_of, drawn, second_level
 from clinic_mm.predict.shift import CalibrationCases, features_of, fit_shift
 from clinic_mm.simulate.latent import World
 from clinic_mm.training.thresholds import Rows, fit_thresholds

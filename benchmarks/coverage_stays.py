@@ -3,34 +3,18 @@
 In:  the folder of the data sets, a work folder. Out: a section of the page.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.coverage_judged import COMMAND, LEVEL, judged, verdict
-from clinic_mm.predict.answers import OURS
-from clinic_mm.prep.batch import fit_preps, plan_recipe, prepare_cases
-from clinic_mm.prep.cache import open_cache
-from clinic_mm.task import read_task
-from clinic_mm.training.crossval import Loss, cross_validate, without_modalities
-from clinic_mm.training.train import training_cases
-from pipelines.icu_mortality import HERE, cohort_of
+from benchmarks.icu_stays import answered
 
 
 def of_stays(data: Path, work: Path) -> str:
     """Five-fold cross-validation of the whole of training on real stays."""
-    cohort, task = cohort_of(data, work), read_task(HERE / "icu_mortality.task.toml")
-    cases = training_cases(cohort, task, 0.0)
-    recipe = fit_preps(cases, cohort.roots, plan_recipe(task))
-    prepared = prepare_cases(
-        cases, cohort.roots, recipe, workers=1, cache=open_cache(work / "cache", 20.0, verify=False)
-    )
-    say: Callable[[str], None] = print
-    half = (Loss("modalities", 0.5, without_modalities),)
-    frame = cross_validate(prepared, recipe, task, repeats=1, folds=5, losses=half, keep=work / "coverage", say=say)
-    ours = frame[(frame["method"] == OURS) & (frame["pattern"] != "")]
+    ours = answered(data, work, repeats=1, folds=5)
     sets, label = ours[["set_0", "set_1"]].to_numpy() > 0, ours["label"].to_numpy()
     rows = pd.DataFrame(
         {

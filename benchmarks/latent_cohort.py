@@ -1,6 +1,7 @@
 """A simulated cohort without files: what oracle readers would say of the rendered evidence, and the real second level.
 
-In:  a world, a seed, n. Out: a fitted second level and calibrated answers to any cases and subsets.
+In:  a world, a seed, n; or a way of being missing and a seed. Out: a fitted second level and calibrated answers to any
+cases and subsets.
 
 Each modality has one summary: the value that would be rendered, plus noise of 0.33 SD, the most that the renderers of
 `simulate` may add. Experts are cross-fitted ridge heads on it; pool, temperatures and folds are those of training. What
@@ -8,7 +9,8 @@ is left out of training: trees, networks, the head over everything side by side,
 """
 
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -26,6 +28,10 @@ from clinic_mm.training.thresholds import Rows
 
 NOISE_SD: Final = 0.33
 FOLDS: Final = 3
+TRAIN, TEST = 2000, 20_000
+COHORTS_KEPT: Final = 20
+"""In memory, for the next part of a benchmark."""
+Mechanism = Literal["MCAR", "MAR", "MNAR"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +62,18 @@ class SecondLevel:
         """As thresholds are fitted on them."""
         return self.table.answered(self.probabilities)
 
-    def answers(self, cases: Cases, present: Bool[Array, "n M"] | None = None) -> Float[Array, "n 2"]:
-        """Calibrated answers to new cases, with all that they have or masked down."""
-        asked = cases.present if present is None else present
+    def opinions(self, cases: Cases) -> Float[Array, "n M 2"]:
+        """What each expert says of each case; the prior where its modality is absent."""
         opinions = np.tile(self.pool.prior, (*cases.present.shape, 1))
         for m, head in enumerate(self.heads):
             here = cases.present[:, m]
             opinions[here, m] = head.predict(cases.x[here][:, [m]])
-        return self.temperatures.probabilities(self.pool.logits(opinions, asked), asked, cases.present)
+        return opinions
+
+    def answers(self, cases: Cases, present: Bool[Array, "n M"] | None = None) -> Float[Array, "n 2"]:
+        """Calibrated answers to new cases, with all that they have or masked down."""
+        asked = cases.present if present is None else present
+        return self.temperatures.probabilities(self.pool.logits(self.opinions(cases), asked), asked, cases.present)
 
 
 def drawn(world: World, seed: int, n: int) -> Cases:
@@ -94,3 +104,18 @@ def second_level(world: World, cases: Cases, seed: int) -> SecondLevel:
     pooled = crossfit_pool(table)
     temperatures, probabilities = crossfit_temperatures(table, pooled.logits)
     return SecondLevel(tuple(heads), table.pool_without(None, pooled.freedom), temperatures, table, probabilities)
+
+
+@lru_cache(maxsize=COHORTS_KEPT)
+def cohort_of(mechanism: Mechanism, seed: int, n_test: int = TEST) -> tuple[SecondLevel, Cases]:
+    """The second level of one training cohort, and new cases."""
+    world = World(missing=mechanism)
+    train, test = drawn(world, 2 * seed, TRAIN), drawn(world, 2 * seed + 1, n_test)
+    return second_level(world, train, seed), test
+
+
+def masked(cases: Cases, seed: int) -> tuple[Cases, Bool[Array, "n M"]]:
+    """Cases that lose something when each modality is taken with probability 0.4, and what is left to them."""
+    kept = cases.present & (np.random.default_rng(seed).random(cases.present.shape) < 0.6)
+    some = np.flatnonzero(kept.any(axis=1) & (kept != cases.present).any(axis=1))
+    return cases.only(some), kept[some]

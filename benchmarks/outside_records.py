@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray as Array
 
+from benchmarks.outside_guarded import Row
 from clinic_mm.predict.model import heard_of
 from clinic_mm.predict.outside import Outside, attend
 from clinic_mm.prep.batch import PreparedCases, Recipe, fit_preps, plan_recipe, prepare_cases
@@ -44,7 +45,6 @@ REAL: Final = {
 }
 SI: Final = ("glucose", "creatinine", "albumin", "bilirubin", "urea")
 """What a laboratory that reports in SI units would change together."""
-Row = tuple[str, str, int, int]
 
 
 def simulated_records(cases: int, alarms: float, seed: int) -> list[Row]:
