@@ -109,7 +109,9 @@ def gather(
     kinds = by_kind(source, [path for path in files if path not in lists])
     if mapping is not None and mapping.layout == "files":
         listed = list_files(place, mapping, lists or kinds.pop(FileKind.TABLE, []), result)
-        _by_list(place, {path: row for path, row in listed.items() if not _skipped(path, skip)}, kinds, result)
+        folders: dict[Path, Path | None] = {}
+        kept = {path: row for path, row in listed.items() if not _skipped(path, skip, folders)}
+        _by_list(place, kept, kinds, result)
     for done, (kind, mine) in enumerate(kinds.items()):
         if not mine:
             continue
@@ -143,7 +145,8 @@ def files_of(
     if not place.is_dir():
         where = f"source {source.name} / path"
         raise TaskError("There is no such folder or file", where, "Paths are relative to the ingest file")
-    return place, [path for path in walk(place, left_out) if not _skipped(path, skip)]
+    folders: dict[Path, Path | None] = {}
+    return place, [path for path in walk(place, left_out) if not _skipped(path, skip, folders)]
 
 
 def by_kind(source: SourceSpec, files: Iterable[Path]) -> dict[FileKind, list[Path]]:
@@ -279,6 +282,12 @@ _READ: Final[dict[FileKind, Callable[[Place, FileKind, list[Path], Gathered], No
 }
 
 
-def _skipped(path: Path, skip: frozenset[Path]) -> bool:
-    resolved = path.resolve()
-    return resolved in skip or any(parent in skip for parent in resolved.parents)
+def _skipped(path: Path, skip: frozenset[Path], folders: dict[Path, Path | None]) -> bool:
+    """Whether a file is no evidence; each folder is resolved once, and is None in `folders` where all of it is none."""
+    if path.is_symlink():
+        path = path.resolve()
+    if path.parent not in folders:
+        there = path.parent.resolve()
+        folders[path.parent] = None if any(one in skip for one in (there, *there.parents)) else there
+    folder = folders[path.parent]
+    return folder is None or folder / path.name in skip

@@ -8,6 +8,7 @@ no patient is refused, not assigned.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,8 @@ from clinic_mm.cohort.manifest import (
 from clinic_mm.cohort.owned import Gathered, Owned
 from clinic_mm.cohort.rows import NOBODY_MEND, UNKNOWN, judge_rows, keyed, row_evidence, whole
 from clinic_mm.cohort.spec import SPEC_NAME, CohortSpec, read_spec
+from clinic_mm.cohort.unchanged import FILE as INGESTED_FILE
+from clinic_mm.cohort.unchanged import look_at, note, unchanged
 from clinic_mm.errors import InputError
 from clinic_mm.times import site_zone
 from clinic_mm.types import Evidence, Failed, Rejected
@@ -48,8 +51,9 @@ def ingest(
     key: Path | None = None,
     progress: Progress | None = None,
     leave: frozenset[Path] = frozenset(),
+    verify: bool = False,
 ) -> Cohort:
-    """Join a folder of evidence into a cohort.
+    """Join a folder of evidence into a cohort; where `out` holds just that already, no file is read.
 
     Args:
         given: The ingest file, or a folder with one, or any folder.
@@ -57,6 +61,7 @@ def ingest(
         key: The pseudonym key file, see `link.key_path`.
         progress: Told of stage, done and total.
         leave: Resolved files that are left out for now, as if they were not there.
+        verify: Read every file, whatever the file system says of it.
 
     Raises:
         TaskError: If the ingest file, a mapping or the labels are wrong.
@@ -66,8 +71,13 @@ def ingest(
     check_free(out)
     secret = read_key(key, outside=out)
     zone = site_zone(spec.site_timezone)
+    told = no_evidence(spec, base, given, out)
+    skip = told | leave
+    look = partial(look_at, spec, base, skip, told, secret)
+    before = look()
+    if not verify and (cohort := unchanged(out, before)) is not None:
+        return cohort
     labels = read_labels(spec.labels, base, zone) if spec.labels else None
-    skip = no_evidence(spec, base, given, out) | leave
     roots: dict[str, str] = {}
     all_of_it = Gathered()
     for source in spec.source:
@@ -78,7 +88,10 @@ def ingest(
         mend = "Check the paths of its sources; links that lead out of a folder are not followed"
         raise InputError("There is no file of evidence", str(given), mend)
     joined = _join(spec, all_of_it, labels, secret)
-    return _write(out, spec, roots, labels.times if labels else (), joined)
+    cohort = _write(out, spec, roots, labels.times if labels else (), joined)
+    if before.covers(roots, (owned.finding for owned in all_of_it.found)):
+        note(cohort, before, look())
+    return cohort
 
 
 def no_evidence(spec: CohortSpec, base: Path, given: Path, out: Path) -> frozenset[Path]:
@@ -122,7 +135,7 @@ def _join(spec: CohortSpec, gathered: Gathered, labels: Labels | None, secret: b
 
 def _write(out: Path, spec: CohortSpec, roots: dict[str, str], times: tuple[str, ...], joined: _Joined) -> Cohort:
     out.mkdir(parents=True, exist_ok=True)
-    for stale in (INFO_FILE, LABELS_FILE):  # until all is written anew, this is no cohort
+    for stale in (INFO_FILE, LABELS_FILE, INGESTED_FILE):  # until all is written anew, this is no cohort
         (out / stale).unlink(missing_ok=True)
     write_frame(joined.evidence, out / EVIDENCE_FILE)
     for name, frame in joined.rows.items():

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from clinic_mm.commands.options import Json, Key, Workers
+from clinic_mm.commands.options import Json, Key, Verify, Workers
 from clinic_mm.errors import UsageError
 
 
@@ -61,6 +61,7 @@ def ingest(
     source: Annotated[Path, typer.Argument(help="A cohort.toml, or a folder that holds one, or a folder of files.")],
     out: Annotated[Path, typer.Option(help="Cohort folder to write.")],
     key: Key = None,
+    verify: Verify = False,
     json: Json = False,
 ) -> None:
     """Join files by patient and time into one manifest. Copies no pixels; keeps every refusal with its reason.
@@ -73,7 +74,7 @@ def ingest(
     from clinic_mm.console import show, show_json, stages
 
     with stages("ingest", quiet=json) as at:
-        cohort = ingested(source, out, key=key, progress=at)
+        cohort = ingested(source, out, key=key, progress=at, verify=verify)
     told = described(cohort)
     if json:
         show_json(told.model_dump(mode="json"))
