@@ -78,9 +78,12 @@ def cross_fit(
 
 
 def encoder_without(k: int, prepared: PreparedCases, name: str, fold: Int[Array, " n"], task: Task) -> Encoder | None:
-    """The network of fold k's chain."""
+    """The network of fold k's chain; None in every fold where one of them has too few cases for one."""
     present = prepared.present[:, prepared.names.index(name)]
-    fit = fold[present] != k
+    mine = fold[present]
+    if min((mine != other).sum() for other in range(task.folds)) < FEWEST_FOR_NETWORK:
+        return None
+    fit = mine != k
     y, groups = prepared.labels[present][fit], prepared.patients[present][fit]
     return fit_encoder(prepared.x[name][fit], y, groups, name, task, seed=task.seed + k)
 

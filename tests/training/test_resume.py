@@ -104,7 +104,7 @@ def test_every_fit_of_a_model_goes_on(how: str, tmp_path: Path) -> None:
     kinds = ("record", "note")
     fusion = {"method": how, "learning": "joint" if how == "gated" else "model"}
     task = made.task(kinds, fusion=fusion, folds=2, train={"epochs": 1, "batch": 16, "threads": 1})
-    cases = made.prepared(kinds, 60, missing=0.1)
+    cases = made.prepared(kinds, 72, missing=0.1)
 
     def fitted() -> str:
         return save_model(fit_model(cases, made.recipe(kinds), task), tmp_path / "model")
@@ -115,7 +115,7 @@ def test_every_fit_of_a_model_goes_on(how: str, tmp_path: Path) -> None:
             patch.setattr(room, "MOST_STEPS", 6)
         patch.setattr(fit, "FEWEST_FOR_RESIDUAL", 20)
         with working(Work(tmp_path / "work", every_s=0)):
-            for after in (2, 8):
+            for after in (3, 8):
                 _killed_after(after, fitted)
             resumed = fitted()
         assert resumed == fitted()
