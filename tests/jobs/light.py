@@ -21,8 +21,10 @@ def unit_of(number: int, *keys: str) -> Unit:
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
-def bench(seen: Path | None = None, *, workers: int = 2, limit_s: float = 60.0, model: bool = True) -> Bench:
-    return Bench(partial(hire if model else no_model, seen), workers, limit_s)
+def bench(
+    seen: Path | None = None, *, workers: int = 2, limit_s: float = 60.0, model: bool = True, address: str = ""
+) -> Bench:
+    return Bench(partial(hire if model else no_model, seen), workers, limit_s, address)
 
 
 def hire(seen: Path | None) -> Attempt:

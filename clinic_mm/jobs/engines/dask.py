@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
 from clinic_mm.errors import ClinicError, UsageError
@@ -17,7 +17,6 @@ from clinic_mm.jobs.engines.base import Bench
 from clinic_mm.jobs.unit import Broken, Died, Outcome, Unit
 
 dask, distributed = need("dask"), need("distributed")
-CLOSE_S: Final = 5.0  # for worker processes that do not end when asked
 
 
 class Dask:
@@ -54,8 +53,8 @@ class Dask:
         """End what runs: a unit leaves at most a temp file."""
         self._held.clear()
         for part in filter(None, (self._client, self._cluster)):
-            with suppress(TimeoutError):  # a worker that is just being replaced; it ends with this process
-                part.close(timeout=CLOSE_S)
+            with suppress(TimeoutError):  # of a worker that is just being replaced; it ends with this process
+                part.close(timeout=5.0)
 
 
 def _on_this_machine(workers: int) -> Any:  # noqa: ANN401 - dask has no types
