@@ -13,6 +13,8 @@ PACKAGE = Path(clinic_mm.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = ("torch", "monai", "mne", "streamlit", "sklearn", "matplotlib", "pandas", "highdicom", "pydicom")
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "print", "input"}
+GOES_OUT = {"training/trackers.py": {"urllib"}}
+"""To the address of an MLflow server that the operator names, and nowhere else."""
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "requests", "urllib"}
 LIGHT = ["clinic_mm", "clinic_mm.cli", "clinic_mm.task", "clinic_mm.modalities", "clinic_mm.extras", "clinic_mm.types"]
 
@@ -48,7 +50,8 @@ def test_no_module_unpickles_evaluates_prints_or_goes_out(path: Path) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom):
             modules = {alias.name for alias in node.names} if isinstance(node, ast.Import) else {node.module or ""}
             roots = {module.partition(".")[0] for module in modules}
-            assert roots.isdisjoint(FORBIDDEN_MODULES), f"{roots} in line {node.lineno}"
+            allowed = GOES_OUT.get(path.relative_to(PACKAGE).as_posix(), set())
+            assert roots.isdisjoint(FORBIDDEN_MODULES - allowed), f"{roots} in line {node.lineno}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())

@@ -8,6 +8,7 @@ import pytest
 
 from clinic_mm.jobs import saliency as job
 from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.predict.abstain import Skill
 from clinic_mm.predict.saliency import image
 from clinic_mm.predict.saliency.occlusion import Plan
 from clinic_mm.report.run import open_run
@@ -27,7 +28,10 @@ def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def screened(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("saliency") / "run"
-    screen_cohort(trained.model, trained.cohort, out, options=ScreenOptions(validate=False))
+    with pytest.MonkeyPatch.context() as patch:  # knowing next to nothing of an X-ray, it would be silent
+        patch.setattr(Skill, "none", property(lambda _: False))
+        screen_cohort(trained.model, trained.cohort, out, options=ScreenOptions(engine="inline", validate=False))
+    assert not (open_run(out).worklist()["abstained"] != "").any()
     return out
 
 

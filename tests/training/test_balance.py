@@ -1,24 +1,26 @@
 """What each modality can do alone inside a network is watched: who falls is frozen, who never rises is named."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import orjson
 import pytest
 import torch
 from numpy import ndarray as Array
-from torch import Tensor, nn
+from torch import Tensor
 
 from clinic_mm.fusion.heard import Heard
 from clinic_mm.predict.modelcard.build import _balance
 from clinic_mm.predict.modelcard.content import Card
 from clinic_mm.predict.modelcard.markdown import as_markdown
 from clinic_mm.task import parse_task
-from clinic_mm.training import encode
 from clinic_mm.training.balance import Held, Watch
 from clinic_mm.training.methods import network
 from clinic_mm.training.methods.base import Lesson
 from clinic_mm.training.methods.network import fit
+from clinic_mm.training.steps import Fit
+from clinic_mm.training.steps import descend as down
 
 NAMES = ("record", "note")
 
@@ -120,7 +122,7 @@ def test_a_frozen_modality_learns_no_more_and_the_others_do(monkeypatch: pytest.
             self.freeze("note")
 
     monkeypatch.setattr(Watch, "look", look)
-    monkeypatch.setattr(network, "step", _remembering(kept))
+    monkeypatch.setattr(network, "descend", _remembering(kept))
     fit(lesson, {"fusion": "concat"})
     after = kept[8:]
     assert all(torch.equal(now["note"], after[0]["note"]) for now in after)
@@ -129,12 +131,18 @@ def test_a_frozen_modality_learns_no_more_and_the_others_do(monkeypatch: pytest.
 
 
 def _remembering(kept: list[dict[str, Tensor]]) -> Callable[..., None]:
-    def step(module: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-        encode.step(module, optimiser, loss)
-        adapters = dict(zip(NAMES, module.adapters, strict=True))
-        kept.append({name: a.embed[1].weight.detach().clone() for name, a in adapters.items()})
+    def descend(asked: Fit[Any], steps: int) -> None:
+        look = asked.after
 
-    return step
+        def after(done: int) -> bool:
+            adapters = dict(zip(NAMES, asked.module.adapters, strict=True))
+            kept.append({name: a.embed[1].weight.detach().clone() for name, a in adapters.items()})
+            return look is not None and look(done)
+
+        asked.after = after
+        down(asked, steps)
+
+    return descend
 
 
 def test_the_card_of_a_model_shows_how_modalities_stood_and_warns() -> None:

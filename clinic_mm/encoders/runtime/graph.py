@@ -19,12 +19,13 @@ from torch import Tensor, nn
 
 from clinic_mm.encoders.base import Encoder
 from clinic_mm.encoders.runtime.library import openvino
+from clinic_mm.errors import ClinicError
 
 ROWS: Final = 4
 """Of a batch. Larger ones gain next to nothing on a CPU; a last batch costs as much as if it were full."""
 
 
-class NotFixedError(Exception):
+class NotFixedError(ClinicError):
     """The graph has shapes that hang on values: it stays with PyTorch."""
 
 
@@ -76,7 +77,7 @@ def graph_of(encoder: Encoder) -> Graph:
         model = openvino().convert_model(traced)
     model.reshape(list(example.shape))  # the conversion leaves the shape of the input open
     if any(out.get_partial_shape().is_dynamic for node in model.get_ordered_ops() for out in node.outputs()):
-        raise NotFixedError
+        raise NotFixedError("The shapes of this network hang on values")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.xml"
         openvino().save_model(model, path, compress_to_fp16=False)
