@@ -120,7 +120,7 @@ def _shape(kind: str, size: str, prep: type[Prep[Signal]]) -> tuple[int, ...]:
     """As a task of that size has it, where it hangs on the size; else as in the laws."""
     if kind in {"record", "omics", "note"}:
         return encoder_of(kind).shape
-    return prep.plan(size, ModalityTask(name=kind)).shape
+    return prep.plan(size, ModalityTask(kind=kind)).shape
 
 
 def test_every_row_of_the_table_is_tried() -> None:
