@@ -2,19 +2,21 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import orjson
 import pytest
 
 from clinic_mm import compare as comparing
+from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.compare import Plan, Source, compare_prepared, plan_of
 from clinic_mm.errors import TaskError
 from clinic_mm.evaluate.compare_tables import Tables
 from clinic_mm.task import FusionTask
 from clinic_mm.training import contest
 from clinic_mm.training.methods.base import check_fusion, check_joins
-from clinic_mm.training.train import ALONE, Resources
+from clinic_mm.training.train import ALONE, Resources, train
 from tests import made
 from tests.quick import few_steps, without_trees
 
@@ -154,6 +156,15 @@ def test_bad_tasks_are_refused_with_the_mend() -> None:
     task = made.task(KINDS, train=PLAIN).model_copy(update={"fusion": FusionTask(colearning=("distil",))})
     with pytest.raises(TaskError, match="Did you mean 'distill'"):
         check_fusion(task)
+
+
+def test_training_refuses_a_bad_method_before_anything_is_read(tmp_path: Path) -> None:
+    task = made.task(KINDS, train=PLAIN).model_copy(update={"fusion": FusionTask(method="tensr")})
+    unread = Mock(spec=Cohort)
+    with pytest.raises(TaskError, match="Did you mean 'tensor'"):
+        train(unread, task, tmp_path / "model")
+    assert not unread.mock_calls
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_class_that_a_part_would_lack_is_an_error(tmp_path: Path) -> None:

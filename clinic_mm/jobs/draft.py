@@ -128,7 +128,8 @@ def _scored(drafter: Drafter, drafter_hash: str, prepared: PreparedCases, notes:
     drafts = write_drafts(drafter, drafter_hash, prepared, METHODS)
     rows = [row for row, some in enumerate(drafts) if some]
     if not rows:
-        mend = "Evaluate on a cohort with notes and one of " + ", ".join(drafter.names)
+        others = "Evaluate on patients that it did not learn from (draft learn --test-share 0.3 keeps some aside)"
+        mend = f"{others}, with notes and one of {', '.join(drafter.names)}"
         raise InputError("No unseen case has a note and other evidence", "cohort", mend)
     texts: dict[str, list[str]] = {method: [drafts[row][method].text for row in rows] for method in METHODS}
     patients = [prepared.cases[row].patient_key for row in rows]

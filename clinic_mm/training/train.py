@@ -24,6 +24,7 @@ from clinic_mm.prep.batch import Progress, fit_preps, plan_recipe, prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.task import Task
 from clinic_mm.training.fit import fit_model
+from clinic_mm.training.methods.base import asked_of
 from clinic_mm.training.session import KEPT, Keep, Session, asked_of_task, training_session
 from clinic_mm.training.split import held_out
 from clinic_mm.training.together import first_alone, processes, said_by_first
@@ -74,6 +75,7 @@ def train(
             a kill; the same call goes on from there to the same bytes.
     """
     check_free(out)
+    asked_of(task)  # an unknown method is told before anything is read
     if (shares := processes().splits_batches) > task.train.batch:
         what = f"A batch of {task.train.batch} rows cannot be split among {shares} processes"
         raise TaskError(what, "train.batch", "Raise it, or use --share parts")
