@@ -127,12 +127,19 @@ def audit_words(
                 code="shortcut.outcome_words",
                 severity="finding",
                 modality="note",
-                what=f"{len(flagged)} words of the notes tell the outcome by themselves: {quoted}",
+                what=_told(len(flagged), quoted),
                 mend=MEND,
                 n=len(flagged),
             )
         )
     return shown, leaks, looked
+
+
+def _told(n: int, quoted: str) -> str:
+    """What is found, in words."""
+    if n == 1:
+        return f"One word of the notes tells the outcome by itself: {quoted}"
+    return f"{n} words of the notes tell the outcome by themselves: {quoted}"
 
 
 def word_aurocs(
