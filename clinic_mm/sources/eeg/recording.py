@@ -22,7 +22,7 @@ from clinic_mm.sources.eeg.annotations import Annotation, told
 from clinic_mm.sources.eeg.channels import channel_table
 from clinic_mm.sources.eeg.edf_samples import EdfPages
 from clinic_mm.sources.eeg.opening import MEND, companions, format_of, open_recording, utc_start
-from clinic_mm.sources.eeg.quality import judge
+from clinic_mm.sources.eeg.quality import Quality, judge
 from clinic_mm.sources.found import Found
 from clinic_mm.sources.place import content_hash, rejected, relative
 from clinic_mm.types import Evidence
@@ -46,25 +46,52 @@ def load(files: Sequence[Path], *, locator: str = "", until: datetime | None = N
         EvidenceError: Code and reason why it cannot be used.
     """
     del locator, until
+    recording = open_eeg(files)
+    pages = recording.volts
+    if pages.shape[0] * pages.shape[1] <= channel_table().values_held:
+        recording = replace(recording, volts=np.asarray(pages))
+    return with_quality(recording, judge_channels(recording, pages))
+
+
+def open_eeg(files: Sequence[Path]) -> EegRecording:
+    """Open one recording: its header, names and annotations, and its samples on demand; no channel is judged.
+
+    Args:
+        files: The recording and its companions, in any order.
+
+    Raises:
+        EvidenceError: Code and reason why it cannot be used; `eeg.too_long` beyond what we are willing to look through.
+    """
     opened = open_recording(_leader(files))
-    pages = opened.pages
-    if pages.shape[0] * pages.shape[1] > channel_table().values:
+    if opened.pages.shape[0] * opened.pages.shape[1] > channel_table().values:
         raise EvidenceError("eeg.too_long", "The recording is too long to be read", "", "Cut it into parts")
-    small = pages.shape[0] * pages.shape[1] <= channel_table().values_held
     interruptions = [(onset_s, length_s, "gap") for onset_s, length_s in opened.gaps if length_s]
     annotations, events = told([*_moved(opened.annotations), *interruptions])
-    recording = EegRecording(
-        volts=np.asarray(pages) if small else pages,
+    return EegRecording(
+        volts=opened.pages,
         channels=opened.names,
         sfreq_hz=opened.sfreq_hz,
         annotations=annotations,
+        flags=opened.flags,
         gaps=opened.gaps,
         events=events,
         others=opened.others,
     )
+
+
+def judge_channels(recording: EegRecording, pages: object) -> Quality:
+    """Judge every channel in one pass; `pages` is what `open_eeg` gave: it may know where the amplifier ends.
+
+    Raises:
+        EvidenceError: Those of `judge`: no channel is left, or none was ever in volts.
+    """
     rails = pages.rails if isinstance(pages, EdfPages) else None
-    quality = judge(recording.volts, opened.names, opened.sfreq_hz, recording.segments, rails)
-    return replace(recording, bad=quality.bad, flags=(*opened.flags, *quality.flags))
+    return judge(recording.volts, recording.channels, recording.sfreq_hz, recording.segments, rails)
+
+
+def with_quality(recording: EegRecording, quality: Quality) -> EegRecording:
+    """The recording with its bad channels named."""
+    return replace(recording, bad=quality.bad, flags=(*recording.flags, *quality.flags))
 
 
 def find_eeg(root: Path, root_name: str, files: Sequence[Path], zone: tzinfo) -> Iterator[Found]:
