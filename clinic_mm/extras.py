@@ -25,6 +25,7 @@ EXTRAS: Final = (
     Extra("distributed", "distributed", "screening on a Dask cluster: --engine dask", 'pip install "clinic_mm[dask]"'),
     Extra("optuna", "optuna", "search for settings: clinic-mm search", 'pip install "clinic_mm[search]"'),
     Extra("tensorboardX", "tensorboardX", "loss curves for TensorBoard", 'pip install "clinic_mm[tensorboard]"'),
+    Extra("psycopg", "psycopg", "the store of the dashboard on PostgreSQL", 'pip install "clinic_mm[postgresql]"'),
     Extra("transformers", "transformers", "note encoder from a local folder", "pip install transformers"),
 )
 

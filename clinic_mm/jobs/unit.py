@@ -55,7 +55,7 @@ class CaseRow:
 
     Attributes:
         silent: Whether it was read and no answer is given.
-        urgency: How much it needs a person, 0 to 1 (`jobs.urgency`).
+        urgency: How much it needs a person, 0 to 1 (`report.urgency`).
         reason: Why it stands where it stands in the work list.
         refused: Codes of what ingest had taken and reading refused.
         whys: Of a case without an answer in a shard, the reason of each modality.

@@ -22,7 +22,6 @@ from clinic_mm.errors import ArtifactError, InputError
 from clinic_mm.evaluate.monitor.state import MonitorState, read_state
 from clinic_mm.jobs.spec import JobSpec
 from clinic_mm.jobs.unit import Answered, Broken, CaseRow, Died, Outcome, Shard, Unit, Why
-from clinic_mm.jobs.urgency import reason_of, unknown_urgency, urgency_of
 from clinic_mm.jobs.weighted import reweighted
 from clinic_mm.predict.deploy import load_deployed
 from clinic_mm.predict.model import Model
@@ -34,6 +33,7 @@ from clinic_mm.prep.batch import prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.report.fhir import fhir_report, report_bytes
 from clinic_mm.report.run import drop_reports, write_reports, write_shard
+from clinic_mm.report.urgency import reason_of, unknown_urgency, urgency_of
 from clinic_mm.types import CaseRecord
 
 NEVER: Final = "Never acquired, or after the decision time"
