@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from clinic_mm.modalities import label
-from clinic_mm.predict.prediction import MissingEvidence, Prediction, PredictionSet, ShownCoverage
+from clinic_mm.predict.prediction import HASH_DIGITS, MissingEvidence, Prediction, PredictionSet, ShownCoverage
 
 NOT_A_DEVICE: Final = "Research software. Not a medical device. Not for diagnosis or treatment."
 NO_SHARES: Final = "not shown: no answer is given"
@@ -37,8 +37,14 @@ def label_of(name: str, labels: Mapping[str, str] | None = None) -> str:
     return label(name)
 
 
+def settled(value: float) -> float:
+    """The number that the content hash stands for: what has one hash reads the same, wherever it was written."""
+    return round(value, HASH_DIGITS) + 0.0
+
+
 def probability(value: float) -> str:
     """A probability with two digits; never a bare 0 or 1, which no model can know."""
+    value = settled(value)
     if 0.0 <= value < 0.01:
         return "< 0.01"
     return "> 0.99" if 0.99 < value <= 1.0 else f"{value:.2f}"
@@ -122,6 +128,7 @@ def time_before(hours: float) -> str:
 
 def signed(value: float) -> str:
     """Two digits with the sign in front, the minus a real one; no sign where nothing is left of the number."""
+    value = settled(value)
     if abs(value) < SMALL_SHARE:
         return "0.00"
     return f"{value:+.2f}".replace("-", "−")
@@ -134,7 +141,7 @@ def share_unit(prediction: Prediction) -> str:
 
 def share_in_words(prediction: Prediction, share: float) -> str:
     """`+1.20 towards positive (odds × 3.3)`; the factor only where the share is one of log-odds."""
-    name = named_class(prediction)
+    name, share = named_class(prediction), settled(share)
     if abs(share) < SMALL_SHARE:
         return "0.00, no direction"
     direction = "towards" if share > 0 else "away from"
