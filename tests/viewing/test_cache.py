@@ -122,7 +122,8 @@ ViewCache(Path(sys.argv[1]), 100_000).keep("a" * 64, {}, (2, 100, 100), blocks()
 
 
 def test_a_writer_that_is_killed_leaves_nothing_that_is_served_or_takes_room(tmp_path: Path) -> None:
-    writer = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE)
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603 - our own code
     assert writer.stdout is not None
     assert writer.stdout.readline() == b"half\n"
     cache = ViewCache(tmp_path, MOST)

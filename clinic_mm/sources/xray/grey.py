@@ -111,13 +111,17 @@ class GreyTransform:
         elif self.view is not None:
             grey = self.view(levels)
         else:
-            low, high = self.whole or _robust_range(stored, outside, self)
+            low, high = self.shown_between(stored, outside)
             grey = np.clip((levels - low) / max(high - low, 1e-9), 0.0, 1.0)
         shown = np.round(1.0 - grey if self.inverted else grey, DECIMALS).astype(np.float32)
         picture: Grey = shown[place]
         if outside is not None:
             picture[outside] = 0.0
         return picture
+
+    def shown_between(self, stored: Stored, outside: Bool[np.ndarray, "row column"] | None) -> tuple[float, float]:
+        """What is black and what is white in a picture whose header offers no view, as outputs of the Modality LUT."""
+        return self.whole or _robust_range(stored, outside, self)
 
     def modality(self, values: Values) -> Values:
         """Stored values to what the manufacturer measured: the Modality LUT or the rescale."""

@@ -23,6 +23,7 @@ DESCRIPTIONS: Final = (
     "RequestedProcedureDescription",
     "AcquisitionDeviceProcessingDescription",
 )
+DIRECTION: Final = re.compile(r"[LRAPHF]{1,3}")
 WORD: Final = re.compile(r"[^\W\d_]+")
 CHEST: Final = "chest"
 ELSEWHERE: Final = "elsewhere"
@@ -40,7 +41,7 @@ class Radiograph:
         spacing_mm: Row and column spacing, None where unknown.
         spacing_at: `patient` where it was calibrated, `detector` where not (the patient is smaller by the
             magnification), `film` for a digitised film, "" where the header does not say.
-        hangs: Whether the rows run to the patient's left and the columns to the feet; None where unknown.
+        orientation: Where rows and columns run to in the patient (`L`, `F`; `A`, `FR`), None where unknown.
     """
 
     parts: frozenset[str]
@@ -48,20 +49,26 @@ class Radiograph:
     laterality: str
     spacing_mm: tuple[float, float] | None
     spacing_at: str
-    hangs: bool | None
+    orientation: tuple[str, str] | None
+
+    @property
+    def hangs(self) -> bool | None:
+        """Whether the rows run to the patient's left and the columns to the feet; None where unknown."""
+        if self.orientation is None:
+            return None
+        return self.orientation[0][:1] in {"L", "A", "P"} and self.orientation[1][:1] == "F"
 
 
 def read_radiograph(read: "Elements") -> Radiograph:
     """What the header says. Source: DICOM PS3.3 C.7.3.1, C.8.11.2, 10.7.1.3; PS3.16 annex L, CID 4009, CID 4010."""
     spacing_mm, spacing_at = _spacing(read)
-    orientation = read.text("PatientOrientation").upper().split("\\")
     return Radiograph(
         parts=_parts(read),
         view_position=read.code("ViewPosition") or _view(read),
         laterality=read.code("ImageLaterality") or read.code("Laterality"),
         spacing_mm=spacing_mm,
         spacing_at=spacing_at,
-        hangs=orientation[0][:1] in {"L", "A", "P"} and orientation[1][:1] == "F" if len(orientation) == 2 else None,
+        orientation=_orientation(read),
     )
 
 
@@ -76,6 +83,14 @@ def _parts(read: "Elements") -> frozenset[str]:
         if codes & policy[f"{kind} codes"] or words & policy[f"{kind} words"]:
             found.add(kind)
     return frozenset(found if found == {OTHER} else found - {OTHER})
+
+
+def _orientation(read: "Elements") -> tuple[str, str] | None:
+    """Patient Orientation (0020,0020): up to three letters each, PS3.3 C.7.6.1.1.1."""
+    found = [part.strip() for part in read.text("PatientOrientation").upper().split("\\")]
+    if len(found) != 2 or not all(DIRECTION.fullmatch(part) for part in found):
+        return None
+    return found[0], found[1]
 
 
 def _view(read: "Elements") -> str:
