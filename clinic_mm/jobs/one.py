@@ -18,6 +18,7 @@ from clinic_mm.predict.within.asked import Why
 from clinic_mm.prep.batch import Outcome, PreparedCases, Recipe, prepare_cases
 from clinic_mm.report.atomic import written_whole
 from clinic_mm.report.fhir import fhir_report, report_bytes
+from clinic_mm.report.setting import Setting
 from clinic_mm.task import Task
 from clinic_mm.times import parse_iso, site_zone
 from clinic_mm.types import Absent, CaseRecord, Failed, Rejected
@@ -83,11 +84,8 @@ def predict_paths(
     prediction = predict_cases(model, model_hash, prepared, why=Why(roots, occlude=explain))[0]
     if fhir:
         version = str(model.facts["clinic_mm"])
-        created = datetime.now(UTC).replace(microsecond=0)
-        bundle = fhir_report(
-            prediction, created=created, model_name=model.task.target, model_version=version, validate=True
-        )
-        written_whole(fhir, report_bytes(bundle))
+        setting = Setting(datetime.now(UTC).replace(microsecond=0), model.task.target, version)
+        written_whole(fhir, report_bytes(fhir_report(prediction, setting, validate=True)))
     return prediction
 
 

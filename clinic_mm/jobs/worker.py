@@ -33,6 +33,7 @@ from clinic_mm.prep.batch import prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.report.fhir import fhir_report, report_bytes
 from clinic_mm.report.run import drop_reports, write_reports, write_shard
+from clinic_mm.report.setting import Setting
 from clinic_mm.report.urgency import reason_of, unknown_urgency, urgency_of
 from clinic_mm.types import CaseRecord
 
@@ -79,15 +80,9 @@ class Worker:
         return prediction.model_copy(update={"withheld": why}) if why else prediction
 
     def _report(self, prediction: Prediction, created: datetime) -> bytes:
-        bundle = fhir_report(
-            prediction,
-            created=created.replace(microsecond=0),
-            model_name=self.model.task.target,
-            model_version=str(self.model.facts["clinic_mm"]),
-            simulated=self.cohort.info.simulated,
-            validate=self.spec.settings.validate_reports,
-        )
-        return report_bytes(bundle)
+        version, simulated = str(self.model.facts["clinic_mm"]), self.cohort.info.simulated
+        setting = Setting(created.replace(microsecond=0), self.model.task.target, version, simulated=simulated)
+        return report_bytes(fhir_report(prediction, setting, validate=self.spec.settings.validate_reports))
 
     def _row(self, case: CaseRecord, prediction: Prediction) -> CaseRow:
         kind_of, unknown = self.model.task.kind_of, unknown_urgency(self.model.prior)

@@ -1,32 +1,34 @@
-"""One Prediction as a FHIR R4B Bundle of type collection, every resource marked as asserted by software.
+"""One Prediction as a FHIR R4B Bundle of type collection, what software asserts marked as such in every resource.
 
-In:  a Prediction, the time of writing, the model's name and version.
-Out: a JSON-ready dict: DiagnosticReport, RiskAssessment, one Observation per modality, Provenance, Device.
-     The same arguments give the same bytes.
+In:  a Prediction and its setting: time, model, and what people did with the answer.
+Out: a JSON-ready dict: DiagnosticReport, RiskAssessment, one Observation per modality, Provenance, Device; and what
+     people said (report/fhir_reader.py). The same arguments give the same bytes.
 
-Nothing here names a patient: the subject is the pseudonymous key. Nothing here signs: the report stays preliminary.
+The subject is the pseudonymous key, and a Patient only where the operator asked for it. Nothing here signs: it repeats
+what was signed in the store.
 """
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any, Final
 
 import orjson
 
-from clinic_mm.errors import InputError
 from clinic_mm.predict.prediction import MissingEvidence, Prediction
 from clinic_mm.report.advice_words import advice_lines
 from clinic_mm.report.fhir_parts import (
+    ABSENT_REASON,
     AI_ASSERTED,
     TEST_DATA,
     clean,
     coded,
     identifier,
-    narrative,
     reference,
+    resource_head,
     resource_id,
 )
+from clinic_mm.report.fhir_reader import PARTICIPANT, ReaderPart
 from clinic_mm.report.fhir_valid import check_bundle
+from clinic_mm.report.setting import Setting
 from clinic_mm.report.words import (
     NO_SHARES,
     NOT_A_DEVICE,
@@ -35,48 +37,32 @@ from clinic_mm.report.words import (
     label_of,
     missing_in_words,
     ordered_shares,
+    settled,
     share_in_words,
     share_unit,
     shows_answer,
 )
 
 Resource = dict[str, Any]
-ABSENT_REASON: Final = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 RISK_OF_REPORT: Final = "http://hl7.org/fhir/StructureDefinition/diagnosticReport-risk"
 PERCENT_DIGITS: Final = 4
 
 
-def fhir_report(
-    prediction: Prediction,
-    *,
-    created: datetime,
-    model_name: str,
-    model_version: str,
-    labels: Mapping[str, str] | None = None,
-    simulated: bool = False,
-    validate: bool = False,
-) -> Resource:
+def fhir_report(prediction: Prediction, setting: Setting, *, validate: bool = False) -> Resource:
     """Write one Prediction as a FHIR R4B Bundle.
 
     Args:
         prediction: The stored answer; its content hash is the identifier of Bundle and DiagnosticReport.
-        created: When the report is written, with a zone.
-        model_name: The artifact's name.
-        model_version: The artifact's version.
-        labels: Modality name to label; the modality table's where left out.
-        simulated: Adds the security label HTEST to every resource and says so in the text.
-        validate: Check each resource with `fhir.resources.R4B` (about 1 ms each).
+        setting: Its state decides on preliminary, final or amended. Simulated adds the security label HTEST to every
+            resource, and says so in the text.
+        validate: Check each resource with `fhir.resources.R4B` (about 1 ms each), and every reference.
 
     Raises:
-        InputError: If `created` has no zone.
         ClinicError: If `validate` is set and a resource is not valid, which is our fault.
 
-    Source: HL7 FHIR R4B (4.3.0); v3-ObservationValue AIAST; v3-ActReason HTEST.
+    Source: HL7 FHIR R4B (4.3.0); v3-ObservationValue AIAST; v3-ActReason HTEST; AI Transparency on FHIR, CLINAST_AIRPT.
     """
-    if created.tzinfo is None:
-        raise InputError("The time of a report has no zone", "created", "Give an aware datetime")
-    writer = _Writer(prediction, created, model_name, model_version, labels or {}, simulated)
-    bundle = writer.bundle()
+    bundle = _Writer(prediction, setting).bundle()
     if validate:
         check_bundle(bundle)
     return bundle
@@ -90,29 +76,23 @@ def report_bytes(bundle: Resource) -> bytes:
 class _Writer:
     """Holds what all resources of one report share."""
 
-    def __init__(
-        self,
-        prediction: Prediction,
-        created: datetime,
-        model_name: str,
-        model_version: str,
-        labels: Mapping[str, str],
-        simulated: bool,
-    ) -> None:
+    def __init__(self, prediction: Prediction, setting: Setting) -> None:
         self.prediction, self.hash = prediction, prediction.content_hash
-        self.created = created.astimezone(UTC).isoformat(timespec="milliseconds")
-        self.model_name, self.model_version = clean(model_name), clean(model_version)
-        self.labels, self.simulated = labels, simulated
+        self.created = setting.created_utc.isoformat(timespec="milliseconds")
+        self.model_name, self.model_version = clean(setting.model_name), clean(setting.model_version)
+        self.labels, self.simulated, self.setting = setting.labels, setting.simulated, setting
+        self.reader = ReaderPart(prediction, setting)
 
     def bundle(self) -> Resource:
         observations = [self._present(name, share) for name, share in ordered_shares(self.prediction)]
         observations += [self._missing(missing) for missing in self.prediction.missing]
         results = [self.diagnostic_report(observations), self.risk_assessment(observations), *observations]
-        resources = [*results, self.provenance(results), self.device()]
+        theirs = self.reader.resources(self._subject(), self._id("DiagnosticReport"))
+        resources = [*results, self.provenance(results), self.device(), *theirs]
         return {
             "resourceType": "Bundle",
-            "id": self._id("Bundle"),
-            "meta": self._meta(),
+            "id": self._id(f"Bundle/{self.setting.signed.acts_hash}" if self.reader else "Bundle"),
+            "meta": {"security": [AI_ASSERTED, *self.reader.security, *([TEST_DATA] if self.simulated else [])]},
             "identifier": identifier("prediction-sha256", self.hash),
             "type": "collection",
             "timestamp": self.created,
@@ -120,20 +100,25 @@ class _Writer:
         }
 
     def diagnostic_report(self, observations: list[Resource]) -> Resource:
-        conclusion = " ".join([*([f"{SIMULATED}."] if self.simulated else []), self._answer(), NOT_A_DEVICE])
+        """Read first what people said, where they did, then what the software says."""
+        people = [f"{line}." for line in self.reader.lines()] if self.reader else []
+        marks = [f"{SIMULATED}."] if self.simulated else []
+        conclusion = " ".join([*marks, *people, self._answer(), NOT_A_DEVICE])
         rows = [self._sentence(found) for found in observations]
+        results = [*(reference(found["id"]) for found in observations), *self.reader.results()]
+        security = self.reader.security or [AI_ASSERTED]
         return {
-            **self._head("DiagnosticReport", "", [conclusion, *rows, *self._remarks()]),
+            **self._head("DiagnosticReport", "", [conclusion, *rows, *self._remarks()], security),
             "extension": [{"url": RISK_OF_REPORT, "valueReference": reference(self._id("RiskAssessment"))}],
             "identifier": [identifier("prediction-sha256", self.hash), identifier("case-key", self._case)],
-            "status": "preliminary",
             "category": [coded("http://terminology.hl7.org/CodeSystem/v2-0074", "OTH", "Other")],
             "code": {"text": clean(self.prediction.target)},
             "subject": self._subject(),
             **self._effective("effectiveDateTime"),
             "issued": self.created,
-            **({"result": [reference(found["id"]) for found in observations]} if observations else {}),
+            **({"result": results} if results else {}),
             "conclusion": conclusion,
+            **self.reader.of_report(),
         }
 
     def risk_assessment(self, observations: list[Resource]) -> Resource:
@@ -142,7 +127,7 @@ class _Writer:
         basis = [reference(found["id"]) for found in observations if "valueQuantity" in found]
         return {
             **self._head("RiskAssessment", "", [self._answer()]),
-            "status": "preliminary",
+            "status": self._status,
             "method": {"text": f"{self.model_name} {self.model_version}".strip()},
             "code": {"text": clean(self.prediction.target)},
             "subject": self._subject(),
@@ -164,12 +149,10 @@ class _Writer:
             **self._head("Provenance", "", [f"Computed by {self.model_name} {self.model_version}."]),
             "target": [reference(found["id"]) for found in results],
             "recorded": self.created,
-            "activity": {"text": "Automated inference, not reviewed by a person"},
+            "activity": {"text": f"Automated inference, {self._review}"},
             "agent": [
                 {
-                    "type": coded(
-                        "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "assembler", "Assembler"
-                    ),
+                    "type": coded(PARTICIPANT, "assembler", "Assembler"),
                     "who": reference(self._device_id),
                 }
             ],
@@ -197,7 +180,7 @@ class _Writer:
         return {
             **self._observation(name, [f"{label}: {words}.", *flags]),
             "valueQuantity": {
-                "value": round(share, 6) + 0.0,
+                "value": settled(share),
                 "unit": share_unit(self.prediction),
                 "system": "http://unitsofmeasure.org",
                 "code": "1",
@@ -217,7 +200,7 @@ class _Writer:
         label = self._label(name)
         return {
             **self._head("Observation", f"Observation/{name}", lines),
-            "status": "preliminary",
+            "status": self._status,
             "code": {
                 "coding": [{"system": "urn:x-clinic-mm:modality", "code": clean(name), "display": label}],
                 "text": f"Share of {label} in the estimate",
@@ -232,7 +215,7 @@ class _Writer:
         if not shows_answer(self.prediction):
             why = "monitoring hides it" if self.prediction.withheld else "the model abstains"
             return {**outcome, "rationale": f"No probability is given: {why}"}
-        percent = round(p * 100, PERCENT_DIGITS) + 0.0
+        percent = round(settled(p) * 100, PERCENT_DIGITS)
         kept = name in self.prediction.prediction_set.classes
         place = "inside" if kept else "outside"
         level = f"{self.prediction.prediction_set.level * 100:g} %"
@@ -242,13 +225,18 @@ class _Writer:
             "rationale": f"Calibrated probability, in percent; {place} the {level} prediction set",
         }
 
-    def _head(self, kind: str, role: str, lines: list[str]) -> Resource:
-        said = [SIMULATED, *lines] if self.simulated and SIMULATED not in lines[0] else lines
+    def _head(self, kind: str, role: str, lines: list[str], security: list[Resource] | None = None) -> Resource:
         found = role if kind == "Device" else self._id(role or kind)
-        return {"resourceType": kind, "id": found, "meta": self._meta(), "text": narrative(said)}
+        return resource_head(kind, found, lines, security or [AI_ASSERTED], simulated=self.simulated)
 
-    def _meta(self) -> Resource:
-        return {"security": [AI_ASSERTED, *([TEST_DATA] if self.simulated else [])]}
+    @property
+    def _status(self) -> str:
+        """Of what the software computed: an amendment changes what people said, never that."""
+        return "final" if self.setting.signed.signer else "preliminary"
+
+    @property
+    def _review(self) -> str:
+        return "signed by a person since" if self.setting.signed.signer else "not signed by a person"
 
     def _silence(self) -> list[str]:
         """Each reason for giving no answer, with its code."""
@@ -267,7 +255,9 @@ class _Writer:
         return {} if moment is None else {field: moment.astimezone(UTC).isoformat(timespec="seconds")}
 
     def _subject(self) -> Resource:
-        return {"type": "Patient", "identifier": identifier("patient-key", clean(self.prediction.patient_key))}
+        found = self.reader.patient_id()
+        named = reference(found) if found else {}
+        return {**named, "type": "Patient", "identifier": identifier("patient-key", clean(self.prediction.patient_key))}
 
     def _label(self, name: str) -> str:
         return clean(label_of(name, self.labels))

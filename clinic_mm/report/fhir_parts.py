@@ -6,8 +6,11 @@ Nothing here knows a Prediction.
 """
 
 import html
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
+
+from clinic_mm.report.words import SIMULATED
 
 NAMESPACE: Final = UUID("6c1d3c0e-52a5-5d0c-9a35-0f5a2b6f1b1e")
 AI_ASSERTED: Final = {
@@ -15,11 +18,17 @@ AI_ASSERTED: Final = {
     "code": "AIAST",
     "display": "Artificial Intelligence asserted",
 }
+CLINICIAN_ASSERTED: Final = {
+    "system": "http://hl7.org/fhir/uv/aitransparency/CodeSystem/AddedProvenanceCS",
+    "code": "CLINAST_AIRPT",
+    "display": "Clinician Asserted from AI Reported",
+}
 TEST_DATA: Final = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason",
     "code": "HTEST",
     "display": "test health data",
 }
+ABSENT_REASON: Final = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 
 
 def clean(text: str) -> str:
@@ -52,3 +61,26 @@ def resource_id(content: str, role: str) -> str:
 def reference(found: str) -> dict[str, str]:
     """A reference to a resource of the same bundle."""
     return {"reference": f"urn:uuid:{found}"}
+
+
+def instant(when: datetime) -> str:
+    """A moment in UTC, as FHIR has it."""
+    return when.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def resource_head(
+    kind: str, found: str, lines: list[str], security: list[dict[str, str]], *, simulated: bool
+) -> dict[str, Any]:
+    """What every resource begins with: kind, id, who asserted it, the text for people.
+
+    Args:
+        kind: Of resource.
+        found: Its id.
+        lines: Of the text; what is simulated says so first.
+        security: Labels of who asserted it.
+        simulated: Adds the label HTEST.
+    """
+    labels = [*security, *([TEST_DATA] if simulated else [])]
+    said = [SIMULATED, *lines] if simulated and SIMULATED not in lines[0] else lines
+    meta = {"meta": {"security": labels}} if labels else {}
+    return {"resourceType": kind, "id": found, **meta, "text": narrative(said)}

@@ -9,6 +9,7 @@ from clinic_mm.errors import ClinicError, InputError
 from clinic_mm.predict.prediction import MissingEvidence, Prediction
 from clinic_mm.report.fhir import fhir_report, report_bytes
 from clinic_mm.report.fhir_valid import check_bundle
+from clinic_mm.report.setting import Setting
 from tests.report.predictions import flagged, made_up, rejected
 
 CREATED = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -21,7 +22,8 @@ CASES = {
 
 
 def report(prediction: Prediction, **more: bool | dict[str, str]) -> dict[str, Any]:
-    return fhir_report(prediction, created=CREATED, model_name="demo", model_version="1", **more)  # type: ignore[arg-type]
+    validate = bool(more.pop("validate", False))
+    return fhir_report(prediction, Setting(CREATED, "demo", "1", **more), validate=validate)  # type: ignore[arg-type]
 
 
 def of_kind(bundle: dict[str, Any], kind: str) -> list[dict[str, Any]]:
@@ -38,13 +40,13 @@ def test_every_report_is_valid_r4b_and_survives_its_own_json(name: str, simulate
 def test_same_prediction_and_time_give_the_same_bytes_whatever_the_zone() -> None:
     elsewhere = CREATED.astimezone(timezone(timedelta(hours=5)))
     one = report_bytes(report(made_up()))
-    two = report_bytes(fhir_report(made_up(), created=elsewhere, model_name="demo", model_version="1"))
+    two = report_bytes(fhir_report(made_up(), Setting(elsewhere, "demo", "1")))
     assert one == two
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(InputError, match="zone"):
-        fhir_report(made_up(), created=datetime(2026, 1, 1), model_name="m", model_version="1")
+        Setting(datetime(2026, 1, 1), "m", "1")
 
 
 def test_every_reference_leads_to_a_resource_of_the_bundle() -> None:
