@@ -166,6 +166,16 @@ class Run:
                 if (shard.name, case_key) not in stale:
                     yield _parsed(str(text), str(case_key))
 
+    def stored(self, shard: Path) -> Iterator[tuple[str, int | None, str]]:
+        """Case key, known class and Prediction as JSON, unparsed, of every row of one shard.
+
+        Raises:
+            ArtifactError: If the shard cannot be read.
+        """
+        found = _read(shard, ["case_key", "label", "prediction"])
+        for case_key, label, text in zip(found["case_key"], found["label"], found["prediction"], strict=True):
+            yield str(case_key), None if pd.isna(label) else int(label), str(text)
+
     def _stale(self) -> frozenset[tuple[str, str]]:
         """Shard and case of answers that a later shard replaces; a finished run has none."""
         if self.info.finished_at is not None:

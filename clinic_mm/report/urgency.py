@@ -38,6 +38,11 @@ def reason_of(prediction: Prediction) -> str:
     return "; ".join([_answer(prediction), *_missing(prediction)])[:MOST]
 
 
+def missing_of(prediction: Prediction) -> str:
+    """The part of the reason that gives no answer away: `X-ray rejected: blank; missing: EEG`."""
+    return "; ".join(_missing(prediction))[:MOST]
+
+
 def _answer(prediction: Prediction) -> str:
     if prediction.withheld:
         return f"Hidden by monitoring: {prediction.withheld}"

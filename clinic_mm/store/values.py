@@ -131,7 +131,8 @@ class CaseFile(Frozen):
     @property
     def verdict(self) -> str:
         """What stands: of the last decision or amendment, "" before there is one."""
-        stands = max((*self.decisions, *self.amendments), key=lambda act: act.number, default=None)
+        verdicts: list[Decision | Amendment] = [*self.decisions, *self.amendments]
+        stands = max(verdicts, key=lambda act: act.number, default=None)
         return stands.verdict if stands else ""
 
 
