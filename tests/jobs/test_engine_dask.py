@@ -50,5 +50,6 @@ def test_what_no_unit_can_be_done_with_is_told_as_it_is(address: str) -> None:
     assert str(outcome.error) == "The model changed [model]. Mend"
 
 
+@pytest.mark.long
 def test_rows_are_those_of_one_worker_to_the_bit(address: str, trained: Trained, tmp_path: Path) -> None:
     assert_same_rows("dask", trained, tmp_path, address)

@@ -42,6 +42,7 @@ def here() -> Iterator[None]:
     assert not ray.is_initialized()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("here")
 def test_a_worker_that_is_killed_or_hangs_costs_its_own_unit_alone(tmp_path: Path) -> None:
     engine = make_engine("ray", bench(tmp_path, limit_s=8.0))
@@ -84,6 +85,7 @@ def unpacked(packed_in: int) -> NotInstalledThere:
     return NotInstalledThere()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("here")
 def test_where_no_worker_can_be_started_the_job_does_not_wait_for_ever() -> None:
     engine = make_engine("ray", Bench(NotInstalledThere(), workers=1))

@@ -136,6 +136,7 @@ def test_the_cron_file_has_times_a_user_and_an_end_of_line() -> None:
     assert "%" not in job  # which cron takes for an end of line
 
 
+@pytest.mark.long
 def test_the_nightly_service_does_what_it_says_on_a_small_cohort(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

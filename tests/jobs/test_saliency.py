@@ -1,5 +1,6 @@
 """The job: computes what is asked for, keeps what stands there, and one bad case never stops the rest. SIMULATED."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,7 +94,6 @@ def test_one_bad_case_never_stops_the_rest(fresh: Path, monkeypatch: pytest.Monk
         message = "patient name"
         raise ZeroDivisionError(message)
 
-    keys = with_xray(fresh)
     real = job.explain
     seen: list[int] = []
 
@@ -102,10 +102,10 @@ def test_one_bad_case_never_stops_the_rest(fresh: Path, monkeypatch: pytest.Monk
         return explodes() if len(seen) == 1 else real(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(job, "explain", explain)
-    rows = job.saliency(fresh, top=len(open_run(fresh).worklist()), options=job.SaliencyOptions(workers=1))
-    told = {row.status for row in rows}
-    assert {"failed", "done"} <= told
-    assert sum(row.status == "done" for row in rows) == len(keys) - 1
+    rows = job.saliency(fresh, top=5, options=job.SaliencyOptions(workers=1))
+    told = Counter(row.status for row in rows)
+    assert told["failed"] == 1
+    assert told["done"] == len(seen) - 1 >= 2
     assert not any("patient name" in row.why for row in rows)
 
 

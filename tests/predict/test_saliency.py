@@ -131,7 +131,7 @@ def test_a_resized_signal_is_prepared_as_the_whole_one(kind: str) -> None:
     np.testing.assert_array_equal(prep(large).plain, prep(small).plain)
 
 
-@pytest.mark.parametrize("kind", ["xray", "ct"])
+@pytest.mark.parametrize("kind", ["xray", pytest.param("ct", marks=pytest.mark.long)])
 def test_the_peak_lies_within_one_stride_of_the_planted_lesion(experts: dict[str, Expert], kind: str) -> None:
     ask = Asked(experts[kind], prep_of(kind), 1)
     signal, truth = next(one for one in (drawn(kind, 2.5, seed) for seed in range(11, 40)) if ask.one(one[0]) > 1.4)

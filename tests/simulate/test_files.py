@@ -22,6 +22,9 @@ from clinic_mm.simulate.dicom_header import Sibling, encode, header, set_pixels
 from clinic_mm.simulate.latent import World
 from tests.simulate.conftest import CASES, Cohort
 
+ENOUGH = 60
+"""Cases whose files an oracle reads."""
+
 
 def latent(cohort: Cohort, modality: str) -> np.ndarray:
     return np.array([float(row[f"e_{modality}"]) for row in cohort.truth])
@@ -30,8 +33,8 @@ def latent(cohort: Cohort, modality: str) -> np.ndarray:
 @pytest.mark.parametrize("modality", ["ct", "xray", "eeg"])
 def test_the_oracle_gets_the_latent_back_from_the_files(complete: Cohort, modality: str) -> None:
     read = getattr(oracle, modality)
-    estimate = [read(complete.out, row) for row in complete.truth]
-    assert np.corrcoef(estimate, latent(complete, modality))[0, 1] >= 0.95
+    estimate = [read(complete.out, row) for row in complete.truth[:ENOUGH]]
+    assert np.corrcoef(estimate, latent(complete, modality)[:ENOUGH])[0, 1] >= 0.95
 
 
 def test_the_oracle_gets_the_latent_back_from_the_record(complete: Cohort) -> None:

@@ -98,7 +98,7 @@ def test_an_encoder_killed_at_a_step_ends_with_the_same_bits(kind: str, after: i
 
 
 @pytest.mark.usefixtures("_no_trees")
-@pytest.mark.parametrize("how", ["default", "gated", "deep_cca"])
+@pytest.mark.parametrize("how", ["default", *(pytest.param(h, marks=pytest.mark.long) for h in ("gated", "deep_cca"))])
 def test_every_fit_of_a_model_goes_on(how: str, tmp_path: Path) -> None:
     """The default with its residual; a fusion network with encoders that learn; a shared space."""
     kinds = ("record", "note")
@@ -203,6 +203,7 @@ def test_no_memory_is_said_plainly(trained: Trained, tmp_path: Path, monkeypatch
         train(open_cohort(trained.cohort), read_task(trained.task), tmp_path / "model", test_share=0.4)
 
 
+@pytest.mark.long
 def test_a_model_that_is_half_written_is_written_again_over(trained: Trained, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / MARK).touch()
@@ -213,7 +214,7 @@ def test_a_model_that_is_half_written_is_written_again_over(trained: Trained, tm
 
 
 def test_a_training_killed_at_any_moment_ends_with_the_same_bytes(trained: Trained, tmp_path: Path) -> None:
-    """SIGKILL, five times at random moments, of a process that trains networks; the sixth is let finish."""
+    """SIGKILL, three times at random moments, of a process that trains networks; the fourth is let finish."""
     task = read_task(trained.task).model_copy(update={"train": BUDGET})
     cache = open_cache(tmp_path / "cache", 1.0)
 
@@ -226,10 +227,10 @@ def test_a_training_killed_at_any_moment_ends_with_the_same_bytes(trained: Train
     assert _forked(trains(tmp_path / "whole")) == 0  # also fills the cache
     whole_s = time.monotonic() - begun
     rng, killed = np.random.default_rng(6), 0
-    for _ in range(5):
+    for _ in range(3):
         code = _forked(trains(tmp_path / "model"), kill_after_s=float(rng.uniform(0.1, 0.4) * whole_s))
         killed += code == -signal.SIGKILL
-    assert killed >= 3
+    assert killed >= 2
     assert _forked(trains(tmp_path / "model")) == 0
     assert _files(tmp_path / "model") == _files(tmp_path / "whole")
     assert not work_folder(tmp_path / "model").exists()
