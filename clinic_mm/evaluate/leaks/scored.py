@@ -10,7 +10,7 @@ included, is learnt from the training part of each fold.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,55 @@ class Asked:
         return int(self.labels.max()) + 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """A column of numbers; what is missing is NaN."""
+
+    x: Float[Array, " n"]
+
+    def coded(self, train: Array) -> Float[Array, "n q"]:
+        """Its rank, its fifths and whether it is missing, by what its training part holds."""
+        x = self.x
+        known = np.sort(x[train & np.isfinite(x)])
+        if len(known) == 0 or known[0] == known[-1]:
+            flag = np.isnan(x).astype(float)
+            return flag[:, None] if 0 < flag[train].sum() < train.sum() else np.zeros((len(x), 0))
+        filled = np.where(np.isfinite(x), x, (known[(len(known) - 1) // 2] + known[len(known) // 2]) / 2)
+        middle = np.searchsorted(known, filled, "left") + np.searchsorted(known, filled, "right")
+        rank = 2.0 * middle / (2 * len(known)) - 1.0
+        cuts = np.unique(_quantiles(known))
+        fifth = np.searchsorted(cuts, filled, "right")
+        steps = [fifth == step for step in range(1, len(cuts) + 1)]
+        return np.column_stack([rank, *steps, np.isnan(x)]).astype(float)
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """A column of words, each as the number of its level."""
+
+    level: Int[Array, " n"]
+    n_levels: int
+
+    def coded(self, train: Array) -> Float[Array, "n q"]:
+        """One column for each level that enough of its training part has, the commonest first."""
+        n = np.bincount(self.level[train], minlength=self.n_levels)
+        kept = [k for k in np.argsort(-n, kind="stable")[:MOST_LEVELS] if n[k] >= FEWEST_OF_LEVEL]
+        made: Array = (self.level[:, None] == np.array(kept, dtype=int)).astype(float)
+        return made
+
+
+_Column: TypeAlias = _Numbers | _Words
+
+
+def _quantiles(known: Float[Array, " n"]) -> Float[Array, " q"]:
+    """The fifths of sorted numbers; NumPy's own sort them once more, which is most of the time of an audit."""
+    at = (len(known) - 1) * np.array(FIFTHS)
+    low = np.floor(at).astype(int)
+    high = np.minimum(low + 1, len(known) - 1)
+    made: Array = known[low] + (known[high] - known[low]) * (at - low)
+    return made
+
+
 def asked_of(labels: Int[Array, " n"], patients: Array, *, level: float = 0.95, seed: int = 0) -> Asked:
     """Folds by patient, stratified, for every repeat; fewer folds where a class is rare.
 
@@ -66,9 +115,10 @@ def asked_of(labels: Int[Array, " n"], patients: Array, *, level: float = 0.95, 
     return Asked(labels, np.asarray(patients), fold, level)
 
 
-def score(columns: Mapping[str, Sequence[object]], asked: Asked) -> Scored:
+def score(columns: Mapping[str, Sequence[object] | Float[Array, " n"]], asked: Asked) -> Scored:
     """Score some columns together, each a number, a word or None per case."""
-    held = [_crossed(columns, asked, fold) for fold in asked.fold]
+    parsed = [_parsed(values) for values in columns.values()]
+    held = [_crossed(parsed, asked, fold) for fold in asked.fold]
     probs = np.stack(held)
     found = interval(auroc, probs, asked.labels, asked.patients, n=DRAWS, level=asked.level)
     return Scored(probs, found)
@@ -81,7 +131,7 @@ def best_alone(x: Float[Array, "n p"], asked: Asked) -> Scored:
         for k in range(int(fold.max()) + 1):
             train, test = fold != k, fold == k
             chosen = int(np.argmax(_worth(x[train], asked.labels[train])))
-            probs[r, test] = _fitted({"": x[:, chosen].tolist()}, asked, train, test)
+            probs[r, test] = _fitted([_parsed(x[:, chosen])], asked, train, test)
     return Scored(probs, interval(auroc, probs, asked.labels, asked.patients, n=DRAWS, level=asked.level))
 
 
@@ -99,16 +149,15 @@ def _worth(x: Float[Array, "n p"], labels: Int[Array, " n"]) -> Float[Array, " p
     return worth
 
 
-def _crossed(columns: Mapping[str, Sequence[object]], asked: Asked, fold: Int[Array, " n"]) -> Float[Array, "n C"]:
+def _crossed(columns: Sequence[_Column], asked: Asked, fold: Int[Array, " n"]) -> Float[Array, "n C"]:
     probs = np.zeros((len(fold), asked.n_classes))
     for k in range(int(fold.max()) + 1):
         probs[fold == k] = _fitted(columns, asked, fold != k, fold == k)
     return probs
 
 
-def _fitted(columns: Mapping[str, Sequence[object]], asked: Asked, train: Array, test: Array) -> Float[Array, "t C"]:
-    parts = [_coded(np.asarray(values, dtype=object), train) for values in columns.values()]
-    x = np.hstack(parts)
+def _fitted(columns: Sequence[_Column], asked: Asked, train: Array, test: Array) -> Float[Array, "t C"]:
+    x = np.hstack([column.coded(train) for column in columns])
     y = asked.labels
     if x.shape[1] == 0:
         return np.full((int(test.sum()), asked.n_classes), 1 / asked.n_classes)
@@ -126,29 +175,14 @@ def beyond_prior(probs: Float[Array, "t C"], y: Int[Array, " n"]) -> Float[Array
     return made
 
 
-def _coded(values: Array, train: Array) -> Float[Array, "n q"]:
-    """One column as numbers, by what its training part holds."""
-    numbers = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(float)
-    missing = pd.isna(pd.Series(values)).to_numpy() | (pd.Series(values) == "").to_numpy()
+def _parsed(values: Sequence[object] | Float[Array, " n"]) -> _Column:
+    """One column as it is meant: numbers where all that is given reads as one, else words."""
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f" and not np.isinf(values).any():
+        return _Numbers(values.astype(float))
+    series = pd.Series(np.asarray(values, dtype=object))
+    numbers = pd.to_numeric(series, errors="coerce").to_numpy(float)
+    missing = (series.isna() | (series == "")).to_numpy()
     if (np.isfinite(numbers) | missing).all() and np.isfinite(numbers).any():
-        return _number(np.where(missing, np.nan, numbers), train)
-    words = np.where(missing, "", pd.Series(values).astype(str))
-    levels = pd.Series(words[train]).value_counts()
-    kept = levels.index[levels >= FEWEST_OF_LEVEL][:MOST_LEVELS]
-    return (
-        np.column_stack([words == level for level in kept]).astype(float) if len(kept) else np.zeros((len(values), 0))
-    )
-
-
-def _number(x: Float[Array, " n"], train: Array) -> Float[Array, "n q"]:
-    known = np.sort(x[train & np.isfinite(x)])
-    if len(known) == 0 or known[0] == known[-1]:
-        flag = np.isnan(x).astype(float)
-        return flag[:, None] if 0 < flag[train].sum() < train.sum() else np.zeros((len(x), 0))
-    filled = np.where(np.isfinite(x), x, np.median(known))
-    middle = np.searchsorted(known, filled, "left") + np.searchsorted(known, filled, "right")
-    rank = 2.0 * middle / (2 * len(known)) - 1.0
-    cuts = np.unique(np.quantile(known, FIFTHS))
-    fifth = np.searchsorted(cuts, filled, "right")
-    steps = [fifth == step for step in range(1, len(cuts) + 1)]
-    return np.column_stack([rank, *steps, np.isnan(x)]).astype(float)
+        return _Numbers(np.where(missing, np.nan, numbers))
+    codes, names = pd.factorize(np.where(missing, "", series.astype(str)))
+    return _Words(codes, len(names))

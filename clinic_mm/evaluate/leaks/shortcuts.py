@@ -130,7 +130,7 @@ def _leak(one: Shortcut, beside: Shortcut | None) -> Leak:
 
 def _beside(prepared: PreparedCases, asked: Asked) -> Shortcut:
     """The task's evidence in a plain model: logistic regression on all plain summaries, same folds."""
-    columns = {f"{n} {i}": c.tolist() for n in prepared.names for i, c in enumerate(prepared.plain[n].T)}
+    columns = {f"{n} {i}": c for n in prepared.names for i, c in enumerate(prepared.plain[n].T)}
     scored = score(columns, asked)
     return _shortcut(Columns("the task's evidence, in a plain model", "trivial", True, {}), scored)
 
