@@ -34,6 +34,7 @@ from clinic_mm.report.run import RunInfo
 from clinic_mm.times import site_zone
 
 EVERY_S: Final = 30.0
+NAP_S: Final = 1.0
 LOCK: Final = ".watch.lock"
 STUCK_S: Final = 600.0
 """After so long it is told that files wait, and again each time."""
@@ -238,7 +239,7 @@ class Watch:
             try:
                 while True:
                     if not self.round():
-                        time.sleep(self.every_s)
+                        _rest(self.every_s)
             except (KeyboardInterrupt, SystemExit):
                 self.options.say("The watch ends. It goes on with the same command and --resume")
                 raise
@@ -289,6 +290,13 @@ class Watch:
         if why != self._idle:
             self._idle = why
             self.options.say(f"Watching, {why}; a look every {self.every_s:g} s")
+
+
+def _rest(seconds: float) -> None:
+    """Sleep in naps: a signal that comes just before the system call would be noticed only when that returns."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(NAP_S, left))
 
 
 @contextmanager
