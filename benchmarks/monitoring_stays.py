@@ -70,12 +70,13 @@ def main() -> None:
 
 
 def part(prepared: PreparedCases, keep: Array) -> PreparedCases:
-    """Some of the cases, in another order; tensors are left out, since nothing here reads them."""
+    """Some of the cases, in another order."""
+    row = {name: rows[keep] for name, rows in prepared.row.items()}
     return replace(
         prepared,
         cases=tuple(prepared.cases[k] for k in keep),
-        x={name: values[:0] for name, values in prepared.x.items()},
-        row={name: row[keep] for name, row in prepared.row.items()},
+        x={name: values[row[name][row[name] >= 0]] for name, values in prepared.x.items()},
+        row={name: np.where(rows >= 0, np.cumsum(rows >= 0) - 1, -1) for name, rows in row.items()},
         plain={name: values[keep] for name, values in prepared.plain.items()},
         present=prepared.present[keep],
         time_h=prepared.time_h[keep],
