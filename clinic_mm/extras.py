@@ -26,6 +26,7 @@ EXTRAS: Final = (
     Extra("optuna", "optuna", "search for settings: clinic-mm search", 'pip install "clinic_mm[search]"'),
     Extra("tensorboardX", "tensorboardX", "loss curves for TensorBoard", 'pip install "clinic_mm[tensorboard]"'),
     Extra("psycopg", "psycopg", "the store of the dashboard on PostgreSQL", 'pip install "clinic_mm[postgresql]"'),
+    Extra("Authlib", "authlib", "signing in through an identity provider", 'pip install "clinic_mm[oidc]"'),
     Extra("transformers", "transformers", "note encoder from a local folder", "pip install transformers"),
 )
 

@@ -25,6 +25,7 @@ from clinic_mm.jobs.spec import JobSpec
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.run import RunInfo
 from clinic_mm.simulate.limit import Limit
+from clinic_mm.site import SiteSettings
 from clinic_mm.sources.tables.mapping import Mapping
 from clinic_mm.task import Task
 from clinic_mm.types import CaseRecord
@@ -55,6 +56,7 @@ BORDERS: Final[Map[str, Border]] = {
     "limit": Border(Limit, "serialization"),
     "monitor": Border(MonitorState, "serialization"),
     "deidentified": Border(DeidRecord, "serialization"),
+    "dashboard": Border(SiteSettings, "validation"),
 }
 """By the name of the file."""
 

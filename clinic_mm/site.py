@@ -14,8 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from clinic_mm.toml_file import fitted, read_toml
 
 Role = Literal["viewer", "reader", "signer", "scientist", "admin"]
-Hours = Annotated[float, Field(gt=0, le=24)]
-
 SEE: Final = "docs/dashboard.md describes every line"
 
 
@@ -38,12 +36,12 @@ class SignIn(Frozen):
     """How people sign in, and for how long."""
 
     by: tuple[Literal["local", "oidc"], ...] = ("local",)
-    hours: Hours = 12.0
+    hours: Annotated[float, Field(gt=0, le=12)] = 12.0
     """A session ends after this, whatever happens; one by OIDC not after its token expires."""
-    idle_minutes: Annotated[float, Field(gt=0, le=720)] = 30.0
-    """A session that was not used for this long ends."""
-    tries: Annotated[int, Field(ge=1, le=100)] = 5
-    """Wrong passwords per name, and four times as many per address, before it has to wait."""
+    idle_minutes: Annotated[float, Field(gt=0, le=60)] = 30.0
+    """A session in which nobody did anything for this long ends."""
+    tries: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Wrong passwords from one address before it has to wait; of one name, the store counts by itself."""
     wait_minutes: Annotated[float, Field(gt=0)] = 15.0
     """How long."""
 
@@ -59,11 +57,10 @@ class Oidc(Frozen):
 
 
 class Glass(Frozen):
-    """Cases that are closed, and how long a broken glass stays broken."""
+    """Cases that are closed, and what breaking the glass asks for. It stays broken for four hours."""
 
     closed_cases: Path | None = None
     """A text file of case keys, one a line, which open only to those who broke the glass."""
-    hours: Hours = 1.0
     shortest_reason: Annotated[int, Field(ge=1, le=200)] = 15
     """Characters."""
 

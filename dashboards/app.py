@@ -1,6 +1,6 @@
-"""The dashboard of one finished screening run: worklist → case → about.
+"""The reading room: who asks, the pages that he may see, and the one that he asked for.
 
-In:  the run folder, named by the environment variable CLINIC_MM_RUN. Out: pages on the loopback address.
+In:  the run folder (CLINIC_MM_RUN) and the room (`guard.room`), named by the environment. Out: pages, behind the door.
 
 No page runs a model: every number was stored by `clinic-mm screen`.
 """
@@ -9,22 +9,27 @@ from pathlib import Path
 
 import streamlit as st
 
+import guard
 from clinic_mm.errors import ClinicError
 from components.banner import banner, hidden_answers, trouble
 from components.opened import monitor_state, opened_run
+from guard.bar import bar
+from guard.rules import rules
 
 VIEWS = Path(__file__).parent / "views"
 
+
+def pages_of(person: guard.Person) -> list[st.Page]:
+    """The pages whose act the person may do; the first is his home."""
+    his = [page for page in rules().pages if person.may(page.act)]
+    return [st.Page(VIEWS / page.view, title=page.title, url_path=page.path, default=page is his[0]) for page in his]
+
+
 st.set_page_config(page_title="clinic_mm", layout="wide")
-page = st.navigation(
-    [
-        st.Page(VIEWS / "worklist.py", title="Worklist", default=True),
-        st.Page(VIEWS / "case.py", title="Case", url_path="case"),
-        st.Page(VIEWS / "about.py", title="About this run", url_path="about"),
-    ],
-    position="top",
-)
 try:
+    person = guard.current()
+    page = st.navigation(pages_of(person), position="top")
+    bar(person)
     banner(opened_run().info)
     hidden_answers(monitor_state())
     page.run()

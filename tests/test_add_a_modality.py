@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from clinic_mm.bundle import folder
@@ -15,6 +14,7 @@ from clinic_mm.modalities import BUILT_IN, table
 from clinic_mm.prep.code import code_version
 from clinic_mm.report.run import open_run
 from tests.cli.terminal import run
+from tests.signed_in import signed_in
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "add_a_modality.md"
 BLOCK = re.compile(r"^```(?:python|toml)\n# (\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -94,12 +94,8 @@ def test_whatever_its_package_changes_is_prepared_anew(package: Path) -> None:
 
 
 def _case_page(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    app = folder("dashboards")
-    monkeypatch.setenv("CLINIC_MM_RUN", str(run_folder))
-    monkeypatch.syspath_prepend(str(app))
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    test = AppTest.from_file(str(app / "app.py"), default_timeout=60)
-    test.query_params["case"] = str(open_run(run_folder).worklist()["case_key"].iloc[0])
-    test.switch_page("views/case.py")
-    return test.run()
+    with signed_in(monkeypatch, run_folder.parent / "room", run_folder):
+        test = AppTest.from_file(str(folder("dashboards") / "app.py"), default_timeout=60)
+        test.query_params["case"] = str(open_run(run_folder).worklist()["case_key"].iloc[0])
+        test.switch_page("views/case.py")
+        return test.run()

@@ -24,19 +24,32 @@ def demo(
 
 
 def dashboard(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    run: Annotated[Path, typer.Argument(help="Run folder.")] = Path("demo/run"),
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
     monitor: Annotated[
         Path | None, typer.Option(help="What clinic-mm monitor found, which hides answers; else that of the run.")
     ] = None,
+    site: Annotated[Path | None, typer.Option(help="dashboard.toml: see docs/dashboard.md.")] = None,
+    home: Annotated[
+        Path | None, typer.Option(help="Where signatures, users and the audit are kept; else beside the run.")
+    ] = None,
+    demo: Annotated[bool, typer.Option(help="Simulated cases without a password; makes demo/run first.")] = False,
+    invite: Annotated[str, typer.Option(help="Print a new one-time link for this user.")] = "",
+    address: Annotated[str, typer.Option(help="To listen on; others than loopback need a proxy.")] = "127.0.0.1",
+    processes: Annotated[int, typer.Option(min=1, max=16, help="Behind a sticky proxy, from this port on.")] = 1,
 ) -> None:
-    """Open the work list and the case pages of a run, on this machine only.
+    """Open the reading room of a run: sign in, read and sign cases. On this machine only, unless told otherwise.
 
     Example:  clinic-mm dashboard demo/run
     """
-    from clinic_mm.jobs.serve import serve_dashboard
+    from clinic_mm.jobs.serve import HOME, Place, serve_dashboard
 
-    raise typer.Exit(serve_dashboard(run, port, monitor))
+    if demo and not run.exists():
+        from clinic_mm.demo import run_demo
+
+        run_demo(run.parent, cases=400, seed=2026, workers=2)
+    place = Place(home or run.parent / HOME, site, address, port, processes, demo, invite, monitor)
+    raise typer.Exit(serve_dashboard(run, place, typer.echo))
 
 
 def doctor(json: Json = False) -> None:

@@ -1,6 +1,6 @@
-"""A signed-in person, as pages and routes see him: a name to act under, an opaque id for logs, roles."""
+"""A signed-in person, as pages and routes see him: an opaque id to act under, a name for the screen, roles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -8,13 +8,13 @@ class Person:
     """Who asks.
 
     Attributes:
-        user: The name that acts of the store are written under; never logged.
-        opaque: What logs say instead of the name.
+        user: Opaque id: what acts of the store are written under, and all that logs say.
+        name: What the person signs in with; for his own screen, never for a log or an address.
         roles: Of `schemas/roles.toml`.
     """
 
     user: str
-    opaque: str
+    name: str = field(repr=False)
     roles: frozenset[str]
 
     def may(self, act: str, case_key: str | None = None) -> bool:

@@ -19,7 +19,7 @@ from clinic_mm.errors import InputError, UsageError
 from clinic_mm.site import SiteSettings, read_site
 
 if TYPE_CHECKING:
-    from clinic_mm.store import Store
+    from clinic_mm.store.store import Store
 
 HOME: Final = "CLINIC_MM_HOME"
 SITE: Final = "CLINIC_MM_SITE"
@@ -62,7 +62,7 @@ def opened() -> Room:
 
 @cache
 def _opened(home: Path, site: str, demo: bool) -> Room:
-    from clinic_mm.store import open_store
+    from clinic_mm.store.store import open_store
 
     settings = read_site(Path(site) if site else None)
     store = open_store(settings.store or f"sqlite:///{home / 'store.sqlite'}", heads=settings.heads or home / "heads")

@@ -5,23 +5,24 @@ The case stands in the address as `?case=<case_key>`, which is opaque.
 
 import streamlit as st
 
+import guard
 from components.answer import further, headline, remarks, shares, what_if
+from components.case_key import asked_case
 from components.opened import opened_run, prediction, worklist
 from components.plain import plain
 from components.ranking import labels, ranked
 from components.tiles import tiles
 
-KEY_LENGTH = 128
-
 
 def main() -> None:
     """Draw the page."""
-    case_key = st.query_params.get("case", "")[:KEY_LENGTH]
+    case_key = asked_case()
     if not case_key:
         st.markdown("No case is chosen\\. Open one from the worklist\\.")
         if st.button("To the worklist"):
             st.switch_page("views/worklist.py")
         return
+    guard.need("see_case", case_key)
     found, info = prediction(case_key), opened_run().info
     named = labels(info)
     _heading(case_key)

@@ -10,21 +10,15 @@ Needs Debian's chromium.
 """
 
 import argparse
-import os
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Page, sync_playwright
 
-from clinic_mm.bundle import folder
 from clinic_mm.errors import UsageError
 from clinic_mm.evaluate.monitor.state import FILE, read_state
 from clinic_mm.report.run import Prediction, Run, open_run
+from tests.serving import serving
 
 CHROMIUM = Path("/usr/bin/chromium")
 WAIT_S = 300
@@ -47,11 +41,16 @@ def take(run: Path, out: Path, widths: list[int], *, whole: bool) -> None:
         raise UsageError("Pictures in the docs show simulated cases only", str(run), "Name the demo's run")
     pages = {"worklist": "", **{name: f"case?case={key}" for name, key in chosen(opened).items()}, "about": "about"}
     out.mkdir(parents=True, exist_ok=True)
-    with served(run) as address, sync_playwright() as playwright:
+    with (
+        TemporaryDirectory() as room,
+        serving(run, Path(room) / "home", Path(room) / "log") as address,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         for width in widths or [1440]:
             for name, path in pages.items():
                 page = browser.new_page(viewport={"width": width, "height": UPPER_PX.get(name, CASE_PX)})
+                page.context.add_cookies([address.cookie])
                 page.set_default_timeout(WAIT_S * 1000)
                 page.goto(f"{address}/{path}")
                 until_it_stands(page)
@@ -80,31 +79,6 @@ def until_it_stands(page: Page) -> None:
     for _ in range(2):
         page.wait_for_function(STANDS)
         page.wait_for_timeout(800)
-
-
-@contextmanager
-def served(run: Path) -> Iterator[str]:
-    """The address of the dashboard of a run, as long as it is needed."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    app = str(folder("dashboards") / "app.py")
-    command = [sys.executable, "-m", "streamlit", "run", app, f"--server.port={port}", "--server.address=127.0.0.1"]
-    server = subprocess.Popen(command, env={**os.environ, "CLINIC_MM_RUN": str(run.resolve())})  # noqa: S603 - ours
-    try:
-        _wait(port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(60)
-
-
-def _wait(port: int) -> None:
-    for _ in range(WAIT_S * 4):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.25)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,18 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from clinic_mm.report.run import open_run
 from tests.browser.conftest import CHROMIUM
+from tests.serving import Address
 
 SHOTS = os.environ.get("CLINIC_MM_SHOTS", "")
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def browser_page(served: str) -> Iterator[Page]:
+def browser_page(served: Address) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1440, "height": 4300})
+        page.context.add_cookies([served.cookie])
         page.set_default_timeout(30_000)
         yield page
         browser.close()

@@ -1,12 +1,10 @@
 """A tiny simulated cohort and a made-up run over it, shared by the tests of logic and of the browser."""
 
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from clinic_mm.bundle import folder
@@ -16,6 +14,7 @@ from clinic_mm.report.run import Counts, ModelOf, RunInfo, write_run, write_shar
 from clinic_mm.simulate.cohort import write_cohort
 from clinic_mm.types import CaseRecord
 from tests.report.predictions import ALL, flagged, made_up, rejected
+from tests.signed_in import signed_in
 
 SHARES = {"ct": 1.4, "eeg": -0.5, "note": 0.2, "record": 0.8, "xray": 0.9}
 ABSTAINED = "Fewer than 20 calibration patients had this mix of evidence"
@@ -39,14 +38,16 @@ def made_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a reading room, shared by tests of pages."""
+    return tmp_path_factory.mktemp("room") / "home"
+
+
 @pytest.fixture
-def page(made_run: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
-    """Open one page of the app, as Streamlit would: `page("case", case="…")`."""
+def page(made_run: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    """Open one page of the app, as Streamlit would, for a signed-in person: `page("case", case="…")`."""
     app = folder("dashboards")
-    monkeypatch.setenv("CLINIC_MM_RUN", str(made_run))
-    monkeypatch.syspath_prepend(str(app))
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
     def opened(view: str = "worklist", **query: str) -> AppTest:
         test = AppTest.from_file(str(app / "app.py"), default_timeout=60)
@@ -56,9 +57,8 @@ def page(made_run: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
             test.switch_page(f"views/{view}.py")
         return test.run()
 
-    yield opened
-    for name in [name for name in sys.modules if name.split(".")[0] in {"components", "views"}]:
-        del sys.modules[name]
+    with signed_in(monkeypatch, home, made_run):
+        yield opened
 
 
 def _answered(case: CaseRecord, abstained: str) -> Prediction:

@@ -1,18 +1,17 @@
 """Gene expression, miRNA, methylation and a cough in one task, from files to the page: each a modality of its own."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 from scipy.io import wavfile
 from streamlit.testing.v1 import AppTest
 
 from clinic_mm.bundle import folder
 from clinic_mm.report.run import open_run
 from tests.cli.terminal import run
+from tests.signed_in import signed_in
 
 PATIENTS, GENES, RATE = 48, 300, 16_000
 COHORT = """
@@ -112,16 +111,10 @@ def test_several_assays_and_a_sound_from_files_to_the_page(
 
 
 def _page(run_folder: Path, case_key: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    app = folder("dashboards")
-    monkeypatch.setenv("CLINIC_MM_RUN", str(run_folder))
-    monkeypatch.syspath_prepend(str(app))
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    test = AppTest.from_file(str(app / "app.py"), default_timeout=60)
-    test.query_params["case"] = case_key
-    test.switch_page("views/case.py")
-    test.run()
-    for name in [name for name in sys.modules if name.split(".")[0] in {"components", "views"}]:
-        del sys.modules[name]
+    with signed_in(monkeypatch, run_folder.parent / "room", run_folder):
+        test = AppTest.from_file(str(folder("dashboards") / "app.py"), default_timeout=60)
+        test.query_params["case"] = case_key
+        test.switch_page("views/case.py")
+        test.run()
     assert not test.exception
     return "\n".join(str(part.value) for part in [*test.markdown, *test.caption, *test.warning]).replace("\\", "")
