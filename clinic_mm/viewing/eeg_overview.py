@@ -23,6 +23,9 @@ COLUMNS: Final = 1200
 EDGES: Final = (2.0, 99.5)
 """Percentiles of the power that the darkest and the lightest colour stand for."""
 
+HIGH: Final = 97.0
+"""Percentile of the amplitude that fills most of its strip: one electrode that was touched must not flatten a day."""
+
 
 def overview(recording: EegRecording, found: Survey) -> dict[str, Any]:
     """What the strips below the traces show.
@@ -30,7 +33,8 @@ def overview(recording: EegRecording, found: Survey) -> dict[str, Any]:
     Returns:
         `column_s`, `columns`, `frequencies`, `highest_hz` and `low_db`, `high_db` of the spectrograms, each of
         `regions` (name, levels: base64 of one byte per frequency and column, 0 for no signal, 1 to 255 from low to
-        high); `amplitude`: start_s, column_s, and per column the middle and the largest span of the good channels.
+        high); `amplitude`: full_uv, start_s, column_s, and per column the middle and the largest span of the good
+        channels.
     """
     good = [row for row, name in enumerate(recording.channels) if name not in found.quality.bad]
     shown = [(name, found.spectrogram.mean_of(rows)) for name, rows in regions(recording.channels, good).items()]
@@ -74,7 +78,9 @@ def amplitude(pyramid: Pyramid, good: Sequence[int], sfreq_hz: float) -> dict[st
     there = np.isfinite(span).any(axis=0) if len(good) else np.zeros(span.shape[1], bool)
     middle = [float(np.nanmedian(span[:, at])) if ok else None for at, ok in enumerate(there)]
     most = [float(np.nanmax(span[:, at])) if ok else None for at, ok in enumerate(there)]
+    told = [one for one in middle if one is not None]
     return {
+        "full_uv": round(max(1.0, 1.3 * float(np.percentile(told, HIGH))), 1) if told else 1.0,
         "start_s": first / sfreq_hz,
         "column_s": width / sfreq_hz,
         "typical_uv": [None if one is None else round(one, 1) for one in middle],

@@ -15,6 +15,7 @@ import { drawStrips, secondAt, spectrumImage, stripsOf } from "./eeg_strips.js";
 import { EegTools } from "./eeg_tools.js";
 import { chainEnds, clock, commonOf, derive, median, mmPerSecond } from "./eeg_trace.js";
 import { Mouse, actionOf, helpPanel, make } from "./gestures.js";
+import { isDark } from "./theme.js";
 
 const ROW_PX = 27;
 const HEIGHT_PX = [300, 780];
@@ -430,13 +431,6 @@ class EegViewer {
     if (still && event.offsetX >= LEFT_PX) this.setCursor(Math.min(this.seconds, this.lay.second(event.offsetX)));
     else if (this.measure) this.sayLater(this.measure.text);
   }
-}
-
-/** Whether a colour as Streamlit's theme writes it (`#rrggbb`, `rgb(…)`) is a dark one. */
-function isDark(colour) {
-  const hex = /^\s*#([0-9a-f]{6})/i.exec(colour);
-  const parts = hex ? hex[1].match(/../g).map((one) => parseInt(one, 16)) : (colour.match(/[\d.]+/g) || [0, 0, 0]).slice(0, 3).map(Number);
-  return 0.299 * parts[0] + 0.587 * parts[1] + 0.114 * parts[2] < 128;
 }
 
 /** A canvas of some CSS size, sharp on any screen; its context counts in CSS pixels. */

@@ -152,18 +152,18 @@ export function drawAttention(ctx, lay, rows, shades, colours) {
   }
 }
 
-/** A bar of known size: one second wide, and as high as so many microvolts. */
+/** A bar of known size: one centimetre of the screen high, so many microvolts; one second wide. */
 export function drawScale(ctx, lay, scale, colours) {
-  const uv = Math.round(scale.uvPerMm * 10);
   const high = 10 * scale.pxPerMm;
-  const right = LEFT_PX + lay.plot - 10;
-  const bottom = lay.height - BOTTOM_PX - 8;
+  const right = LEFT_PX + lay.plot - 6;
+  const bottom = lay.height - BOTTOM_PX - 4;
   const second = lay.plot / lay.pageS;
-  const text = `${uv} µV · 1 s`;
+  const text = `${Math.round(scale.uvPerMm * 10)} µV · 1 s`;
   ctx.font = "bold 11px system-ui, sans-serif";
+  ctx.textAlign = "right";
   ctx.fillStyle = colours.paper;
-  ctx.globalAlpha = 0.75;
-  ctx.fillRect(right - Math.max(second, 70) - 6, bottom - high - 18, Math.max(second, 70) + 12, high + 22);
+  ctx.globalAlpha = 0.8;
+  ctx.fillRect(right - ctx.measureText(text).width - 8, bottom - 17, ctx.measureText(text).width + 6, 14);
   ctx.globalAlpha = 1;
   ctx.strokeStyle = colours.mark;
   ctx.fillStyle = colours.mark;
@@ -173,8 +173,7 @@ export function drawScale(ctx, lay, scale, colours) {
   ctx.lineTo(right, bottom);
   ctx.lineTo(right - second, bottom);
   ctx.stroke();
-  ctx.textAlign = "right";
-  ctx.fillText(text, right, bottom - high - 5);
+  ctx.fillText(text, right - 5, bottom - 6);
 }
 
 /** The time cursor of the whole page, and what is being measured. */

@@ -73,13 +73,13 @@ function drawSpectrum(ctx, strip, given, top, x) {
   ctx.fillText(strip.region.name, 4, top + strip.high / 2 - 6);
   ctx.fillText(`0–${given.overview.highest_hz} Hz`, 4, top + strip.high / 2 + 7);
   if (!strip.picture) return;
-  ctx.imageSmoothingEnabled = false;
+  ctx.imageSmoothingEnabled = true;
   const end = given.overview.columns * given.overview.column_s;
   ctx.drawImage(strip.picture, x(0), top, x(end) - x(0), strip.high - 2);
 }
 
 function drawAmplitude(ctx, strip, amplitude, top, x, colours) {
-  const most = Math.max(...amplitude.typical_uv.map((one) => one ?? 0), 1) * 1.2;
+  const most = amplitude.full_uv;
   const y = (uv) => top + strip.high - 3 - (Math.min(uv, most) / most) * (strip.high - 6);
   ctx.fillText("Amplitude", 4, top + strip.high / 2 - 6);
   ctx.fillText(`0–${most.toFixed(0)} µV`, 4, top + strip.high / 2 + 7);

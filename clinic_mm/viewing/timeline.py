@@ -1,0 +1,162 @@
+"""A patient record as lanes over time: what happened, and each laboratory value with its unit and reference range.
+
+In:  a record in long form (RECORD_COLUMNS) and the decision time.
+Out: plain values for JSON: lanes with facts at hours before the decision, newest last; what is left out is counted.
+
+Values are those of the record: nothing is converted, averaged or filled in. Shows no source id, no patient id and no
+birth date. A flag is the source's own; where it gives none but a reference range, the range speaks, and that is said.
+"""
+
+import math
+from collections.abc import Hashable
+from datetime import datetime
+from typing import Any, Final
+
+import pandas as pd
+
+from clinic_mm.signals import PatientRecord
+
+MOST_FACTS: Final = 3000
+MOST_LANES: Final = 60
+EVENTS: Final = {
+    "encounter": "Encounters",
+    "condition": "Conditions",
+    "procedure": "Procedures",
+    "medication": "Medication",
+    "allergy": "Allergies",
+    "imaging": "Imaging",
+    "report": "Reports",
+}
+"""Kinds of fact that share a lane each, in the order in which they stand."""
+HIDDEN: Final = frozenset({"birth_date"})
+FLAGS: Final = {
+    "H": "high",
+    "HH": "critically high",
+    "HU": "significantly high",
+    "L": "low",
+    "LL": "critically low",
+    "LU": "significantly low",
+    "N": "normal",
+    "A": "abnormal",
+    "AA": "critically abnormal",
+    "POS": "positive",
+    "NEG": "negative",
+    "DET": "detected",
+    "ND": "not detected",
+    "R": "resistant",
+    "S": "susceptible",
+    "I": "intermediate",
+}
+"""HL7 v3 ObservationInterpretation in words; what is not here is shown as the source wrote it."""
+NO_ALARM: Final = frozenset({"", "N", "NEG", "ND", "S"})
+
+
+def timeline(record: PatientRecord, at: datetime | None) -> dict[str, Any]:
+    """Lanes of a record.
+
+    Args:
+        record: All facts known at the decision.
+        at: The decision time; without one, hours count from the newest fact, and `decision` is False.
+
+    Returns:
+        `lanes`: name, kind (`events` or `numbers`), unit, low, high (of the newest fact that has a range), facts; each
+        fact: hours before, value (None where it has no number), words, flag, flag in words, alarm, when (UTC). Counts
+        `undated`, `left_out` and `lanes_left_out`; `after`: facts after the decision, which no record should hold.
+    """
+    rows = record.rows[(record.rows["category"] != "demographic") & ~record.rows["code"].isin(HIDDEN)]
+    dated = rows[rows["time"].notna()]
+    zero = pd.Timestamp(at) if at is not None else dated["time"].max()
+    kept = dated.tail(MOST_FACTS)
+    kept = kept.assign(hours=-(kept["time"] - zero).dt.total_seconds() / 3600)
+    events = [_events(kept, kind) for kind in EVENTS]
+    numbers = [_numbers(part, name) for name, part in _by_code(kept)]
+    texts = _lane("Other findings", "events", kept[_is_text(kept)])
+    lanes = [lane for lane in [*events, *numbers, texts] if lane["facts"]]
+    return {
+        "lanes": lanes[:MOST_LANES],
+        "decision": at is not None,
+        "undated": int(rows["time"].isna().sum()),
+        "left_out": len(dated) - len(kept),
+        "lanes_left_out": max(0, len(lanes) - MOST_LANES),
+        "after": int((kept["hours"] < 0).sum()),
+    }
+
+
+def _events(rows: pd.DataFrame, kind: str) -> dict[str, Any]:
+    return _lane(EVENTS[kind], "events", rows[rows["category"] == kind])
+
+
+def _is_number(rows: pd.DataFrame) -> "pd.Series[bool]":
+    return ~rows["category"].isin(list(EVENTS)) & rows["value"].notna()
+
+
+def _is_text(rows: pd.DataFrame) -> "pd.Series[bool]":
+    return ~rows["category"].isin(list(EVENTS)) & rows["value"].isna()
+
+
+def _by_code(rows: pd.DataFrame) -> list[tuple[Hashable, pd.DataFrame]]:
+    """Measured values by code and unit, what was measured most often first: two units are two lanes, never one line."""
+    groups = list(rows[_is_number(rows)].groupby(["code", "unit"], sort=False))
+    return sorted(groups, key=lambda one: (-len(one[1]), str(one[0])))
+
+
+def _numbers(rows: pd.DataFrame, name: Hashable) -> dict[str, Any]:
+    del name  # the newest words of the source are better than its code
+    lane = _lane(_display(rows.iloc[-1]), "numbers", rows)
+    ranged = rows[rows["ref_low"].notna() | rows["ref_high"].notna()]
+    low, high = (None, None) if ranged.empty else (_number(ranged.iloc[-1][side]) for side in ("ref_low", "ref_high"))
+    return lane | {"unit": str(rows.iloc[-1]["unit"]), "low": low, "high": high}
+
+
+def _lane(name: str, kind: str, rows: pd.DataFrame) -> dict[str, Any]:
+    facts = [_fact(row, kind) for row in rows.to_dict("records")]
+    return {"name": name, "kind": kind, "unit": "", "low": None, "high": None, "facts": facts}
+
+
+def _fact(row: dict[Hashable, Any], kind: str) -> dict[str, Any]:
+    flag, said = _flag(row)
+    value = _number(row["value"])
+    text = str(row["text"])
+    shown = f"{value:.6g} {row['unit']}".strip() if value is not None else text
+    words = shown if kind == "numbers" else " ".join(part for part in (_display(row), shown) if part)
+    return {
+        "hours": float(row["hours"]),
+        "value": value,
+        "words": words,
+        "range": _range(_number(row["ref_low"]), _number(row["ref_high"])),
+        "flag": flag,
+        "said": said,
+        "alarm": flag not in NO_ALARM,
+        "when": f"{row['time']:%Y-%m-%d %H:%M}",
+    }
+
+
+def _flag(row: dict[Hashable, Any]) -> tuple[str, str]:
+    """The source's flag and its words, or what its reference range says."""
+    given = str(row["interpretation"])
+    if given:
+        return given, FLAGS.get(given, given)
+    value, low, high = (_number(row[name]) for name in ("value", "ref_low", "ref_high"))
+    if value is not None and high is not None and value > high:
+        return "H", "above the reference range"
+    if value is not None and low is not None and value < low:
+        return "L", "below the reference range"
+    return "", ""
+
+
+def _range(low: float | None, high: float | None) -> str:
+    if low is None and high is None:
+        return ""
+    if low is None:
+        return f"up to {high:.6g}"
+    return f"from {low:.6g}" if high is None else f"{low:.6g}–{high:.6g}"
+
+
+def _display(row: Any) -> str:  # noqa: ANN401 - a row of pandas, or a dict of it
+    """The source's words without what LOINC adds: `Sodium` of `Sodium [Moles/volume] in Serum or Plasma`."""
+    return str(row["display"] or row["code"]).partition(" [")[0]
+
+
+def _number(value: object) -> float | None:
+    number = float(str(value))
+    return number if math.isfinite(number) else None
