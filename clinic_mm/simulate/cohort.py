@@ -14,7 +14,6 @@ The same seed gives the same bytes, for any number of workers; case k is the sam
 """
 
 import csv
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -28,6 +27,7 @@ from clinic_mm.errors import UsageError
 from clinic_mm.simulate.case import SHARD_CASES, Case, make_case
 from clinic_mm.simulate.latent import DEFAULT, Missing, World
 from clinic_mm.simulate.limit import Limit, limit_of
+from clinic_mm.worker_process import begin
 
 if TYPE_CHECKING:
     from clinic_mm.simulate.chart import Chart
@@ -160,13 +160,8 @@ def _batches(out: Path, world: World, cases: int, seed: int, workers: int) -> It
     if workers == 1:
         yield from map(work, spans)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_deaf) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=begin) as pool:
         yield from pool.map(work, spans)
-
-
-def _deaf() -> None:
-    """Ctrl-C is for the parent, which lets its workers finish what they hold."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _write_batch(out: Path, world: World, seed: int, span: range) -> Batch:
