@@ -15,7 +15,7 @@ from typing import Final
 
 import typer
 
-from clinic_mm.commands import answer, data, draft, learn, screening, site, watch
+from clinic_mm.commands import answer, data, draft, learn, reports, screening, site, watch
 
 INTERRUPTED: Final = 130
 """Exit code of a command that was stopped from the keyboard: 128 + SIGINT, as shells have it."""
@@ -62,7 +62,7 @@ for _command in (
     answer.saliency,
     watch.monitor,
     answer.advise,
-    answer.report,
+    reports.report,
     data.deidentify,
     site.dashboard,
     site.doctor,

@@ -1,4 +1,4 @@
-"""Commands that answer about cases: predict, retrieve, saliency, advise, report."""
+"""Commands that answer about cases: predict, retrieve, saliency, advise."""
 
 from pathlib import Path
 from typing import Annotated
@@ -189,22 +189,3 @@ def advise(
     else:
         show_table("Whom to test first", shown(ranked))
         show(in_words(ranked))
-
-
-def report(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
-    case: Annotated[str, typer.Argument(help="Case key, as in the work list.")],
-    fhir: Annotated[bool, typer.Option(help="The FHIR R4B bundle instead of the text.")] = False,
-    json: Json = False,
-) -> None:
-    """Show one case of a run: the answer, what it rests on, what is missing and why.
-
-    Example:  clinic-mm report run 4f1c2d3e4f5a6b7c
-    """
-    from clinic_mm.console import show, show_json
-    from clinic_mm.jobs.told import case_of, case_told, fhir_told
-
-    if json and not fhir:
-        show_json(case_of(run, case).model_dump(mode="json"))
-    else:
-        show((fhir_told if fhir else case_told)(run, case))

@@ -7,11 +7,9 @@ Nothing here runs a model. A state that came after the run counts as one that it
 
 from pathlib import Path
 
-from clinic_mm.errors import InputError
 from clinic_mm.evaluate.monitor.state import state_of_run
 from clinic_mm.jobs.state import run_state, state_in_words
 from clinic_mm.predict.prediction import Prediction
-from clinic_mm.report.card import as_text
 from clinic_mm.report.describe import run_as_text
 from clinic_mm.report.run import open_run
 
@@ -58,19 +56,3 @@ def case_of(folder: Path, case_key: str) -> Prediction:
     run = open_run(folder)
     found, state = run.prediction(case_key), state_of_run(folder, run.info.model.hash)
     return state.marked(found) if state else found
-
-
-def case_told(folder: Path, case_key: str) -> str:
-    """The card of one case. Raises what `case_of` does."""
-    return as_text(case_of(folder, case_key), simulated=open_run(folder).info.simulated)
-
-
-def fhir_told(folder: Path, case_key: str) -> str:
-    """The FHIR report of one case, as it stands in the run.
-
-    Raises:
-        InputError: If the answer is hidden, also where that was found after the report had been written.
-    """
-    if hidden := case_of(folder, case_key).withheld:
-        raise InputError("This answer is hidden by monitoring: its report is not shown", f"case {case_key}", hidden)
-    return open_run(folder).report_path(case_key).read_text(encoding="utf-8")

@@ -2,15 +2,16 @@
 
 In:  a Prediction, the labels of its modalities. Out: lines of text, no colour, no control characters.
 
-Nothing here reads a file or knows a patient's name.
+Nothing here reads a file; a patient is named only where the operator asked for it.
 """
 
 from collections.abc import Iterable, Mapping
 
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.content import Part, class_rows, parts_after, parts_before
+from clinic_mm.report.setting import Whose
 from clinic_mm.report.signed import UNSIGNED, Signed
-from clinic_mm.report.signed_words import state_in_words
+from clinic_mm.report.signed_words import IDENTIFIED, state_in_words
 from clinic_mm.report.words import NOT_A_DEVICE, SIMULATED, answer_in_words, probability
 
 BAR_CELLS = 20
@@ -22,6 +23,7 @@ def as_text(
     *,
     simulated: bool = False,
     signed: Signed = UNSIGNED,
+    whose: Whose | None = None,
 ) -> str:
     """The card of one case.
 
@@ -30,12 +32,13 @@ def as_text(
         labels: Modality name to label; the modality table's where left out.
         simulated: Says so on the first line.
         signed: What people did with it.
+        whose: Who the patient is; None, and then the pseudonym is all there is.
     """
-    state = [] if signed == UNSIGNED else [state_in_words(signed)]
+    state = [*([IDENTIFIED] if whose else []), *([] if signed == UNSIGNED else [state_in_words(signed)])]
     parts = [
         [SIMULATED] if simulated else [],
         [f"Case {prediction.case_key}", *state, answer_in_words(prediction)],
-        *map(_section, parts_before(prediction, signed)),
+        *map(_section, parts_before(prediction, signed, whose)),
         _classes(prediction),
         *map(_section, parts_after(prediction, labels)),
         [NOT_A_DEVICE],

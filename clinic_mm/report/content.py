@@ -11,12 +11,13 @@ from typing import Final
 
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.advice_words import advice_lines, advice_rows
-from clinic_mm.report.setting import Whose
+from clinic_mm.report.setting import Setting, Whose
 from clinic_mm.report.signed import Signed
-from clinic_mm.report.signed_words import patient_rows, reader_rows
+from clinic_mm.report.signed_words import IDENTIFIED, moment, patient_rows, reader_rows, state_in_words
 from clinic_mm.report.within_words import pair_lines, within_lines, within_title
 from clinic_mm.report.words import (
     NO_SHARES,
+    SIMULATED,
     label_of,
     missing_in_words,
     ordered_shares,
@@ -46,6 +47,25 @@ def class_rows(prediction: Prediction) -> list[tuple[str, float]]:
     if not shows_answer(prediction):
         return []
     return list(zip(prediction.classes, prediction.probabilities, strict=True))
+
+
+def marks(setting: Setting) -> list[str]:
+    """What stands above everything, in frames: simulated, identified, the state of the report."""
+    simulated = [SIMULATED] if setting.simulated else []
+    identified = [IDENTIFIED] if setting.whose else []
+    return [*simulated, *identified, state_in_words(setting.signed)]
+
+
+def facts(prediction: Prediction, setting: Setting) -> list[tuple[str, str]]:
+    """Which case, when, by which model."""
+    due = prediction.decision_time
+    return [
+        ("Case", prediction.case_key),
+        ("Patient key", prediction.patient_key),
+        ("Decision time", moment(due) if due else "not stated"),
+        ("Model", setting.model),
+        ("Written", moment(setting.created)),
+    ]
 
 
 def parts_before(prediction: Prediction, signed: Signed, whose: Whose | None = None) -> list[Part]:

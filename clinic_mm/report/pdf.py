@@ -21,7 +21,7 @@ from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table
 
 from clinic_mm.predict.prediction import Prediction
-from clinic_mm.report.content import Part, class_rows, parts_after, parts_before
+from clinic_mm.report.content import Part, class_rows, facts, marks, parts_after, parts_before
 from clinic_mm.report.pdf_page import (
     AMBER,
     BAR,
@@ -44,7 +44,7 @@ from clinic_mm.report.pdf_page import (
 )
 from clinic_mm.report.pdf_text import PLAIN, fonts, marked_up, printable
 from clinic_mm.report.setting import Setting
-from clinic_mm.report.signed_words import IDENTIFIED, moment, state_in_words
+from clinic_mm.report.signed_words import IDENTIFIED, state_in_words
 from clinic_mm.report.words import NOT_A_DEVICE, SIMULATED, answer_in_words, probability, shows_answer
 
 A_HASH: Final = re.compile(r"[0-9a-f]{64}")
@@ -82,12 +82,11 @@ def pdf_report(prediction: Prediction, setting: Setting) -> bytes:
 
 
 def _story(prediction: Prediction, setting: Setting) -> list[Flowable]:
-    signed = setting.signed
+    colours = {SIMULATED: AMBER, IDENTIFIED: RED}
     flow: list[Flowable] = [_Titled(f"AI report: {prediction.target}", TITLE, level=0)]
-    flow += [_banner(SIMULATED, AMBER)] if setting.simulated else []
-    flow += [_banner(IDENTIFIED, RED)] if setting.whose else []
-    flow += [_banner(state_in_words(signed), STATE_COLOURS[signed.state]), _facts(prediction, setting)]
-    for part in parts_before(prediction, signed, setting.whose):
+    flow += [_banner(mark, colours.get(mark, STATE_COLOURS[setting.signed.state])) for mark in marks(setting)]
+    flow.append(_table(facts(prediction, setting)))
+    for part in parts_before(prediction, setting.signed, setting.whose):
         flow += _section(part)
     flow.append(_Titled("The AI's answer", HEADING, level=1))
     words = answer_in_words(prediction)
@@ -97,18 +96,6 @@ def _story(prediction: Prediction, setting: Setting) -> list[Flowable]:
     for part in parts_after(prediction, setting.labels):
         flow += _section(part)
     return [*flow, Spacer(0, 4 * mm), Paragraph(marked_up(NOT_A_DEVICE), STRONG)]
-
-
-def _facts(prediction: Prediction, setting: Setting) -> Flowable:
-    due = prediction.decision_time
-    rows = [
-        ("Case", prediction.case_key),
-        ("Patient key", prediction.patient_key),
-        ("Decision time", moment(due) if due else "not stated"),
-        ("Model", setting.model),
-        ("Written", moment(setting.created)),
-    ]
-    return _table(rows)
 
 
 def _section(part: Part) -> list[Flowable]:

@@ -120,6 +120,12 @@ class Run:
     path: Path
     info: RunInfo
 
+    @property
+    def cohort_folder(self) -> Path:
+        """Where the cohort lies: as the run names it, relative to the run folder if need be."""
+        named = Path(self.info.cohort)
+        return named if named.is_absolute() or named.is_dir() else (self.path / named).resolve()
+
     @cached_property
     def shards(self) -> tuple[Path, ...]:
         """All finished shards; what a killed run left half-written has another name."""

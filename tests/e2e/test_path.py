@@ -179,7 +179,7 @@ def test_reports_of_a_run_are_fhir_and_text_and_json(screened: Path, trained: Tr
     work = open_run(screened).worklist()
     assert {path.stem for path in (screened / "reports").iterdir()} == set(work["case_key"])
     key = work["case_key"].iloc[0]
-    bundle = run(capsys, "report", screened, key, "--fhir")
+    bundle = run(capsys, "report", screened, key, "--format", "fhir")
     assert Bundle.model_validate_json(bundle.out).type == "collection"
     assert "SIMULATED" in bundle.out
     text = run(capsys, "report", screened, key).out
