@@ -15,7 +15,7 @@ from typing import Final
 
 import typer
 
-from clinic_mm.commands import answer, data, draft, learn, reports, screening, site, watch
+from clinic_mm.commands import answer, audit, data, draft, learn, reports, screening, site, watch
 
 INTERRUPTED: Final = 130
 """Exit code of a command that was stopped from the keyboard: 128 + SIGINT, as shells have it."""
@@ -32,6 +32,8 @@ app = typer.Typer(
 )
 drafts = typer.Typer(rich_markup_mode=None, help="Draft findings as text. A draft is never evidence.")
 app.add_typer(drafts, name="draft")
+audits = typer.Typer(rich_markup_mode=None, help="Whether the audit of a store is as it was written.")
+app.add_typer(audits, name="audit")
 runs = typer.Typer(rich_markup_mode=None, help="The log of trainings.")
 app.add_typer(runs, name="runs")
 
@@ -70,6 +72,8 @@ for _command in (
     _register(app, _command)
 _register(runs, learn.runs_list, "list")
 _register(runs, learn.runs_show, "show")
+_register(audits, audit.audit_verify, "verify")
+_register(audits, audit.audit_heads, "heads")
 _register(drafts, draft.draft_learn, "learn")
 _register(drafts, draft.draft_write, "write")
 _register(drafts, draft.draft_evaluate, "evaluate")

@@ -10,8 +10,10 @@ from sqlalchemy import select
 
 from clinic_mm.store.chain import newest
 from clinic_mm.store.database import Database
+from clinic_mm.store.heads import Head
 from clinic_mm.store.models import AuditRow
 from clinic_mm.store.values import Entry
+from clinic_mm.store.verify import Verified, verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,10 @@ class Audit:
         """
         with self.db.writing(now) as work:
             return work.link(act, actor, case_key, **details)
+
+    def verify(self, expect: Head | None = None) -> Verified:
+        """Whether the chain is whole, also at its end, and everything it speaks of is as it was written."""
+        return verify(self.db, expect)
 
     def last(self) -> int:
         """The number of the newest link: it grows with everything that changes, so pages can ask for it often."""

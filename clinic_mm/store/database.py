@@ -41,7 +41,7 @@ class Writing:
     """A transaction that writes; what it links into the audit is committed with it, or not at all."""
 
     def __init__(self, session: Session, heads: Heads, now: datetime) -> None:
-        self.session, self.now, self._heads = session, now, heads
+        self.session, self.now, self.heads = session, now, heads
         self._head: Head | None = None
 
     @property
@@ -57,7 +57,7 @@ class Writing:
         """
         row: AuditRow = link(
             self._head or newest(self.session),
-            self._heads,
+            self.heads,
             at=self.now,
             actor=actor,
             act=act,
@@ -114,35 +114,46 @@ class Database:
         if work.linked:
             self.heads.append(work.linked)
 
+    def sign_newest(self) -> None:
+        """Sign the newest link, if a crash came between its commit and its head; a forged one still has no MAC."""
+        with self.reading() as session:
+            stands = newest(session)
+        last = self.heads.last()
+        if stands.number > (last.number if last else 0):
+            self.heads.append(stands)
+
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
 
 
-def opened(url: str, heads: Path, clock: Callable[[], datetime] = utc_now) -> Database:
+def opened(url: str, heads: Path, clock: Callable[[], datetime] = utc_now, *, only_read: bool = False) -> Database:
     """Open a database, made or migrated where it is of an older version.
 
     Args:
         url: A path of an SQLite file, `sqlite:///…` or `postgresql://…`.
         heads: Folder of audit key and heads.
         clock: Says what time it is where a caller does not.
+        only_read: Make and change nothing: what is not there, or of another version, is refused.
 
     Raises:
         InputError: If it cannot be reached, or the folder not be used.
-        ArtifactError: If it is damaged, or of a newer version.
+        ArtifactError: If it is damaged, or of a version that is not known here.
         ExtraMissingError: If PostgreSQL is asked for, and its driver is not installed.
     """
-    engine = _engine(url)
-    database = Database(engine, Heads(heads), clock)
+    engine = _engine(url, make=not only_read)
     try:
-        _migrate(engine)
+        database = Database(engine, Heads(heads, make=not only_read), clock)
+        _of_this_version(engine, migrate=not only_read)
+        if not only_read:
+            database.sign_newest()
     except BaseException:
         engine.dispose()
         raise
     return database
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, *, make: bool) -> Engine:
     try:
         made = make_url(url if "://" in url else f"sqlite:///{url}")
     except ArgumentError as error:
@@ -155,7 +166,7 @@ def _engine(url: str) -> Engine:
     if kind != "sqlite" or not made.database or made.database == ":memory:":
         mend = "Name a file, sqlite:///FILE or postgresql://USER@HOST/NAME"
         raise InputError("The store is kept in an SQLite file or in PostgreSQL", "store", mend)
-    _make_private(Path(made.database))
+    _make_private(Path(made.database), make=make)
     engine = create_engine(
         made.set(drivername="sqlite"), connect_args={"timeout": BUSY_S, "check_same_thread": False}, pool_size=10
     )
@@ -164,11 +175,12 @@ def _engine(url: str) -> Engine:
     return engine
 
 
-def _make_private(path: Path) -> None:
+def _make_private(path: Path, *, make: bool) -> None:
     """A new database is readable by its owner alone."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        if make:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | (os.O_CREAT if make else 0), 0o600))
     except OSError as error:
         mend = "Check the path and its permissions"
         raise InputError(f"The store cannot be opened: {error.strerror}", str(path), mend) from error
@@ -187,11 +199,11 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _migrate(engine: Engine) -> None:
-    """To the newest version, one process at a time.
+def _of_this_version(engine: Engine, *, migrate: bool) -> None:
+    """Of the newest version, brought there if need be, by one process at a time.
 
     Raises:
-        ArtifactError: If the database is of a version that this clinic_mm does not know.
+        ArtifactError: If the database is of a version that this clinic_mm does not know, or not to be migrated.
     """
     # Here, since the command line is not to load it before it is needed.
     from alembic import command
@@ -210,9 +222,13 @@ def _migrate(engine: Engine) -> None:
         if stands is not None and stands not in known:
             mend = "Use the version of clinic_mm that wrote it, or a newer one"
             raise ArtifactError("The store is of a version that is not known here", "store", mend)
-        if stands != scripts.get_current_head():
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        if stands == scripts.get_current_head():
+            return
+        if not migrate:
+            mend = "Open it once with clinic-mm dashboard, which brings it to this version"
+            raise ArtifactError("This is no store of this version", "store", mend)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,6 +23,7 @@ from clinic_mm.errors import InputError
 KEY: Final = "key"
 FILE: Final = "heads.jsonl"
 KEY_BYTES: Final = 32
+TAIL_BYTES: Final = 65_536
 READABLE_BY_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 FIRST: Final = "0" * 64
 """What stands before the first link."""
@@ -35,17 +37,19 @@ class Head(NamedTuple):
 
 
 class Heads:
-    """The folder of key and heads.
+    """The folder of key and heads, made on first use unless the audit is only to be verified (`make`).
 
     Raises:
         InputError: If it cannot be used, or the key is readable by others or too short.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, make: bool = True) -> None:
         self.folder = folder.expanduser()
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._key = _key(self.folder / KEY)
+            if make:
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _make(self.folder / KEY)
+            self._key = _read(self.folder / KEY)
         except OSError as error:
             what = f"The folder of audit heads cannot be used: {error.strerror}"
             raise InputError(what, str(self.folder), "Check the path and its permissions") from error
@@ -53,6 +57,10 @@ class Heads:
     def mac(self, of: str) -> str:
         """HMAC-SHA256 of a text, hexadecimal."""
         return hmac.digest(self._key, of.encode(), "sha256").hex()
+
+    def answer_mac(self, case_key: str, sha256: str) -> str:
+        """That an answer is one that we imported for this case."""
+        return self.mac(f"answer:{case_key}:{sha256}")
 
     def genuine(self, of: str, mac: str) -> bool:
         """Whether a MAC is ours."""
@@ -84,13 +92,19 @@ class Heads:
             return
         with path.open(encoding="utf-8", errors="replace") as file:
             for line in file:
-                yield self._read(line)
+                yield self._parsed(line)
 
     def last(self) -> Head | None:
-        """The newest genuine head."""
-        return max((head for head in self.all() if head), default=None)
+        """The newest genuine head: among the last lines, since heads are written nearly in order."""
+        path = self.folder / FILE
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+        return max((head for head in map(self._parsed, lines) if head), default=None)
 
-    def _read(self, line: str) -> Head | None:
+    def _parsed(self, line: str) -> Head | None:
         try:
             given = json.loads(line)
             head, mac = Head(int(given["number"]), str(given["hash"])), str(given["mac"])
@@ -103,16 +117,21 @@ def _told(head: Head) -> str:
     return f"head:{head.number}:{head.hash}"
 
 
-def _key(path: Path) -> bytes:
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        pass
-    else:
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
+def _make(path: Path) -> None:
+    """A new key, whole or not there: another process may be about to read it."""
+    if path.exists():
+        return
+    temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with os.fdopen(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(KEY_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    with suppress(FileExistsError):  # another process was quicker; its key is as good
+        os.link(temp, path)
+    temp.unlink()
+
+
+def _read(path: Path) -> bytes:
     if path.stat().st_mode & READABLE_BY_OTHERS:
         raise InputError("Others can read the key of the audit", str(path), f"Run: chmod 600 {path}")
     key = path.read_bytes()

@@ -111,7 +111,7 @@ def _shard(work: Writing, run: Run, shard: Path, done: Imported) -> Imported:
     work.session.add(row)
     told = sorted((answer.case_key, answer.sha256) for answer in answers)
     digest = hashlib.sha256(canonical(told)).hexdigest()
-    work.link("import", run=run.info.run_id, shard=name, sha256=sha256, cases=len(answers), digest=digest)
+    work.link("import", run=run.info.run_id, shard=name, sha256=sha256, cases=len(answers), answers=digest)
     counts = {"shards": done.shards + 1, "ready": done.ready + fresh, "changed": done.changed + changed}
     return done.model_copy(update=counts)
 
@@ -209,6 +209,7 @@ def _row(work: Writing, answer: Answer, run: Run) -> AnswerRow:
             case_key=answer.case_key,
             run_id=run.info.run_id,
             sha256=answer.sha256,
+            mac=work.heads.answer_mac(answer.case_key, answer.sha256),
             content_hash="",
             body=zlib.compress(answer.text.encode()),
         )

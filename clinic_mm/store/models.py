@@ -107,13 +107,14 @@ class ShardRow(Base):
 
 
 class AnswerRow(Base):
-    """A Prediction as its shard had it. `body` is its JSON, deflated; `sha256` is of the JSON."""
+    """A Prediction as its shard had it: `body` is its JSON, deflated; `sha256` of the JSON; `mac` of case and hash."""
 
     __tablename__ = "answers"
     id: Mapped[int] = mapped_column(primary_key=True)
     case_key: Mapped[str] = mapped_column(ForeignKey("cases.case_key"))
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id"))
     sha256: Mapped[str] = mapped_column(String(HASH))
+    mac: Mapped[str] = mapped_column(String(HASH))
     content_hash: Mapped[str] = mapped_column(String(HASH))
     body: Mapped[bytes] = mapped_column(LargeBinary)
     __table_args__ = (UniqueConstraint("case_key", "sha256"),)

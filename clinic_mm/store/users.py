@@ -20,6 +20,7 @@ from sqlalchemy import delete, select
 
 from clinic_mm.errors import InputError
 from clinic_mm.store.database import Database, Writing
+from clinic_mm.store.matching import password_digest
 from clinic_mm.store.models import InvitationRow, SessionRow, UserRow
 from clinic_mm.store.values import ROLES, Role, User
 
@@ -79,7 +80,7 @@ class Users:
                 disabled=False, made_at=work.now, wrong=0, wrong_at=None,
             )  # fmt: skip
             work.session.add(row)
-            work.link("user_added", by, user=row.id, roles=known)
+            work.link("user_added", by, user=row.id, roles=known, password=password_digest(kept))
             return user_from(row)
 
     def by_id(self, user: str) -> User | None:
@@ -132,7 +133,7 @@ class Users:
             row = _row(work, user)
             row.password, row.wrong, row.wrong_at = kept, 0, None
             work.session.execute(delete(SessionRow).where(SessionRow.user_id == user))
-            work.link("password_set", by, user=user)
+            work.link("password_set", by, user=user, password=password_digest(kept))
 
     def set_roles(self, user: str, roles: Iterable[Role], *, by: str, now: datetime | None = None) -> User:
         """What a user may do from now on.
@@ -217,6 +218,7 @@ class Users:
             now.wrong, now.wrong_at = 0, None
             if self.hash.check_needs_rehash(now.password):
                 now.password = self.hash.hash(password)
+                work.link("password_rehashed", now.id, user=now.id, password=password_digest(now.password))
             return user_from(now)
 
 

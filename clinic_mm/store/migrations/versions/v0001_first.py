@@ -225,6 +225,7 @@ def _tables() -> None:
         sa.Column("case_key", sa.String(length=128), nullable=False),
         sa.Column("run_id", sa.String(length=128), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("mac", sa.String(length=64), nullable=False),
         sa.Column("content_hash", sa.String(length=64), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["case_key"], ["cases.case_key"], name=op.f("fk_answers_case_key")),
