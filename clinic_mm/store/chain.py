@@ -11,7 +11,7 @@ here, so a change there is found too.
 """
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import orjson
@@ -19,7 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic_mm.store.heads import FIRST, Head, Heads
-from clinic_mm.store.models import ActRow, AuditRow, GlassRow
+from clinic_mm.store.models import ActRow, AuditRow, GlassRow, written
 
 HASHED_ACT: Final = (
     "number", "kind", "case_key", "user_id", "at", "version", "answer_hash", "act", "verdict", "words", "sure",
@@ -54,7 +54,7 @@ def link(
 
 def hash_of(row: AuditRow) -> str:
     """What the hash of a link must be."""
-    told = [row.number, moment(row.at), row.actor, row.act, row.case_key, row.details, row.before]
+    told = [row.number, written(row.at), row.actor, row.act, row.case_key, row.details, row.before]
     return hashlib.sha256(canonical(told)).hexdigest()
 
 
@@ -62,14 +62,9 @@ def digest(row: ActRow | GlassRow) -> str:
     """Hash of what a person did, all of it: its audit link holds it."""
     columns = HASHED_ACT if isinstance(row, ActRow) else HASHED_GLASS
     values = [getattr(row, name) for name in columns]
-    return hashlib.sha256(canonical([moment(v) if isinstance(v, datetime) else v for v in values])).hexdigest()
+    return hashlib.sha256(canonical([written(v) if isinstance(v, datetime) else v for v in values])).hexdigest()
 
 
 def canonical(value: object) -> bytes:
     """JSON with sorted keys, without spaces."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
-def moment(at: datetime) -> str:
-    """A time as it is hashed: UTC, always with microseconds."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")

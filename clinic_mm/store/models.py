@@ -12,7 +12,7 @@ signs in with.
 """
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -31,32 +31,45 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 KEY: Final = 128
 HASH: Final = 64
 USER: Final = 32
+TIME: Final = 32
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware time in UTC, to the microsecond; SQLite keeps it as text that sorts."""
+    """An aware time in UTC, to the microsecond. SQLite keeps it as text, of which only one form is read back."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """A type of its own where there is one."""
+        return dialect.type_descriptor(String(TIME) if dialect.name == "sqlite" else DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ANN401 - by dialect
         """To the database; a time without a zone is our mistake."""
         if value is None:
             return None
         assert value.tzinfo is not None, "times of the store are aware"
-        utc = value.astimezone(UTC)
-        return utc if dialect.name == "postgresql" else utc.replace(tzinfo=None)
+        return written(value) if dialect.name == "sqlite" else value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """From the database."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ANN401 - by dialect
+        """From the database; a text that we did not write is refused."""
+        if value is None or not isinstance(value, str):
+            return value.astimezone(UTC) if value is not None else None
+        at = datetime.fromisoformat(value)
+        if at.tzinfo is None or written(at) != value:
+            message = "this time was not written by the store"
+            raise ValueError(message)
+        return at
+
+
+def written(at: datetime) -> str:
+    """A time as it is stored and hashed: ISO 8601 in UTC, always with microseconds, so that texts sort as times do."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 class Base(DeclarativeBase):

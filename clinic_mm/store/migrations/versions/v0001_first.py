@@ -12,7 +12,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-TIME = sa.DateTime(timezone=True)
+TIME = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
 APPEND_ONLY = ("audit", "acts", "glass")
 
 
