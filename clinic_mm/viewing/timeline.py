@@ -8,7 +8,7 @@ birth date. A flag is the source's own; where it gives none but a reference rang
 """
 
 import math
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from datetime import datetime
 from typing import Any, Final
 
@@ -51,12 +51,13 @@ FLAGS: Final = {
 NO_ALARM: Final = frozenset({"", "N", "NEG", "ND", "S"})
 
 
-def timeline(record: PatientRecord, at: datetime | None) -> dict[str, Any]:
+def timeline(record: PatientRecord, at: datetime | None, unit_words: Callable[[str], str] = str) -> dict[str, Any]:
     """Lanes of a record.
 
     Args:
         record: All facts known at the decision.
         at: The decision time; without one, hours count from the newest fact, and `decision` is False.
+        unit_words: How a UCUM unit is written for a reader; the value itself stays as it is.
 
     Returns:
         `lanes`: name, kind (`events` or `numbers`), unit, low, high (of the newest fact that has a range), facts; each
@@ -67,6 +68,7 @@ def timeline(record: PatientRecord, at: datetime | None) -> dict[str, Any]:
     dated = rows[rows["time"].notna()]
     zero = pd.Timestamp(at) if at is not None else dated["time"].max()
     kept = dated.tail(MOST_FACTS)
+    kept = kept.assign(unit=kept["unit"].map(unit_words))
     kept = kept.assign(hours=-(kept["time"] - zero).dt.total_seconds() / 3600)
     events = [_events(kept, kind) for kind in EVENTS]
     numbers = [_numbers(part, name) for name, part in _by_code(kept)]

@@ -7,7 +7,7 @@
 import { hearCursor, hoursInWords, tellCursor } from "./cursor.js";
 import { Mouse, actionOf, helpPanel, make } from "./gestures.js";
 import { isDark } from "./theme.js";
-import { factWords, firstSpan, hoursAtX, nearest, reachOf, spanWords, spansOf, ticksOf, xOf } from "./timeline_place.js";
+import { factWords, firstSpan, hoursAtX, laneWords, nearest, reachOf, spanWords, spansOf, ticksOf, xOf } from "./timeline_place.js";
 
 const NAMES_PX = 190;
 const LANE_PX = { events: 26, numbers: 46 };
@@ -139,8 +139,7 @@ class Timeline {
     if (lane.kind === "numbers") {
       ctx.fillStyle = colours.faint;
       ctx.font = "11px system-ui, sans-serif";
-      const range = lane.low === null && lane.high === null ? "no range given" : [lane.low === null ? "to" : lane.low, lane.high === null ? "up" : lane.high].join("–").replace("to–", "to ").replace("–up", " up");
-      ctx.fillText([range, lane.unit].filter(Boolean).join(" "), 4, middle + 13, NAMES_PX - 12);
+      ctx.fillText(laneWords(lane), 4, middle + 13, NAMES_PX - 12);
     }
     ctx.save();
     ctx.beginPath();

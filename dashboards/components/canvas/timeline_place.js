@@ -26,15 +26,17 @@ export function hoursAtX(x, spanH, left, width) {
   return spanH * (1 - (x - left) / (width * (1 - AFTER_SHARE)));
 }
 
-/** Least and greatest value that a lane must show: its facts in the span and its reference range, with some air. */
+/** Least and greatest value that a lane must show: its facts in the span and its reference range, with some air.
+ *  Never less than a fifth of the values themselves, so that a hemoglobin of 15.1 after 14.9 does not look like a fall. */
 export function reachOf(lane, spanH) {
   const values = lane.facts.filter((fact) => fact.value !== null && fact.hours <= spanH).map((fact) => fact.value);
   const ends = [lane.low, lane.high].filter((one) => one !== null);
   const every = [...values, ...ends];
   if (!every.length) return [0, 1];
   const [low, high] = [Math.min(...every), Math.max(...every)];
-  const air = (high - low || Math.abs(high) || 1) * 0.12;
-  return [low - air, high + air];
+  const middle = (low + high) / 2;
+  const half = Math.max(((high - low) / 2) * 1.24, Math.abs(middle) * 0.1, 1e-12);
+  return [middle - half, middle + half];
 }
 
 /** The fact of a lane nearest to an hour; -1 in an empty one. */
@@ -63,6 +65,14 @@ export function factWords(lane, fact) {
   if (fact.flag) parts.push(fact.said === fact.flag ? fact.flag : `${fact.flag}, ${fact.said}`);
   parts.push(`${fact.when} UTC`);
   return parts.join(" · ");
+}
+
+/** The newest value of a lane, and its reference range. */
+export function laneWords(lane) {
+  const newest = lane.facts[lane.facts.length - 1];
+  const { low, high } = lane;
+  const range = low === null && high === null ? "no range" : low === null ? `to ${high}` : high === null ? `from ${low}` : `${low}–${high}`;
+  return `${newest.words}${newest.flag ? ` ${newest.flag}` : ""} · ${range}`;
 }
 
 /** A span of time in words. */
