@@ -31,7 +31,8 @@ class Modality:
         suffixes: Endings of its files, lower case: `(".wav",)`. Only with `find`.
         shares: Kinds of file, as `sources.walk` tells them, in which it may stand among others: `("dicom",)`.
         viewer: `module:function(signal, key)`, its tile in the dashboard (Streamlit); "" for none. A viewer with a
-            parameter `at` is told the decision time.
+            parameter `at` is told the decision time, one with `evidence` which piece it shows. One with `address` in
+            place of the signal is told where the dashboard serves it, and nothing is decoded for it.
     """
 
     name: str

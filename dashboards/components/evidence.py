@@ -5,8 +5,10 @@ In:  a case key of the run. Out: its CaseRecord, and decoded signals.
 Nothing is prepared or scaled for a model here: a reader sees what was acquired.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -16,6 +18,7 @@ from clinic_mm.errors import ClinicError, EvidenceError, InputError
 from clinic_mm.report.run import RunInfo
 from clinic_mm.signals import Signal
 from clinic_mm.types import CaseRecord, Evidence
+from clinic_mm.viewing.study import study_id, study_of
 from components.opened import changed_at, opened_run
 
 KEPT_SIGNALS: Final = 12
@@ -43,6 +46,29 @@ def signal(evidence: Evidence, kind: str) -> Signal:
     """
     run = opened_run()
     return _signal(evidence.model_dump_json(), kind, str(run.path), changed_at(run.path))
+
+
+def roots() -> Mapping[str, Path]:
+    """The folder of each root of the cohort."""
+    run = opened_run()
+    return _cohort(str(run.path), changed_at(run.path)).roots
+
+
+def study(case_key: str, kind: str, study: str) -> Evidence:
+    """The study of a case that an address names (`viewing.study.study_id`).
+
+    Raises:
+        InputError: If the case has none of that name.
+    """
+    found = study_of(case_record(case_key).usable(kind), study)
+    if found is None:
+        raise InputError("This case has no such study", kind, "Open the case again")
+    return found
+
+
+def address(case_key: str, kind: str, evidence: Evidence) -> str:
+    """Where the pixels or signals of a study are served, to those who may see the case."""
+    return f"/v1/case/{quote(case_key, safe='')}/{kind}/{study_id(evidence)}"
 
 
 def cohort_folder(info: RunInfo, run: Path) -> Path:

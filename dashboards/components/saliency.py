@@ -1,17 +1,14 @@
-"""What `clinic-mm saliency` stored of a case: found, checked, and turned into colours. Nothing is computed here.
+"""What `clinic-mm saliency` stored of a case: found, checked, and handed to what draws it. Nothing is computed here.
 
 In:  a case, a modality, the study that is shown. Out: the stored `Saliency` or a line that says why there is none; and
-translucent colours: amber where hiding lowers the answer (it speaks for the class), blue where hiding raises it.
+what a canvas needs of it. Amber where hiding lowers the answer (it speaks for the class), blue where it raises it.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import streamlit as st
-from PIL import Image
-from scipy import ndimage
 
 from clinic_mm.errors import ClinicError
 from clinic_mm.report.run import Prediction
@@ -28,10 +25,7 @@ LEAST_SHOWN: Final = 0.15
 """Of the largest value: what is weaker is left as it is, so that tissue stays in sight."""
 FAINTEST: Final = 0.1
 """Log-odds that the full colour stands for at least: a map of nothing must not glow."""
-LINE_AT: Final = 0.5
-FINEST: Final = 256
-
-Colours = npt.NDArray[np.uint8]
+AXES: Final = ("row", "column", "x", "y", "z", "time_s")
 
 
 def stored(prediction: Prediction, names: Sequence[str], kind: str, shown: Evidence) -> Saliency | None:
@@ -62,18 +56,25 @@ def stored(prediction: Prediction, names: Sequence[str], kind: str, shown: Evide
     return None
 
 
-def switched_on(found: Saliency | None, key: str) -> Saliency | None:
-    """The saliency, if there is one and the reader wants to see it; its legend stands below the switch."""
-    if found is None or not st.toggle(title(found.told.kind), value=True, key=f"{key}-saliency"):
+def attention(found: Saliency | None) -> dict[str, Any] | None:
+    """What a canvas draws of a stored map: cells, the positions of their centres, what its full colour stands for."""
+    if found is None:
         return None
+    cells = np.nan_to_num(found.arrays["map"])
+    axes = [found.arrays[name].tolist() for name in axes_of(found)]
+    values = [round(float(value), 4) for value in cells.ravel()]
+    return {"map": {"axes": axes, "shape": list(cells.shape), "values": values}, "full": full_colour(found)}
+
+
+def legend(found: Saliency) -> str:
+    """What the colours mean, how fine they are, and where hiding costs the class most. Markdown."""
     told = found.told
     name, most = plain(told.target), peak_in_words(told)
-    st.caption(
+    return (
         f":orange[■] speaks for {name}: hiding it lowers the log\\-odds · :blue[■] speaks against: hiding it raises "
         f"them · full colour: {full_colour(found):.2f} log\\-odds · cells of {plain(told.stride)}\\. "
         f"{plain(most[:1].upper() + most[1:])}\\. {CAUTION}"
     )
-    return found
 
 
 def full_colour(found: Saliency) -> float:
@@ -87,31 +88,9 @@ def strongest(found: Saliency) -> dict[str, float]:
     name = "map" if "map" in found.arrays else "time_band"
     values = np.nan_to_num(np.abs(found.arrays[name]))
     at = np.unravel_index(int(values.argmax()), values.shape)
-    axes = [axis for axis in ("row", "column", "x", "y", "z", "time_s") if axis in found.arrays]
-    return {axis: float(found.arrays[axis][place]) for axis, place in zip(axes, at, strict=False)}
+    return {axis: float(found.arrays[axis][place]) for axis, place in zip(axes_of(found), at, strict=False)}
 
 
-def sampled(found: Saliency, at: dict[str, npt.NDArray[np.floating]]) -> npt.NDArray[np.float64]:
-    """The map at positions of the original, one array of positions per axis, linear between the centres of cells."""
-    cells = found.arrays["map"]
-    places = [np.interp(at[name], found.arrays[name], np.arange(n)) for name, n in zip(at, cells.shape, strict=True)]
-    grid = np.meshgrid(*places, indexing="ij")
-    return np.asarray(ndimage.map_coordinates(cells.astype(float), grid, order=1, mode="nearest"))
-
-
-def positions(n: int) -> npt.NDArray[np.float64]:
-    """At most FINEST positions over an axis of n samples."""
-    fine = min(n, FINEST)
-    return (np.arange(fine) + 0.5) * n / fine - 0.5
-
-
-def coloured(image: Image.Image, heat: npt.NDArray[np.floating], full: float) -> Image.Image:
-    """An image with translucent colours over it, and a line around what exceeds half of the full colour."""
-    share = np.asarray(Image.fromarray((heat / full).astype(np.float32)).resize(image.size, Image.Resampling.BILINEAR))
-    weight = np.clip((np.abs(share) - LEAST_SHOWN) / (1 - LEAST_SHOWN), 0, 1)[..., None] * MOST_ALPHA
-    for sign in (1, -1):
-        strong = sign * share > LINE_AT
-        weight[strong & ~ndimage.binary_erosion(strong, iterations=2, border_value=1)] = 1.0
-    colour = np.where(share[..., None] > 0, TOWARDS, AWAY)
-    mixed = np.asarray(image.convert("RGB"), float) * (1 - weight) + colour * weight
-    return Image.fromarray(mixed.round().astype(np.uint8))
+def axes_of(found: Saliency) -> list[str]:
+    """The axes of the original that a map goes along, in its order."""
+    return [axis for axis in AXES if axis in found.arrays]

@@ -19,7 +19,7 @@ from clinic_mm.report.saliency_store import Saliency
 from clinic_mm.report.words import label_of, missing_in_words, time_before
 from clinic_mm.sources.choose import in_order
 from clinic_mm.types import CaseRecord, Evidence
-from components.evidence import case_record, signal
+from components.evidence import address, case_record, signal
 from components.opened import opened_run
 from components.plain import plain
 from components.saliency import stored
@@ -104,6 +104,7 @@ def _view(
     """Hand the decoded study to the viewer of its row.
 
     One that has a parameter `at` is told the decision time, one that has `saliency` or `within` gets what is stored.
+    One that has `address` is told where the study is served instead of being handed it: nothing is decoded in the page.
 
     Raises:
         ClinicError: If the study cannot be decoded.
@@ -112,12 +113,16 @@ def _view(
     if not dotted:
         st.caption("There is no viewer for this kind of evidence yet")
         return
-    decoded: Any = signal(chosen, kind)
     try:
         viewer: Callable[..., None] = resolve(dotted)
-        given = {"at": case.decision_time, "saliency": saliency, "within": within}
-        more = {name: value for name, value in given.items() if name in signature(viewer).parameters}
-        viewer(decoded, key, **more)
+        asked = signature(viewer).parameters
+        given = {"at": case.decision_time, "saliency": saliency, "within": within, "evidence": chosen}
+        given["case"] = case.case_key
+        more: dict[str, Any] = {name: value for name, value in given.items() if name in asked}
+        if "address" in asked:
+            viewer(address(case.case_key, kind, chosen), key, **more)
+        else:
+            viewer(signal(chosen, kind), key, **more)
     except ClinicError:
         raise
     except Exception as error:  # noqa: BLE001 - the border to viewers, other packages' too: a page has no traceback

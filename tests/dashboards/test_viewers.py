@@ -3,84 +3,40 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from clinic_mm.bundle import folder
-from clinic_mm.prep.montage import MONTAGES, montage_table
-from clinic_mm.signals import RECORD_COLUMNS, CtVolume, EegRecording
+from clinic_mm.signals import RECORD_COLUMNS
+from clinic_mm.types import Evidence, Flag
 
 sys.path.insert(0, str(folder("dashboards")))
 
-from components.ct import planes_at, to_grey
-from components.eeg import montaged
+from components.ct import in_words as ct_in_words
+from components.ct import windows
+from components.keys import TAKEN, keymap
 from components.plain import MARKUP, plain
 from components.record import demographics, facts_shown
+from components.xray import in_words as xray_in_words
 
 
-def brightest(image: np.ndarray) -> tuple[float, float]:
-    """Row and column of the centre of what is bright, as fractions; the marks are amber, so blue leaves them out."""
-    rows, columns = np.nonzero(image[:, :, 2] > 250)
-    inside = (rows > 30) & (rows < image.shape[0] - 30) & (columns > 30) & (columns < image.shape[1] - 30)
-    return float(np.median(rows[inside]) / image.shape[0]), float(np.median(columns[inside]) / image.shape[1])
+def test_what_a_viewer_shows_is_said_in_words_too() -> None:
+    meta = {"shape": [512, 512, 41], "spacing_mm": [0.8, 0.8, 5.0]}
+    flag = Flag(code="ct.tilt_corrected", why="The gantry was tilted by 14.0 degrees")
+    ct = Evidence(modality="ct", root="dicom", paths=("a",), meta=meta, flags=(flag,))
+    assert ct_in_words(ct) == "512 × 512 × 41 voxels of 0.80 × 0.80 × 5.00 mm · The gantry was tilted by 14.0 degrees"
+    xray = Evidence(modality="xray", root="dicom", paths=("a",), meta={"shape": [9, 7], "view_position": "PA"})
+    assert xray_in_words(xray) == "View PA · 9 × 7 pixels, pixel size unknown"
+    assert xray_in_words(xray.model_copy(update={"meta": {}})) == "View not stated"
 
 
-def test_planes_are_in_radiological_orientation() -> None:
-    """Patient's right on the left of the image, anterior on top (or left, sagittal), head on top."""
-    hu = np.full((40, 50, 60), -1000.0, np.float32)
-    hu[28:34, 8:14, 44:50] = 3000.0  # right, posterior, superior
-    planes = planes_at(CtVolume(hu, (1.0, 1.0, 1.0)), (31, 11, 47), "Mediastinum")
-    down, across = brightest(planes["axial"])
-    assert down > 0.6
-    assert across < 0.4
-    down, across = brightest(planes["coronal"])
-    assert down < 0.4
-    assert across < 0.4
-    down, across = brightest(planes["sagittal"])
-    assert down < 0.4
-    assert across > 0.6
-
-
-def test_pixels_are_square_in_mm() -> None:
-    planes = planes_at(CtVolume(np.zeros((20, 20, 20), np.float32), (1.0, 1.0, 5.0)), (9, 9, 9), "Lung")
-    assert planes["coronal"].shape[0] / planes["coronal"].shape[1] == pytest.approx(5, rel=0.02)
-
-
-def test_a_window_maps_its_edges_to_black_and_white_and_nan_to_air() -> None:
-    hu = np.array([[-160.0, 40.0, 240.0, np.nan]])
-    assert to_grey(hu, "Mediastinum").tolist() == [[0, 128, 255, 0]]
-
-
-@pytest.mark.parametrize("montage", MONTAGES)
-def test_montages_do_not_see_what_all_channels_share_except_as_recorded(montage: str) -> None:
-    rng = np.random.default_rng(0)
-    names = montage_table().electrodes
-    volts = rng.normal(0, 1e-5, (len(names), 1000))
-    shared = np.sin(np.arange(1000) / 5) * 1e-4
-    _, before = montaged(EegRecording(volts.astype(np.float32), names, 100.0), montage, 0, 10)
-    _, after = montaged(EegRecording((volts + shared).astype(np.float32), names, 100.0), montage, 0, 10)
-    assert np.allclose(before, after, atol=1e-9) == (montage != "referential")
-
-
-def test_double_banana_is_first_minus_second_of_pairs_that_exist() -> None:
-    volts = np.array([[3.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]], np.float32)
-    names, traces = montaged(EegRecording(volts, ("Fp1", "F7", "X1"), 1.0), "banana", 0, 3)
-    assert names == ["Fp1-F7"]
-    assert traces.tolist() == [[2.0, 0.0, 0.0]]
-
-
-def test_a_recording_without_pairs_has_an_empty_banana() -> None:
-    names, traces = montaged(EegRecording(np.zeros((1, 5), np.float32), ("Q",), 1.0), "banana", 0, 3)
-    assert names == []
-    assert traces.shape == (0, 3)
-
-
-def test_a_gap_stays_a_gap_and_a_bad_channel_is_in_no_derivation() -> None:
-    volts = np.ones((3, 10), np.float32)
-    volts[:, 4:6], volts[2] = np.nan, np.nan
-    eeg = EegRecording(volts, ("Fp1", "F7", "F3"), 1.0, bad=("F3",))
-    names, traces = montaged(eeg, "banana", 0, 10)
-    assert names == ["Fp1-F7"]
-    assert np.isnan(traces[0]).tolist() == [4 <= sample < 6 for sample in range(10)]
+def test_every_window_has_a_key_and_no_key_does_two_things_or_is_taken() -> None:
+    for place in ("worklist", "case", "ct", "xray", "eeg"):
+        used = [key for row in keymap(place)["keys"] for key in row["keys"]]
+        assert len(used) == len(set(used)), place
+        assert not TAKEN & set(used)
+        assert all(row["does"] for row in keymap(place)["keys"])
+    actions = {row["action"]: row["does"] for row in keymap("ct")["keys"]}
+    for at, window in enumerate(windows(), start=1):
+        assert actions[f"window_{at}"] == f"Window: {window['name'].lower()}"
 
 
 def test_the_record_shows_age_not_birth_date_and_no_source_ids() -> None:
