@@ -121,8 +121,8 @@ def _make(path: Path) -> None:
     """A new key, whole or not there: another process may be about to read it."""
     if path.exists():
         return
-    temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with os.fdopen(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    temp = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    with os.fdopen(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(secrets.token_bytes(KEY_BYTES))
         file.flush()
         os.fsync(file.fileno())

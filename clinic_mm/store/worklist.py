@@ -45,9 +45,8 @@ def worklist(session: Session, query: WorklistQuery, now: datetime) -> WorklistP
 
 def counts(session: Session) -> dict[State, int]:
     """How many cases are in which state."""
-    found: dict[str, int] = dict(
-        session.execute(select(CaseRow.state, func.count()).group_by(CaseRow.state)).tuples().all()
-    )
+    asked = select(CaseRow.state, func.count()).group_by(CaseRow.state)
+    found = {str(state): int(n) for state, n in session.execute(asked)}
     return {state: found.get(state, 0) for state in STATES}
 
 
