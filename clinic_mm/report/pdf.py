@@ -83,12 +83,12 @@ def pdf_report(prediction: Prediction, setting: Setting) -> bytes:
 
 def _story(prediction: Prediction, setting: Setting) -> list[Flowable]:
     colours = {SIMULATED: AMBER, IDENTIFIED: RED}
-    flow: list[Flowable] = [_Titled(f"AI report: {prediction.target}", TITLE, level=0)]
+    flow = _titled(f"AI report: {prediction.target}", TITLE, level=0)
     flow += [_banner(mark, colours.get(mark, STATE_COLOURS[setting.signed.state])) for mark in marks(setting)]
     flow.append(_table(facts(prediction, setting)))
     for part in parts_before(prediction, setting.signed, setting.whose):
         flow += _section(part)
-    flow.append(_Titled("The AI's answer", HEADING, level=1))
+    flow += _titled("The AI's answer", HEADING, level=1)
     words = answer_in_words(prediction)
     flow.append(Paragraph(marked_up(words), BODY) if shows_answer(prediction) else _banner(words, RED))
     if rows := class_rows(prediction):
@@ -100,7 +100,7 @@ def _story(prediction: Prediction, setting: Setting) -> list[Flowable]:
 
 def _section(part: Part) -> list[Flowable]:
     lines = [Paragraph(marked_up(line), BODY) for line in part.lines]
-    return [_Titled(part.title, HEADING, level=1), *([_table(part.rows)] if part.rows else []), *lines]
+    return [*_titled(part.title, HEADING, level=1), *([_table(part.rows)] if part.rows else []), *lines]
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> Flowable:
@@ -132,15 +132,24 @@ def _banner(words: str, colour: Color) -> Flowable:
     return Paragraph(marked_up(words), style)
 
 
-class _Titled(Paragraph):  # type: ignore[misc]  # reportlab has no types
+def _titled(title: str, style: ParagraphStyle, *, level: int) -> list[Flowable]:
     """A heading that is also a bookmark."""
+    return [_Bookmark(printable(title), level), Paragraph(marked_up(title), style)]
 
-    def __init__(self, title: str, style: ParagraphStyle, *, level: int) -> None:
-        super().__init__(marked_up(title), style)
-        self._title, self._level = printable(title), level
+
+class _Bookmark(Flowable):  # type: ignore[misc]  # reportlab has no types
+    """A place in the outline, which takes none on the page."""
+
+    keepWithNext = 1  # noqa: N815 - reportlab's name
+
+    def __init__(self, title: str, level: int) -> None:
+        super().__init__()
+        self._title, self._level = title, level
+
+    def wrap(self, *_: float) -> tuple[float, float]:
+        return 0.0, 0.0
 
     def draw(self) -> None:
         key = f"{self._level} {self._title}"
         self.canv.bookmarkPage(key)
         self.canv.addOutlineEntry(self._title, key, self._level)
-        super().draw()
