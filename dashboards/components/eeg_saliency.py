@@ -1,93 +1,72 @@
-"""Stored saliency of an EEG: shades behind the traces of a page, and a picture of the whole recording.
+"""Stored saliency of an EEG as the canvas draws it: windows of the strip, shades behind the traces, words.
 
-In:  the stored pictures, window x band, channel x band, and channel x window x band. Out: shades, or one PNG.
+In:  the stored pictures, window x band, channel x band, and channel x window x band. Out: plain values.
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 
 from clinic_mm.report.saliency_store import Saliency
-from components.saliency import AWAY, LEAST_SHOWN, MOST_ALPHA, TOWARDS, full_colour, strongest
+from clinic_mm.report.saliency_words import CAUTION, peak_in_words
+from components.saliency import LEAST_SHOWN, full_colour, strongest
 
-INK, PAPER = "#d2dae1", "#0e1216"
-SCALE: Final = LinearSegmentedColormap.from_list(
-    "saliency", [tuple(c / 255 for c in AWAY), PAPER, tuple(c / 255 for c in TOWARDS)]
-)
+MOST_SHADES: Final = 4000
 
 Shade = tuple[float, float, tuple[str, ...], float]
 """Start and end in seconds, electrodes (none: all traces), strength from -1 to 1."""
 
 
-def page_of(found: Saliency, page_s: float, pages: int) -> int:
-    """The page, from 1, on which hiding changes the answer most."""
-    return min(pages, max(1, int(strongest(found)["time_s"] // page_s) + 1))
+def attention(found: Saliency | None) -> dict[str, Any] | None:
+    """What the canvas draws: `windows` (start, end, strength) of the strip, `shades`, where most is, and the legend."""
+    if found is None:
+        return None
+    every = list(shades(found))[:MOST_SHADES]
+    return {
+        "windows": [[start, end, strength] for start, end, strength in windows(found)],
+        "shades": [[start, end, list(channels), strength] for start, end, channels, strength in every],
+        "peak_s": strongest(found)["time_s"],
+        "words": in_words(found),
+    }
 
 
-def shades(found: Saliency, start_s: float, end_s: float) -> Iterator[Shade]:
-    """What to lay behind the traces between two times: windows over all of them, channels inside the best windows."""
-    full, times = full_colour(found), found.arrays["time_s"]
-    half = float(times[1] - times[0]) / 2 if len(times) > 1 else float(times[0])
+def windows(found: Saliency) -> Iterator[tuple[float, float, float]]:
+    """Every window with the band of it that moves the answer most, from -1 to 1 of the full colour."""
+    full, (times, half) = full_colour(found), _times(found)
     for at, value in zip(times, _strongest(found.arrays["time_band"]), strict=True):
-        if at + half > start_s and at - half < end_s and abs(value) >= LEAST_SHOWN * full:
-            yield float(at - half), float(at + half), (), float(np.clip(value / full, -1, 1))
+        if np.isfinite(value):
+            yield float(at - half), float(at + half), float(np.clip(value / full, -1, 1))
+
+
+def shades(found: Saliency) -> Iterator[Shade]:
+    """What to lay behind the traces: windows over all of them, channels inside the best windows."""
+    for start, end, strength in windows(found):
+        if abs(strength) >= LEAST_SHOWN:
+            yield start, end, (), strength
+    times, half = _times(found)
     cells = _strongest(found.arrays["cells"])
     most = max(float(np.nanmax(np.abs(cells), initial=0.0)), 1e-9)
     for channel, row in zip(found.told.names["channels"], cells, strict=True):
         for at, value in zip(times, row, strict=True):
-            if np.isfinite(value) and at + half > start_s and at - half < end_s and abs(value) >= most / 2:
+            if np.isfinite(value) and abs(value) >= most / 2:
                 yield float(at - half), float(at + half), (channel,), float(value / most)
 
 
-def shade(axes: Axes, names: list[str], some: Iterator[Shade]) -> None:
-    """Draw shades behind traces that stand at 0, -1, -2 and so on."""
-    for start, end, channels, strength in some:
-        colour = tuple(c / 255 for c in (TOWARDS if strength > 0 else AWAY))
-        if not channels:
-            axes.axvspan(start, end, color=colour, alpha=MOST_ALPHA * 0.6 * abs(strength), linewidth=0, zorder=0)
-            continue
-        for at, name in enumerate(names):
-            if name.split("-")[0] in channels:
-                box = {"color": colour, "alpha": MOST_ALPHA * abs(strength), "linewidth": 0, "zorder": 0}
-                axes.fill_between([start, end], -at - 0.45, -at + 0.45, **box)
-
-
-def overview(found: Saliency) -> npt.NDArray[np.uint8]:
-    """The whole recording: window by band above time, and channel by band beside it."""
-    figure = Figure(figsize=(14, 3.4), dpi=110, facecolor=PAPER)
-    time, channel = figure.subplots(1, 2, width_ratios=[3, 1])
-    bands, channels, times = found.told.names["bands"], found.told.names["channels"], found.arrays["time_s"]
-    half = float(times[1] - times[0]) / 2 if len(times) > 1 else float(times[0])
-    spread = (float(times[0]) - half, float(times[-1]) + half, -0.5, len(bands) - 0.5)
-    _heat(time, found.arrays["time_band"].T, full_colour(found), spread)
-    time.set_yticks(range(len(bands)), bands)
-    time.set_xlabel("s · one window, all channels hidden", color=INK, fontsize=9)
-    values = found.arrays["channel_band"].T
-    most = max(float(np.nanmax(np.abs(values), initial=0.0)), 1e-9)
-    _heat(channel, values, most, (-0.5, len(channels) - 0.5, -0.5, len(bands) - 0.5))
-    channel.set_xticks(range(len(channels)), channels, rotation=90)
-    channel.set_yticks([])
-    channel.set_xlabel(f"one channel hidden throughout · full colour {most:.2f}", color=INK, fontsize=9)
-    figure.tight_layout(pad=0.6)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
-
-
-def _heat(axes: Axes, values: npt.NDArray[np.floating], full: float, extent: tuple[float, float, float, float]) -> None:
-    axes.set_facecolor(PAPER)
-    axes.imshow(
-        values, cmap=SCALE, vmin=-full, vmax=full, aspect="auto", origin="lower", extent=extent, interpolation="nearest"
+def in_words(found: Saliency) -> str:
+    """What the colours mean, plain text."""
+    name, most = found.told.target, peak_in_words(found.told)
+    return (
+        f"Model attention: amber speaks for {name}, blue against it; full colour "
+        f"{full_colour(found):.2f} log-odds. {most[:1].upper() + most[1:]}. {CAUTION}"
     )
-    axes.tick_params(colors=INK, labelsize=8, length=0)
-    for side in axes.spines.values():
-        side.set_color("#28313a")
+
+
+def _times(found: Saliency) -> tuple[npt.NDArray[np.floating], float]:
+    """Centres of the windows, and half of their stride."""
+    times = found.arrays["time_s"]
+    return times, float(times[1] - times[0]) / 2 if len(times) > 1 else float(times[0])
 
 
 def _strongest(values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:

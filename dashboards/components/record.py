@@ -1,6 +1,6 @@
-"""Show a patient record: who (age, sex), then the facts with values, units and times, and one value over time.
+"""Show a patient record: who (age, sex), the facts as lanes over time, and all of them as a table.
 
-In:  a `PatientRecord` (RECORD_COLUMNS). Out: a table and a chart.
+In:  a `PatientRecord` (RECORD_COLUMNS). Out: the timeline, which shares the time cursor of the page, and a table.
 
 Shows no source id, no patient id and no birth date: the age at the decision is enough.
 """
@@ -8,7 +8,6 @@ Shows no source id, no patient id and no birth date: the age at the decision is 
 from datetime import datetime
 from typing import Final
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
@@ -16,6 +15,9 @@ from clinic_mm.report.run import Within
 from clinic_mm.report.words import unit_in_words
 from clinic_mm.signals import PatientRecord
 from clinic_mm.times import parse_iso
+from clinic_mm.viewing.timeline import timeline
+from components.canvas.mount import mount
+from components.keys import keymap
 from components.plain import plain
 from components.within import feature_bars
 
@@ -25,18 +27,30 @@ TABLE_PX: Final = 380
 
 
 @st.fragment
-def view_record(record: PatientRecord, key: str, at: datetime | None, within: Within | None = None) -> None:
-    """The tile of one record, as known at the decision, and what its expert rests on."""
+def view_record(
+    record: PatientRecord, key: str, at: datetime | None, within: Within | None = None, case: str = ""
+) -> None:
+    """The tile of one record, as known at the decision, and what its expert rests on.
+
+    Args:
+        record: All facts known at the decision.
+        key: Of its widgets.
+        at: The decision time.
+        within: What the expert rests on, where it is stored and may be shown.
+        case: Whose time cursor it shares.
+    """
     if within is not None:
         feature_bars(within, record)
     who = demographics(record.rows, at)
     facts = facts_shown(record.rows)
     st.markdown(f"{plain(who) or 'Age and sex not stated'} · {len(facts)} facts")
-    left, right = st.columns([3, 2])
-    with left:
+    told = timeline(record, at, unit_in_words)
+    if told["lanes"]:
+        mount("timeline", f"{key}-timeline", {"keymap": keymap("timeline"), "case": case, **told}, style="timeline.css")
+    else:
+        st.caption("No dated facts to lay out over time")
+    with st.expander(f"All {len(facts)} facts as a table"):
         st.dataframe(facts, hide_index=True, height=TABLE_PX, column_config=_columns())
-    with right:
-        _over_time(record.rows, key)
 
 
 def demographics(rows: pd.DataFrame, at: datetime | None) -> str:
@@ -73,24 +87,6 @@ def _age(said: dict[str, pd.Series], at: datetime | None) -> str:
 
 def _value(number: float, text: str) -> str:
     return text if pd.isna(number) else f"{number:.4g}"
-
-
-def _over_time(rows: pd.DataFrame, key: str) -> None:
-    series = rows[(rows["category"] == "observation") & rows["value"].notna() & rows["time"].notna()]
-    if series.empty:
-        st.caption("No dated numbers to draw")
-        return
-    names = series["display"].where(series["display"] != "", series["code"])
-    chosen = st.selectbox("Over time", list(names.value_counts().index), key=f"{key}-series")
-    mine = series[names == chosen]
-    unit = unit_in_words(next((u for u in mine["unit"] if u), ""))
-    drawn = mine[["time", "value"]].assign(at=mine["time"].dt.strftime("%Y-%m-%d %H:%M"))
-    axis = alt.Axis(grid=False, tickCount=4, format="%d %b %H:%M")
-    x = alt.X("time:T", title="UTC", scale=alt.Scale(type="utc"), axis=axis)
-    y = alt.Y("value:Q", title=unit or "value", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
-    tips = [alt.Tooltip("at:N", title="UTC"), alt.Tooltip("value:Q", title=unit or "value")]
-    line = alt.Chart(drawn).mark_line(point=True, color="#6cb2e8")
-    st.altair_chart(line.encode(x=x, y=y, tooltip=tips).properties(height=TABLE_PX - 90), width="stretch")
 
 
 def _columns() -> dict[str, object]:

@@ -83,15 +83,20 @@ function drawAmplitude(ctx, strip, amplitude, top, x, colours) {
   const y = (uv) => top + strip.high - 3 - (Math.min(uv, most) / most) * (strip.high - 6);
   ctx.fillText("Amplitude", 4, top + strip.high / 2 - 6);
   ctx.fillText(`0–${most.toFixed(0)} µV`, 4, top + strip.high / 2 + 7);
-  const bar = (values, colour, alpha) => {
+  const area = (values, colour, alpha) => {
     ctx.fillStyle = colour;
     ctx.globalAlpha = alpha;
-    const wide = Math.max(1, x(amplitude.column_s) - x(0));
-    values.forEach((uv, i) => uv !== null && ctx.fillRect(x(amplitude.start_s + i * amplitude.column_s), y(uv), wide, top + strip.high - 3 - y(uv)));
+    ctx.beginPath();
+    values.forEach((uv, i) => {
+      if (uv === null) return;
+      const [left, right] = [x(amplitude.start_s + i * amplitude.column_s), x(amplitude.start_s + (i + 1) * amplitude.column_s)];
+      ctx.rect(left, y(uv), right - left, top + strip.high - 3 - y(uv));
+    });
+    ctx.fill(); // all at once: single columns would leave hairlines between them
     ctx.globalAlpha = 1;
   };
-  bar(amplitude.most_uv, colours.faint, 0.35);
-  bar(amplitude.typical_uv, colours.ink, 0.7);
+  area(amplitude.most_uv, colours.faint, 0.35);
+  area(amplitude.typical_uv, colours.ink, 0.7);
 }
 
 function drawAttentionStrip(ctx, strip, attention, top, x, colours) {
@@ -119,7 +124,7 @@ function drawAxis(ctx, clockOf, total, y, x, colours) {
   const step = steps.find((one) => total / one <= 12) ?? 86400;
   ctx.fillStyle = colours.faint;
   for (let s = 0; s <= total; s += step) {
-    ctx.textAlign = s === 0 ? "left" : "center";
+    ctx.textAlign = s === 0 ? "left" : s + step / 2 > total ? "right" : "center";
     ctx.fillText(clockOf(s), x(s), y);
   }
 }
