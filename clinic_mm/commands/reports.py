@@ -18,6 +18,15 @@ def report(
     identified: Annotated[
         bool, typer.Option("--identified", help="Name the patient, from the DICOM sources that the cohort knows.")
     ] = False,
+    store: Annotated[
+        str,
+        typer.Option(
+            metavar="STORE", help="Where it was read and signed: SQLite file, or postgresql://USER@HOST/NAME."
+        ),
+    ] = "",
+    heads: Annotated[
+        Path | None, typer.Option(help="Folder of the store's heads; heads/ beside an SQLite file.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Report one case of a run, or all: the answer, what it rests on, what is missing and why; alike in every format.
@@ -28,7 +37,7 @@ def report(
     from clinic_mm.jobs.report import needs_out, reports_of, write_all, write_report
     from clinic_mm.jobs.told import case_of
 
-    reports = reports_of(run, spelling, identified=identified)
+    reports = reports_of(run, spelling, identified=identified, store=store, heads=heads)
     if json and case and out is None and spelling == "text":
         show_json(case_of(run, case).model_dump(mode="json"))
         return

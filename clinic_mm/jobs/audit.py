@@ -34,7 +34,7 @@ def verify_audit(store: str, heads: Path | None = None, expect: str = "") -> Ver
         ArtifactError: If it is no store, or damaged.
     """
     head = _head(expect)
-    database = opened(store, _folder(store, heads), only_read=True)
+    database = opened(store, heads_folder(store, heads), only_read=True)
     try:
         return Audit(database).verify(head)
     finally:
@@ -49,7 +49,7 @@ def newest_link(store: str, heads: Path | None = None) -> Head:
         InputError: If store or folder cannot be used.
         ArtifactError: If it is no store, or damaged.
     """
-    database = opened(store, _folder(store, heads), only_read=True)
+    database = opened(store, heads_folder(store, heads), only_read=True)
     try:
         with database.reading() as session:
             return newest(session)
@@ -66,7 +66,12 @@ def in_words(found: Verified) -> str:
     return "\n".join([f"The audit is NOT whole: {len(found.findings)} findings. {stands}", *lines])
 
 
-def _folder(store: str, heads: Path | None) -> Path:
+def heads_folder(store: str, heads: Path | None) -> Path:
+    """The folder of the heads of a store: as named, or `heads` beside an SQLite file.
+
+    Raises:
+        UsageError: If it must be named.
+    """
     if heads is not None:
         return heads
     path = store.removeprefix("sqlite:///")

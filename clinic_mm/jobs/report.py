@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from clinic_mm.cohort.manifest import Cohort, open_cohort
 from clinic_mm.errors import ClinicError, InputError, UsageError
 from clinic_mm.evaluate.monitor.state import MonitorState, state_of_run
+from clinic_mm.jobs.audit import heads_folder
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.atomic import written_whole
 from clinic_mm.report.dicom_sources import source_headers, whose
@@ -23,6 +24,9 @@ from clinic_mm.report.render import BINARY, SUFFIXES, checked_spelling, rendered
 from clinic_mm.report.run import Run, checked_key, open_run
 from clinic_mm.report.setting import Setting
 from clinic_mm.report.signed import UNSIGNED, Signed
+from clinic_mm.store.casefile import case_file
+from clinic_mm.store.database import opened
+from clinic_mm.store.reported import signed_of
 from clinic_mm.types import CaseRecord
 
 Progress = Callable[[int, int], None]
@@ -40,8 +44,8 @@ class Reports:
 
     run: Run
     spelling: str
-    identified: bool = False
-    signed: Callable[[str], Signed] = lambda _: UNSIGNED
+    identified: bool
+    signed: Callable[[str], Signed]
 
     def predictions(self) -> Iterator[Prediction]:
         """Every answer of the run, marked where monitoring hides it."""
@@ -130,14 +134,42 @@ def write_all(reports: Reports, out: Path, progress: Progress = lambda *_: None)
     return paths
 
 
-def reports_of(folder: Path, spelling: str, *, identified: bool = False) -> Reports:
+def reports_of(
+    folder: Path, spelling: str, *, identified: bool = False, store: str = "", heads: Path | None = None
+) -> Reports:
     """Open a run for reporting.
 
+    Args:
+        folder: Of the run.
+        spelling: One of `SUFFIXES`.
+        identified: Whether the patient is named.
+        store: SQLite file or URL of the store that has the human acts; "" for reports that nobody signed.
+        heads: Folder of its heads; `heads` beside an SQLite file where it is not given.
+
     Raises:
-        UsageError: If there is no such spelling.
-        ArtifactError: If it is no run, or its monitoring state is damaged.
+        UsageError: If there is no such spelling, or the folder of the heads must be named.
+        ArtifactError: If it is no run or no store, or one is damaged.
     """
-    return Reports(open_run(folder), checked_spelling(spelling), identified)
+    acts = _acts_of(store, heads_folder(store, heads)) if store else _unread
+    return Reports(open_run(folder), checked_spelling(spelling), identified, acts)
+
+
+def _unread(_: str) -> Signed:
+    return UNSIGNED
+
+
+def _acts_of(store: str, heads: Path) -> Callable[[str], Signed]:
+    """What people did with a case, by a store that is only read."""
+
+    def acts(case_key: str) -> Signed:
+        database = opened(store, heads, only_read=True)
+        try:
+            with database.reading() as session:
+                return signed_of(case_file(session, case_key))
+        finally:
+            database.close()
+
+    return acts
 
 
 def needs_out(spelling: str, case_key: str, out: Path | None, *, json: bool = False) -> None:

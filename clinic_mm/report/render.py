@@ -8,7 +8,7 @@ Each spelling is imported when it is asked for: reportlab and highdicom take lon
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from clinic_mm.errors import UsageError
+from clinic_mm.errors import InputError, UsageError
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.setting import Setting
 
@@ -41,7 +41,12 @@ def rendered(prediction: Prediction, setting: Setting, spelling: str, sources: "
 
     Raises:
         UsageError: If there is no such spelling.
+        InputError: If people acted on another answer than this one.
     """
+    of = setting.signed.answer_hash
+    if of and of != prediction.content_hash:
+        mend = "Report from the run whose answer was signed, or have the newer answer read"
+        raise InputError("People acted on another answer than this one", f"case {prediction.case_key}", mend)
     return _writer(checked_spelling(spelling))(prediction, setting, sources)
 
 

@@ -29,22 +29,25 @@ class Signed(Frozen):
     Attributes:
         state: preliminary (nobody signed), final, amended (signed again, and why).
         verdict: The reader's own answer, one of the classes as a rule; "" where none is given yet.
-        act: Whether the AI's answer was accepted or overridden; "" where neither, as when it was hidden or not given.
+        act: Whether the AI's answer was accepted or overridden; `own` where it gave, or showed, none; "" where that is
+            not said, as of an amendment.
         reason: Why it was overridden.
         signer: Opaque id of who signed.
         amendment_reason: Why it was signed again.
         before: What had been signed before the amendment, where it is known.
+        answer_hash: Content hash of the Prediction that people acted on; "" where that is not known.
     """
 
     state: Literal["preliminary", "final", "amended"] = "preliminary"
     verdict: str = ""
-    act: Literal["", "accept", "override"] = ""
+    act: Literal["", "accept", "override", "own"] = ""
     reason: str = ""
     comments: tuple[Comment, ...] = ()
     signer: str = ""
     signed_at: AwareDatetime | None = None
     amendment_reason: str = ""
     before: "Signed | None" = None
+    answer_hash: str = ""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -18,7 +18,11 @@ STATE_WORDS: Final = {
     "final": "FINAL",
     "amended": "AMENDED",
 }
-ACT_WORDS: Final = {"accept": "the AI's answer was accepted", "override": "the AI's answer was overridden"}
+ACT_WORDS: Final = {
+    "accept": "the AI's answer was accepted",
+    "override": "the AI's answer was overridden",
+    "own": "the reader's own: the AI gave or showed no answer",
+}
 IDENTIFIED: Final = "IDENTIFIED: this report names the patient"
 
 

@@ -33,6 +33,7 @@ def test_page_pdf_fhir_and_sr_agree(prediction: Prediction, signed: Signed) -> N
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @settings(RELAXED, max_examples=1000)
 @given(predictions(), acts)
 def test_page_pdf_fhir_and_sr_agree_on_a_thousand(prediction: Prediction, signed: Signed) -> None:
