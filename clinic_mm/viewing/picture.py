@@ -70,17 +70,23 @@ def picture(files: Sequence[Path]) -> FreshPicture:
     if len(files) != 1:
         raise EvidenceError("xray.several_files", f"A radiograph is one file, not {len(files)}", "", "Give one file")
     if sniff(files[0]) is FileKind.PICTURE:
-        return _of_picture(*load_picture(files[0]))
-    return _of_dicom(read_stored(files[0]))
+        return of_picture(*load_picture(files[0]))
+    return of_dicom(read_stored(files[0]))
 
 
-def _of_picture(grey: Array, flags: Sequence[Flag]) -> FreshPicture:
+def of_picture(grey: Array, flags: Sequence[Flag]) -> FreshPicture:
+    """One of a PNG or JPEG file: grey in [0, 1] is all that is known."""
     values = (np.rint(grey * STEPS) + LOWEST).astype(np.int16)
     told = {"slope": 1 / STEPS, "intercept": -LOWEST / STEPS, "windows": [_between(0.0, 1.0, "All values")]}
     return FreshPicture(values, {**told, **_said(flags=flags)})
 
 
-def _of_dicom(found: StoredRadiograph) -> FreshPicture:
+def of_dicom(found: StoredRadiograph) -> FreshPicture:
+    """One of a DICOM file.
+
+    Raises:
+        EvidenceError: `xray.bad_rescale` where its rescale gives no numbers.
+    """
     transform, radiograph = found.transform, found.radiograph
     numbers, slope, intercept = found.stored, transform.slope, transform.intercept
     if transform.table is not None:

@@ -1,6 +1,7 @@
 """Call functions of the viewers' ES modules from tests, by node."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,18 +11,38 @@ import pytest
 
 from clinic_mm.bundle import folder
 
+CANVAS = folder("dashboards") / "components" / "canvas"
 RUNNER = Path(__file__).with_name("laws.mjs")
 
 
-def called(*calls: tuple[str, str, list[Any]]) -> list[Any]:
+Call = tuple[str, str, list[Any]]
+
+
+def call(module: str, name: str, *args: object) -> dict[str, Any]:
+    """A call as an argument of another one: all of them run in one start of node."""
+    return {"call": {"module": module, "name": name, "args": list(args)}}
+
+
+def called(*calls: Call) -> list[Any]:
     """The answers of (module, function, arguments), in one start of node."""
+    asked = [{"module": module, "name": name, "args": args} for module, name, args in calls]
+    found: list[Any] = _node(str(RUNNER), str(CANVAS), given=asked)
+    return found
+
+
+def run(script: str, given: object) -> Any:  # noqa: ANN401 - whatever the script gives out
+    """What a script gives out by `output(...)`; it has `input`, and imports modules as those beside it do."""
+    whole = re.sub(r'"\./([a-z_]+)\.js"', lambda m: json.dumps((CANVAS / f"{m[1]}.js").as_uri()), script)
+    frame = 'import { readFileSync } from "node:fs";\nconst input = JSON.parse(readFileSync(0, "utf8"));\n'
+    out = "const output = (found) => process.stdout.write(JSON.stringify(found));\n"
+    return _node("--input-type=module", "-e", frame + out + whole, given=given)
+
+
+def _node(*arguments: str, given: object) -> Any:  # noqa: ANN401
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node: apt-get install nodejs")
-    asked = json.dumps([{"module": module, "name": name, "args": args} for module, name, args in calls])
-    command = [node, "--no-warnings", "--experimental-default-type=module", str(RUNNER)]
-    canvas = str(folder("dashboards") / "components" / "canvas")
-    done = subprocess.run([*command, canvas], input=asked, capture_output=True, text=True, check=False)  # noqa: S603
+    command = [node, "--no-warnings", "--experimental-default-type=module", *arguments]
+    done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr
-    found: list[Any] = json.loads(done.stdout)
-    return found
+    return json.loads(done.stdout)

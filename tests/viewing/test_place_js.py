@@ -2,11 +2,12 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.viewing.js import called
+from tests.viewing.js import call, called
 
 LETTERS = ("RL", "AP", "HF")
 WAYS = [(a, b) for a, b in itertools.product([*np.eye(3), *-np.eye(3)], repeat=2) if not np.dot(a, b)]
@@ -20,18 +21,24 @@ def letter(direction: np.ndarray) -> str:
     return LETTERS[axis][int(direction[axis] < 0)]
 
 
-def hung(quarters: int, *, mirrored: bool) -> dict[str, list[float]]:
-    start = called(("place", "hanging", [False]))[0]
-    turned = called(("place", "turned", [start, quarters]))[0]
-    return called(("place", "mirrored", [turned, False]))[0] if mirrored else turned
+def hung(quarters: int, *, mirrored: bool) -> dict[str, Any]:
+    turned = call("place", "turned", call("place", "hanging", False), quarters)
+    return call("place", "mirrored", turned, False) if mirrored else turned
+
+
+def viewed(quarters: int, *, mirrored: bool) -> dict[str, Any]:
+    """How a plane hangs, a little nearer and off the middle."""
+    (hang,) = called(("place", "turned", [hung(quarters, mirrored=mirrored), 0]))
+    return {"hang": hang, "zoom": 1.7, "shift": [13, -8]}
 
 
 @pytest.mark.parametrize(("quarters", "mirrored"), TURNS)
 def test_letters_of_all_24_ways_after_every_turn(quarters: int, mirrored: bool) -> None:
     """The reference turns a picture of positions in space with numpy, and looks at what its edges show."""
     hang = hung(quarters, mirrored=mirrored)
-    names = called(*(("place", "lettersOf", [way.tolist()]) for pair in WAYS for way in pair))
-    asked = [("place", "edgeLetters", [hang, names[2 * at], names[2 * at + 1]]) for at in range(len(WAYS))]
+    asked = [
+        ("place", "edgeLetters", [hang, *(call("place", "lettersOf", way.tolist()) for way in pair)]) for pair in WAYS
+    ]
     for (columns, rows), found in zip(WAYS, called(*asked), strict=True):
         across, down = np.meshgrid(np.arange(4), np.arange(5))
         picture = across[..., None] * columns + down[..., None] * rows
@@ -51,20 +58,20 @@ def test_an_oblique_direction_has_several_letters_the_strongest_first() -> None:
 
 @pytest.mark.parametrize(("quarters", "mirrored"), TURNS)
 def test_a_place_comes_back_and_mm_are_the_same_in_all_directions(quarters: int, mirrored: bool) -> None:
-    view = {"hang": hung(quarters, mirrored=mirrored), "zoom": 1.7, "shift": [13, -8]}
-    (matrix,) = called(("place", "matrix", [PLANE, view, 300, 500]))
-    for place in ([0, 0], [12.5, 3.25], [40, 20]):
-        (on_screen,) = called(("place", "toScreen", [matrix, place]))
-        assert called(("place", "toPlane", [matrix, on_screen]))[0] == pytest.approx(place)
-    corner, along, down = called(*(("place", "toScreen", [matrix, at]) for at in ([0, 0], [10, 0], [0, 2])))
+    matrix = call("place", "matrix", PLANE, viewed(quarters, mirrored=mirrored), 300, 500)
+    places = ([0, 0], [12.5, 3.25], [40, 20])
+    back = [("place", "toPlane", [matrix, call("place", "toScreen", matrix, place)]) for place in places]
+    seen = [("place", "toScreen", [matrix, at]) for at in ([0, 0], [10, 0], [0, 2])]
+    *returned, corner, along, down, apart = called(*back, *seen, ("place", "distance", [PLANE, [0, 0], [6, 1.6]]))
+    np.testing.assert_allclose(returned, places, atol=1e-9)
     assert math.dist(corner, along) == pytest.approx(math.dist(corner, down)), "5 mm either way"
-    assert called(("place", "distance", [PLANE, [0, 0], [6, 1.6]]))[0] == pytest.approx(5.0)
+    assert apart == pytest.approx(5.0)
 
 
 @pytest.mark.parametrize("quarters", range(4))
 def test_a_plane_fits_and_lies_in_the_middle(quarters: int) -> None:
-    view = {"hang": hung(quarters, mirrored=False), "zoom": 1, "shift": [0, 0]}
-    (matrix,) = called(("place", "matrix", [PLANE, view, 300, 500]))
+    view = {**viewed(quarters, mirrored=False), "zoom": 1, "shift": [0, 0]}
+    matrix = call("place", "matrix", PLANE, view, 300, 500)
     corners = np.array(called(*(("place", "toScreen", [matrix, at]) for at in ([0, 0], [40, 20]))))
     assert corners.min() >= -1e-9
     assert (corners <= np.array([300, 500]) + 1e-9).all()
@@ -73,8 +80,8 @@ def test_a_plane_fits_and_lies_in_the_middle(quarters: int) -> None:
 
 
 def test_what_lies_under_the_mouse_stays_there_when_zooming() -> None:
-    view = {"hang": hung(1, mirrored=False), "zoom": 1.3, "shift": [20, 5]}
-    (closer,) = called(("place", "zoomed", [view, 2.5, [70, 90], 300, 500]))
-    before, after = called(*(("place", "matrix", [PLANE, one, 300, 500]) for one in (view, closer)))
-    places = called(("place", "toPlane", [before, [70, 90]]), ("place", "toPlane", [after, [70, 90]]))
-    assert places[0] == pytest.approx(places[1])
+    view = viewed(1, mirrored=False)
+    closer = call("place", "zoomed", view, 2.5, [70, 90], 300, 500)
+    matrices = [call("place", "matrix", PLANE, one, 300, 500) for one in (view, closer)]
+    before, after = called(*(("place", "toPlane", [matrix, [70, 90]]) for matrix in matrices))
+    assert before == pytest.approx(after)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from clinic_mm.sources.xray.grey import Window
-from tests.viewing.js import called
+from tests.viewing.js import call, called
 
 EVERY = np.arange(-32768, 32768).astype(np.int16)
 TOLD = {"slope": 1, "intercept": 0, "padding": None, "inverted": False, "table": None}
@@ -54,8 +54,11 @@ def test_a_window_is_never_narrower_than_its_function_knows() -> None:
 
 def test_pixels_are_opaque_grey_of_the_values_own_bits() -> None:
     view = {"center": 0, "width": 65536, "function": "LINEAR_EXACT"}
-    shades = called(("window", "greysOf", [view, TOLD, False]))[0]
-    colours = np.array(called(("window", "coloursOf", [shades]))[0], np.uint32).view(np.uint8).reshape(-1, 4)
+    shades, drawn = called(
+        ("window", "greysOf", [view, TOLD, False]),
+        ("window", "coloursOf", [call("window", "greysOf", view, TOLD, False)]),
+    )
+    colours = np.array(drawn, np.uint32).view(np.uint8).reshape(-1, 4)
     np.testing.assert_array_equal(colours[:, 3], 255)
     for channel in range(3):
         np.testing.assert_array_equal(colours[:, channel], shades)
