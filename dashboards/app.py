@@ -29,8 +29,11 @@ st.set_page_config(page_title="clinic_mm", layout="wide")
 try:
     person = guard.current()
     page = st.navigation(pages_of(person), position="top")
-    bar(person)
-    banner(opened_run().info)
+    left, right = st.columns([6, 1])
+    with right:
+        bar(person)
+    with left:
+        banner(opened_run().info)
     hidden_answers(monitor_state())
     page.run()
 except ClinicError as error:

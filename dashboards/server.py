@@ -46,6 +46,7 @@ def configure(home: Path, address: str, port: int) -> None:
         "server.port": port,
         "server.cookieSecret": cookie_secret(home),
         "server.allowedHosts": list(room.opened().site.allowed_hosts),
+        "secrets.files": [str(home / hardened.SECRETS)],
     }
     config.get_config_options(force_reparse=True, options_from_flags=ours)
 

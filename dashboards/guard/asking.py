@@ -11,6 +11,7 @@ from clinic_mm.errors import UsageError
 from guard import room
 from guard.person import Person
 from guard.session import person_of
+from guard.watch import watch
 
 
 def current() -> Person:
@@ -19,6 +20,7 @@ def current() -> Person:
     if person is None:
         st.warning("Your session has ended\\. Nothing is shown until you sign in again\\.", icon=":material/lock:")
         st.link_button("Sign in", "/sign-in")
+        watch(over=True)
         _end()
     return person
 

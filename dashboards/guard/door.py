@@ -20,7 +20,7 @@ from guard.belongings import belongings
 from guard.guarded import refusal
 from guard.headers import secured
 from guard.person import Person
-from guard.rules import ANYONE, SIGNED, Address, rules
+from guard.rules import ANYONE, CALLBACK, SIGNED, Address, rules
 from guard.session import key_of, person_of
 from guard.wire import Wire
 
@@ -54,7 +54,7 @@ class Door:
         asked = HTTPConnection(scope)
         token = asked.cookies.get(room.opened().cookie)
         person = await to_thread.run_sync(lambda: person_of(token, use=path not in ASKS_BY_ITSELF))
-        told = 500
+        told = 0
 
         async def out(message: Message) -> None:
             nonlocal told
@@ -67,10 +67,14 @@ class Door:
         no = _refused(asked, path, str(scope["method"]), person, token)
         if no is None:
             scope.setdefault("state", {})["person"] = person
-            if path == oidc.CALLBACK:
-                no = await oidc.exchange(self.app, Request(scope, receive))
         try:
+            if no is None and path == CALLBACK:
+                no = await oidc.exchange(self.app, Request(scope, receive))
             await (no or self.app)(scope, receive, out)
+        except Exception as error:  # noqa: BLE001 - the border to the network: messages may hold what a file said
+            log.failed("a request", error)
+            if not told:
+                await refusal(500)(scope, receive, out)
         finally:
             took = 1000 * (time.monotonic() - began)
             log.answered(person.user if person else "", scope["method"], kind_of(path), told, took)

@@ -19,19 +19,24 @@ def answered(who: str, method: str, kind: str, status: int, took_ms: float) -> N
     access.info("%s %s %s %d %.0fms", who or NOBODY, method, kind, status, took_ms)
 
 
+def failed(what: str, error: Exception) -> None:
+    """Note an error by its type and place. Its message may hold what a file said, and is not written."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    place = f"{last.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{last.tb_lineno}" if last else "?"
+    trouble.error("%s failed: %s at %s", what, type(error).__name__, place)
+
+
 def mishap(error: Exception) -> bool:
-    """Note an error of a page by its type and place. Its message may hold what a file said, and is not written.
+    """Note an error of a page.
 
     Returns:
         True: Streamlit shows nothing of it; the page does (`st.App(on_script_error=)`).
     """
     import streamlit as st
 
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    place = f"{last.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{last.tb_lineno}" if last else "?"
-    trouble.error("a page failed: %s at %s", type(error).__name__, place)
+    failed("a page", error)
     st.error("This page could not be shown\\. The operator finds the reason in the log\\.", icon=":material/error:")
     return True
 

@@ -29,7 +29,6 @@ from guard import log, pages, room, sign_in
 Message = MutableMapping[str, Any]
 App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
-CALLBACK: Final = "/oauth2callback"
 NOT_HERE: Final = "Your organisation knows you, but you have no role in this reading room. Ask its administrator."
 FAILED: Final = "Signing in with your organisation did not work. Try again."
 

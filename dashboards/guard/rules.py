@@ -11,6 +11,8 @@ from clinic_mm.bundle import policy
 
 ANYONE: Final = "anyone"
 SIGNED: Final = "signed"
+CALLBACK: Final = "/oauth2callback"
+"""Where an identity provider sends people back to (of Streamlit)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,12 @@ def _vouched(subject: str, name: str, roles: tuple[Role, ...]) -> str | None:
 
 
 def _checked(name: str, password: str) -> str | None:
-    user = room.opened().store.users.check(name, password, room.now())
+    try:
+        user = room.opened().store.users.check(name, password, room.now())
+    except InputError as error:
+        if error.where != "name":  # too many wrong ones: he has to wait
+            raise
+        return None
     return None if user is None else user.id
 
 

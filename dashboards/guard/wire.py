@@ -22,7 +22,6 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from guard import log, origin, room
 from guard.belongings import belongings
 from guard.person import Person
-from guard.rules import SIGNED, rules
 from guard.session import key_of, person_of
 
 Scope = MutableMapping[str, Any]
@@ -34,6 +33,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 LOOKED_UP_EVERY_S: Final = 30.0
 REFUSED: Final = 1008
 """Policy violation (RFC 6455, 7.4.1)."""
+STREAM: Final = "/_stcore/stream"
+"""The only websocket there is."""
 FIRST_FRAMES: Final = 8
 """Among these Streamlit names its session."""
 PROTOCOLS: Final = b"sec-websocket-protocol"
@@ -71,14 +72,8 @@ class Wire:
 
     @staticmethod
     def _may_open(asked: HTTPConnection, path: str) -> bool:
-        address = rules().address(path)
-        if address is None or address.asks != SIGNED:
-            return False
-        return (
-            "origin" in asked.headers
-            and origin.host_allowed(asked.headers)
-            and origin.comes_from_us(asked.headers, "WS")
-        )
+        ours = "origin" in asked.headers and origin.comes_from_us(asked.headers, "WS")
+        return path == STREAM and ours and origin.host_allowed(asked.headers)
 
 
 class _Watched:
@@ -94,11 +89,7 @@ class _Watched:
         """Close when the session is over."""
         while await self._person(use=False) is not None:
             await asyncio.sleep(LOOKED_UP_EVERY_S)
-        self._over.set()
-        self.code = REFUSED
-        if self._accepted:
-            with suppress(RuntimeError, OSError):  # the browser may be gone already
-                await self._send({"type": "websocket.close", "code": REFUSED})
+        await self._close()
 
     async def receive(self) -> Message:
         """What the browser sends; a goodbye once the session is over."""
@@ -113,6 +104,7 @@ class _Watched:
             for task in (mine, over):
                 task.cancel()
         if message.get("bytes") and _somebody_acts(message["bytes"]) and await self._person(use=True) is None:
+            await self._close()
             return {"type": "websocket.disconnect", "code": REFUSED}
         return message
 
@@ -128,6 +120,13 @@ class _Watched:
                 belongings.note_id(self._key, frame)
             belongings.note(self._key, frame)
         await self._send(message)
+
+    async def _close(self) -> None:
+        self._over.set()
+        self.code = REFUSED
+        if self._accepted:
+            with suppress(RuntimeError, OSError):  # the browser may be gone already
+                await self._send({"type": "websocket.close", "code": REFUSED})
 
     async def _person(self, *, use: bool) -> Person | None:
         return await to_thread.run_sync(lambda: person_of(self._token, use=use))

@@ -28,7 +28,7 @@ def main() -> None:
         case_key = st.text_input("Case key", case_key, max_chars=128)
         shortest = room.opened().site.glass.shortest_reason
         reason = st.text_area("Reason", max_chars=500, help=f"{shortest} characters or more")
-        sure = st.form_submit_button("Break the glass", type="primary", icon=":material/e911_emergency:")
+        sure = st.form_submit_button("Break the glass", icon=":material/e911_emergency:")
     if not sure:
         return
     try:
