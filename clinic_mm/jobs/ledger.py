@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from clinic_mm.errors import ArtifactError
-from clinic_mm.jobs.ledger_file import COPY as COPY
-from clinic_mm.jobs.ledger_file import (
+from clinic_mm.jobs.unit import Answered, Died, Unit
+from clinic_mm.report.ledger_file import COPY as COPY
+from clinic_mm.report.ledger_file import (
     DAMAGED,
     VERSION,
     DamagedError,
@@ -26,8 +27,7 @@ from clinic_mm.jobs.ledger_file import (
     told,
     writing,
 )
-from clinic_mm.jobs.ledger_file import FILE as FILE
-from clinic_mm.jobs.unit import Answered, Died, Unit
+from clinic_mm.report.ledger_file import FILE as FILE
 from clinic_mm.report.run import Counts
 
 MOST_TRIES: Final = 3

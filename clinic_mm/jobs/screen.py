@@ -289,8 +289,8 @@ def _screen(
     if not ledger.meta("unfinished") and (there := _finished(out)) is not None:
         return there
     sweep(ledger, out)
-    if (out / "run.json").is_file():  # whoever reads the run meanwhile sees that it is not finished
-        write_run(info_of(ledger, spec, head, cohort, finished_at=None), out)
+    # Whoever reads the run meanwhile, such as the dashboard, sees what it is of, and that it is not finished.
+    write_run(info_of(ledger, spec, head, cohort, finished_at=None), out)
     if ledger.pending() and not _driven(ledger, out, spec, head, cohort, stop, options):
         leave(ledger, out, spec, head, cohort)
         return None

@@ -25,6 +25,7 @@ from clinic_mm.report.urgency import missing_of, reason_of, unknown_urgency, urg
 from clinic_mm.store.casefile import answer_row, parsed
 from clinic_mm.store.chain import canonical
 from clinic_mm.store.database import Database, Writing
+from clinic_mm.store.live import NOTHING_KNOWN, with_states
 from clinic_mm.store.models import ActRow, AnswerRow, CaseRow, OutcomeRow, RunRow, ShardRow
 from clinic_mm.store.ranking import rank
 from clinic_mm.store.states import moved
@@ -34,8 +35,6 @@ AT_ONCE: Final = 16
 """Shards in one transaction, so that nobody waits long for his turn to write."""
 COHORT: Final = "cohort"
 """Source of an outcome that the cohort had as its label."""
-NOTHING_KNOWN: Final = 1.0
-"""Urgency where not even the prior is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def import_run(db: Database, path: Path, now: datetime | None = None) -> Importe
         with db.writing(now) as work:
             for shard in shards[start : start + AT_ONCE]:
                 done = _shard(work, run, shard, done)
-    return _skipped(db, run, now, done)
+    return with_states(db, run, now, done)
 
 
 def _run_known(work: Writing, run: Run) -> None:
@@ -229,28 +228,3 @@ def _outcomes(work: Writing, run: Run, answers: Sequence[Answer]) -> None:
                 work.session.add(row)
             elif found.verdict != verdict:
                 found.verdict, found.at = verdict, work.now
-
-
-def _skipped(db: Database, run: Run, now: datetime | None, done: Imported) -> Imported:
-    """Cases that nothing could be answered from: a person looks at them all the same."""
-    frame = run.skipped()
-    if frame.empty:
-        return done
-    ready = 0
-    with db.writing(now) as work:
-        for case_key, why in frame.groupby("case_key", sort=True):
-            case = work.session.get(CaseRow, str(case_key))
-            if case is not None and case.state not in ("new", "running"):
-                continue
-            if case is None:
-                case = CaseRow(case_key=str(case_key), run_id=run.info.run_id, state="new", rank=0.0)
-                work.session.add(case)
-            moved(case, "ready")
-            told = "; ".join(f"{row.modality} {row.status}: {row.why}".strip() for row in why.itertuples())
-            case.reason = case.missing = f"No answer: {told}"[:240]
-            case.urgency, case.ready_at = NOTHING_KNOWN, work.now
-            case.rank = rank(case.urgency, case.ready_at)
-            ready += 1
-        if ready:
-            work.link("import_skipped", run=run.info.run_id, cases=ready)
-    return done.model_copy(update={"ready": done.ready + ready})

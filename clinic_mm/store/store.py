@@ -21,6 +21,7 @@ from clinic_mm.store import worklist as lists
 from clinic_mm.store.acts import Acts, expire
 from clinic_mm.store.audit import Audit
 from clinic_mm.store.database import Database, opened, utc_now
+from clinic_mm.store.feedback import FeedbackOf
 from clinic_mm.store.filters import Filters
 from clinic_mm.store.glass import Glass
 from clinic_mm.store.models import CaseRow
@@ -40,6 +41,8 @@ class Store:
         self.comment, self.sign, self.amend, self.assign = acts.comment, acts.sign, acts.amend, acts.assign
         self.prediction = acts.prediction
         self.break_glass, self.glass_broken = self._glass.broken, self._glass.is_broken
+        self._feedback = FeedbackOf(db)
+        self.outcome, self.feedback = self._feedback.outcome, self._feedback.of
         self.save_filter, self.drop_filter = self._filters.save, self._filters.drop
 
     def __enter__(self) -> Self:

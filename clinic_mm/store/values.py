@@ -202,6 +202,63 @@ class WorklistPage(Frozen):
     next: Key | None = None
 
 
+class ReadCase(Frozen):
+    """A case that a reader judged before he saw the answer.
+
+    Attributes:
+        before: His first opinion.
+        sure: How sure he was, 0 to 1.
+        model: What the model said.
+        after: What he decided, "" where he did not.
+        outcome: What turned out later, "" where that is not known, or he has not decided yet.
+    """
+
+    case_key: str
+    at: AwareDatetime
+    before: str
+    sure: float
+    model: str
+    after: str
+    outcome: str
+
+    @property
+    def toward(self) -> bool:
+        """Whether he switched to what the model said."""
+        return bool(self.after) and self.before != self.model and self.after == self.model
+
+    @property
+    def away(self) -> bool:
+        """Whether he switched away from what the model said."""
+        return bool(self.after) and self.before == self.model and self.after != self.model
+
+
+class Feedback(Frozen):
+    """How a reader and the model go together, in cases; `cases` are those behind the figures, the latest first.
+
+    Attributes:
+        opinions: First opinions given before the answer was shown; `agreed_before` with it.
+        decided: Of these, decided by him; `agreed_first`: with the answer before he saw it; `agreed_after`: after it.
+        toward: Switched to the model; `away` from it.
+        outcomes: Decided, and it is known what turned out; who was right: `right_before`, `right_after`, `right_model`.
+        toward_wrong: Switches to the model that turned out wrong; `away_right` switches from it that turned out right.
+    """
+
+    opinions: int
+    agreed_before: int
+    decided: int
+    agreed_first: int
+    agreed_after: int
+    toward: int
+    away: int
+    outcomes: int
+    right_before: int
+    right_after: int
+    right_model: int
+    toward_wrong: int
+    away_right: int
+    cases: tuple[ReadCase, ...] = ()
+
+
 class SavedFilter(Frozen):
     """A work list that a user keeps under a name."""
 

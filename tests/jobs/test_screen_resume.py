@@ -15,12 +15,12 @@ import pandas as pd
 import pytest
 
 from clinic_mm.errors import ArtifactError, ClinicError, InputError
-from clinic_mm.jobs import drive, ledger, ledger_file, lock, screen, worker
+from clinic_mm.jobs import drive, ledger, lock, screen, worker
 from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
 from clinic_mm.jobs.spec import Selection, read_spec
 from clinic_mm.prep import batch
 from clinic_mm.prep.cache import PrepCache
-from clinic_mm.report import atomic
+from clinic_mm.report import atomic, ledger_file
 from clinic_mm.report.run import RunInfo, open_run
 from tests.conftest import Trained
 

@@ -4,7 +4,8 @@
     RUN/ledger.copy.sqlite     a copy, some minutes old
     RUN/ledger.damaged.sqlite  what was found damaged, for whoever wants to know why
 
-In:  a run folder. Out: a connection. What stands in the tables is the business of `jobs.ledger`.
+In:  a run folder. Out: a connection. What stands in the tables is the business of `jobs.ledger`, which writes it,
+and of `report.live`, which only reads.
 """
 
 import os
