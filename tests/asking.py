@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-import httpx
+import httpx2
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
@@ -24,11 +24,11 @@ class Asking:
         scope.setdefault("state", {})["person"] = self.who
         await self._app(scope, receive, send)
 
-    def get(self, path: str) -> httpx.Response:
+    def get(self, path: str) -> httpx2.Response:
         """The answer to one request."""
 
-        async def asked() -> httpx.Response:
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(self), base_url="http://room") as client:
+        async def asked() -> httpx2.Response:
+            async with httpx2.AsyncClient(transport=httpx2.ASGITransport(self), base_url="http://room") as client:
                 return await client.get(path)
 
         return asyncio.run(asked())

@@ -1,60 +1,29 @@
 """What the routes of an EEG hand out is what the reader gives, and only to those who may see the case. SIMULATED."""
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.sources.eeg.recording import load
+from tests.asking import Asking
 from tests.signed_in import signed_in
 
 
-class Asking:
-    """In place of the door: who asks is said by the test."""
-
-    def __init__(self, app: Any) -> None:  # noqa: ANN401 - any ASGI application
-        self.app, self.person = app, None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401
-        scope.setdefault("state", {})["person"] = type(self).who
-        await self.app(scope, receive, send)
-
-    who: Any = None
-
-
-class Client:
-    """One request at a time, without a socket."""
-
-    def __init__(self, app: Starlette) -> None:
-        self.transport = httpx.ASGITransport(app)
-
-    def get(self, path: str) -> httpx.Response:
-        async def asked() -> httpx.Response:
-            async with httpx.AsyncClient(transport=self.transport, base_url="http://room") as client:
-                return await client.get(path)
-
-        return asyncio.run(asked())
-
-
 @pytest.fixture
-def client(made_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+def client(made_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asking]:
     with signed_in(monkeypatch, tmp_path / "home", made_run) as token:
         from guard.session import person_of
         from routes import eeg
 
-        monkeypatch.setattr(Asking, "who", person_of(token))
-        yield Client(Starlette(routes=eeg.routes, middleware=[Middleware(Asking)]))
+        yield Asking(eeg.routes, person_of(token))
 
 
 @pytest.fixture
-def base(client: Client, made_run: Path) -> tuple[str, np.ndarray, float]:
+def base(client: Asking, made_run: Path) -> tuple[str, np.ndarray, float]:
     """The address of an EEG, and what its reader gives."""
     from components.evidence import address
 
@@ -64,7 +33,7 @@ def base(client: Client, made_run: Path) -> tuple[str, np.ndarray, float]:
     return address(case.case_key, "eeg", evidence), np.asarray(recording.volts), recording.sfreq_hz
 
 
-def test_header_pages_and_overview_are_those_of_the_file(client: Client, base: Any) -> None:  # noqa: ANN401
+def test_header_pages_and_overview_are_those_of_the_file(client: Asking, base: Any) -> None:  # noqa: ANN401
     address, volts, sfreq_hz = base
     told = client.get(address).json()
     assert (len(told["channels"]), told["samples"], told["sfreq_hz"], told["judged"]) == (*volts.shape, sfreq_hz, True)
@@ -81,13 +50,13 @@ def test_header_pages_and_overview_are_those_of_the_file(client: Client, base: A
 
 
 @pytest.mark.parametrize("span", ["start=-1&stop=5", "start=9&stop=9", "stop=5", "start=1e3&stop=9", "start=٣&stop=9"])
-def test_what_is_no_page_is_not_found(client: Client, base: Any, span: str) -> None:  # noqa: ANN401
+def test_what_is_no_page_is_not_found(client: Asking, base: Any, span: str) -> None:  # noqa: ANN401
     answer = client.get(f"{base[0]}/page?{span}")
     assert answer.status_code == 404
     assert answer.json()["what"] == "There is no such page"
 
 
-def test_other_studies_and_cases_are_not_found(client: Client, base: Any) -> None:  # noqa: ANN401
+def test_other_studies_and_cases_are_not_found(client: Asking, base: Any) -> None:  # noqa: ANN401
     case, _, study = base[0].rpartition("/")
     assert client.get(f"{case}/{'0' * 16}").status_code == 404
     assert client.get(f"/v1/case/none/eeg/{study}/page?start=0&stop=9").status_code == 404
@@ -95,23 +64,21 @@ def test_other_studies_and_cases_are_not_found(client: Client, base: Any) -> Non
 
 @pytest.mark.parametrize("part", ["", "/page?start=0&stop=9", "/overview"])
 def test_only_those_who_may_are_answered(
-    client: Client,
+    client: Asking,
     base: Any,  # noqa: ANN401
     part: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from guard.person import Person
 
-    monkeypatch.setattr(Asking, "who", None)
+    client.who = None
     refused = client.get(base[0] + part)
     assert (refused.status_code, refused.content) == (401, b"")
     for role in ("scientist", "admin"):
-        who = Person(user="1", name="x", roles=frozenset({role}))
-        monkeypatch.setattr(Asking, "who", who)
+        client.who = Person(user="1", name="x", roles=frozenset({role}))
         assert (client.get(base[0] + part).status_code, client.get(base[0] + part).content) == (403, b"")
 
 
-def test_a_file_that_changed_is_refused_and_names_nobody(client: Client, base: Any, made_run: Path) -> None:  # noqa: ANN401
+def test_a_file_that_changed_is_refused_and_names_nobody(client: Asking, base: Any, made_run: Path) -> None:  # noqa: ANN401
     from components.evidence import roots, study
     from routes.eeg import studies
 

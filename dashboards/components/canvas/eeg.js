@@ -18,6 +18,7 @@ import { Mouse, actionOf, helpPanel, make } from "./gestures.js";
 import { isDark } from "./theme.js";
 
 const ROW_PX = 27;
+const MOST_ROWS = 40; // more than these are shown in parts: what cannot be told apart is not shown
 const HEIGHT_PX = [300, 780];
 const CLICK_SLACK_PX = 4;
 const ids = { next: 0 };
@@ -28,7 +29,7 @@ class EegViewer {
     this.id = `eeg-${(ids.next += 1)}`;
     this.cursorS = null;
     this.startS = 0;
-    this.drawnPage = null;
+    this.firstRow = 0;
     this.cleanups = [];
     this.scale = keptScale(window.localStorage, window.devicePixelRatio || 1);
     this.page = make("canvas", { class: "eeg-page", tabindex: 0, role: "application", "aria-roledescription": "EEG" });
@@ -139,7 +140,9 @@ class EegViewer {
     const n = b - a;
     const common = commonOf(montage.common, volts, n);
     const breaks = told.gaps.map(([at]) => Math.round(at * rate) - a).filter((at) => at > 0 && at < n);
-    this.rows = montage.rows.map((row) => {
+    this.all = montage.rows.length;
+    this.firstRow = Math.min(this.firstRow, Math.max(0, Math.ceil(this.all / MOST_ROWS) - 1) * MOST_ROWS);
+    this.rows = montage.rows.slice(this.firstRow, this.firstRow + MOST_ROWS).map((row) => {
       if (!row.pairs.length) return { name: row.name, bad: row.bad, uv: null };
       const whole = filterRow(derive(row, row.common ? common : null, volts, n, 0, n), now, rate, breaks);
       const uv = whole.subarray(first - a, stop - a);
@@ -226,9 +229,10 @@ class EegViewer {
     const width = mmPerSecond(this.lay.plot, now.pageS, this.scale.pxPerMm);
     const end = Math.min(this.seconds, this.startS + now.pageS);
     const label = this.told.montages.find((one) => one.name === now.montage).label;
+    const part = this.all > MOST_ROWS ? ` (${this.firstRow + 1} to ${this.firstRow + this.rows.length} of ${this.all}: keys [ and ])` : "";
     const parts = [
       `${clock(this.startS)} to ${clock(end)} of ${clock(this.seconds)}`,
-      label,
+      `${label}${part}`,
       `${now.uvPerMm} µV/mm, ${width.toFixed(1)} mm/s${this.scale.measured ? "" : " if this screen has 96 pixels an inch: not measured"}`,
       this.tools.filterWords(this.told.sfreq_hz),
       now.negativeUp ? "negative up" : "positive up",
@@ -334,6 +338,12 @@ class EegViewer {
       const to = Math.min(this.seconds, Math.max(0, from + (steps[action] * pageS) / 100));
       this.setCursor(to);
       this.show(to);
+      return true;
+    }
+    const parts = { rows_on: MOST_ROWS, rows_back: -MOST_ROWS };
+    if (action in parts) {
+      this.firstRow = Math.max(0, this.firstRow + parts[action]);
+      this.changed();
       return true;
     }
     const marks = { next_mark: 1, last_mark: -1 };
