@@ -38,6 +38,14 @@ def run(script: str, given: object) -> Any:  # noqa: ANN401 - whatever the scrip
     return _node("--input-type=module", "-e", frame + out + whole, given=given)
 
 
+def evaluated(module: str, expression: str, **given: object) -> Any:  # noqa: ANN401 - whatever the expression gives
+    """The value of an expression over a module, named `m`, and what is given; typed arrays as lists, NaN as None."""
+    names = f"const {{ {', '.join(given)} }} = input;\n" if given else ""
+    plain = "const plain = (_, value) => (ArrayBuffer.isView(value) ? Array.from(value) : value);\n"
+    value = f"output(JSON.parse(JSON.stringify({expression}, plain)));\n"
+    return run(f'import * as m from "./{module}.js";\n{names}{plain}{value}', given)
+
+
 def _node(*arguments: str, given: object) -> Any:  # noqa: ANN401
     node = shutil.which("node")
     if node is None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import signal as dsp
 
-from tests.dashboards.modules import run
+from tests.viewing.js import evaluated
 
 RATE = 256.0
 CHOICES = {
@@ -41,7 +41,7 @@ def waves(seconds: float = 12.0) -> np.ndarray:
 
 @pytest.mark.parametrize(*NAMED, ids=list(CHOICES))
 def test_sections_are_scipys(chosen: dict[str, float]) -> None:
-    ours = np.array(run("eeg_filter.js", f"m.sections(chosen, {RATE})", chosen=chosen))
+    ours = np.array(evaluated("eeg_filter", f"m.sections(chosen, {RATE})", chosen=chosen))
     _, response = dsp.freqz_sos(np.insert(ours, 3, 1.0, axis=1), worN=4096, fs=RATE)
     _, expected = dsp.freqz_sos(scipys(chosen), worN=4096, fs=RATE)
     np.testing.assert_allclose(response, expected, atol=1e-10)
@@ -50,8 +50,8 @@ def test_sections_are_scipys(chosen: dict[str, float]) -> None:
 @pytest.mark.parametrize(*NAMED, ids=list(CHOICES))
 def test_filtered_is_scipys_filtered(chosen: dict[str, float]) -> None:
     x = waves()
-    told = run(
-        "eeg_filter.js",
+    told = evaluated(
+        "eeg_filter",
         f"[m.filterRow(Float64Array.from(x), chosen, {RATE}), m.marginSeconds(chosen)]",
         x=x.tolist(),
         chosen=chosen,
@@ -72,7 +72,7 @@ def test_the_named_corner_is_at_3_db_with_and_without_zero_phase() -> None:
         for zero in (True, False)
         for name, hz in (("highpass", 1.0), ("lowpass", 35.0))
     ]
-    told = run("eeg_filter.js", f"asked.map((chosen) => m.sections(chosen, {RATE}))", asked=asked)
+    told = evaluated("eeg_filter", f"asked.map((chosen) => m.sections(chosen, {RATE}))", asked=asked)
     for chosen, sections in zip(asked, told, strict=True):
         sos = np.insert(np.array(sections), 3, 1.0, axis=1)
         _, response = dsp.freqz_sos(sos, worN=[chosen["highpass"] or chosen["lowpass"]], fs=RATE)
@@ -84,7 +84,7 @@ def test_the_delay_that_is_told_is_the_group_delay() -> None:
     b, a = dsp.sos2tf(scipys(chosen))
     _, samples = dsp.group_delay((b, a), w=[10.0], fs=RATE)
     both = [chosen, chosen | {"zeroPhase": True}]
-    told = run("eeg_filter.js", f"both.map((one) => m.delayMs(one, {RATE}, 10))", both=both)
+    told = evaluated("eeg_filter", f"both.map((one) => m.delayMs(one, {RATE}, 10))", both=both)
     assert told == [pytest.approx(samples[0] / RATE * 1000, abs=0.05), 0]
 
 
@@ -100,7 +100,7 @@ def test_a_page_with_its_margins_is_the_page_of_the_whole_recording(chosen: dict
         f" const cut = m.filterRow(Float64Array.from(x.slice(a, {stop} + margin)), chosen, {RATE});"
         f" return [whole, cut.slice({first} - a, {stop} - a)]; }})()"
     )
-    whole, cut = (np.array(one) for one in run("eeg_filter.js", code, x=x.tolist(), chosen=chosen))
+    whole, cut = (np.array(one) for one in evaluated("eeg_filter", code, x=x.tolist(), chosen=chosen))
     assert np.abs(whole - cut).max() < 1.2
 
 
@@ -109,9 +109,10 @@ def test_no_filter_reaches_over_a_gap_or_a_break() -> None:
     x = waves()
     one, two = x[:1000].copy(), x[1200:].copy()
     holed = [*one.tolist(), *[None] * 200, *two.tolist()]
-    code = f"parts.map(([x, breaks]) => m.filterRow(Float64Array.from(x, (v) => v === null ? NaN : v), chosen, {RATE}, breaks))"
+    numbers = "Float64Array.from(x, (v) => v === null ? NaN : v)"
+    code = f"parts.map(([x, breaks]) => m.filterRow({numbers}, chosen, {RATE}, breaks))"
     parts = [[one.tolist(), []], [two.tolist(), []], [holed, []], [[*one, *two], [1000]]]
-    first, second, found, glued = run("eeg_filter.js", code, parts=parts, chosen=chosen)
+    first, second, found, glued = evaluated("eeg_filter", code, parts=parts, chosen=chosen)
     assert found[1000:1200] == [None] * 200
     np.testing.assert_array_equal([*found[:1000], *found[1200:]], [*first, *second])
     np.testing.assert_array_equal(glued, [*first, *second])
