@@ -7,6 +7,7 @@ The cohort folder knows source paths and is kept where the sources may be kept: 
 What is read here goes into the report and nowhere else: not into an error, a log or a file name.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -22,14 +23,20 @@ from clinic_mm.sources.dicom.header import Elements
 from clinic_mm.sources.dicom.stream import guarded, open_dicom
 from clinic_mm.types import CaseRecord
 
-NEEDED: Final = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-MAY_BE_EMPTY: Final = (
-    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"),
-    *("StudyDate", "StudyTime"),
-)
-"""Type 2 in the modules that a report takes over: there, if perhaps empty."""
+REFERS: Final = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+"""What a reference to an image is made of."""
+FORMS: Final = {
+    "PatientID": re.compile(r"[^\\]{1,64}"),
+    "PatientBirthDate": re.compile(r"\d{8}"),
+    "PatientSex": re.compile(r"[FMO]"),
+    "AccessionNumber": re.compile(r"[^\\]{1,16}"),
+    "StudyID": re.compile(r"[^\\]{1,16}"),
+    "StudyDate": re.compile(r"\d{8}"),
+    "StudyTime": re.compile(r"\d{2,6}(\.\d{1,6})?"),
+}
+"""What a report takes over of patient and study, and in which form (PS3.5 6.2); in any other it is left empty (type 2).
+Everything else of a source stays there: an age without its unit would make the report invalid too."""
 MAGIC_AT: Final = 128
-SEXES: Final = frozenset({"F", "M", "O"})
 MEND: Final = "Leave --identified out: the report then has the pseudonym"
 
 
@@ -65,32 +72,40 @@ def whose(headers: Sequence[Dataset]) -> Whose:
     Raises:
         InputError: If none says so, or they are of several patients.
     """
-    ids = {Elements(header).text("PatientID") for header in headers} - {""}
+    ids = {str(header.PatientID) for header in headers} - {""}
     if not ids:
         raise InputError("No DICOM image of this case says who the patient is", "--identified", MEND)
     if len(ids) > 1:
         raise InputError("The images of this case name several patients", "--identified", MEND)
-    first = Elements(headers[0])
-    sex = first.text("PatientSex").upper()
+    first = next(header for header in headers if header.PatientID)
     return Whose(
-        name=str(headers[0].PatientName or ""),
+        name=str(first.PatientName or ""),
         patient_id=ids.pop(),
-        birth_date=_day(first.text("PatientBirthDate")),
-        sex=sex if sex in SEXES else "",
+        birth_date=_day(str(first.PatientBirthDate or "")),
+        sex=str(first.PatientSex or ""),
     )
 
 
+def referable(header: Dataset) -> bool:
+    """Whether an image says which it is, so that a report can refer to it."""
+    return all(header.get(keyword) for keyword in REFERS)
+
+
 def _header(path: Path) -> Dataset:
+    """What a report may take over of one image, and nothing else."""
     opened = open_dicom(path, whole=False)
-    header = Dataset()
+    header, read = Dataset(), Elements(opened.dataset)
     with guarded():
-        for element in opened.dataset:
-            header[element.tag] = element
-        if not all(header.get(keyword) for keyword in NEEDED):
-            raise EvidenceError("dicom.unreadable", "An image does not say which it is", "SOPInstanceUID", MEND)
-        for keyword in MAY_BE_EMPTY:
-            if header.get(keyword) is None:
-                setattr(header, keyword, "")
+        for keyword in REFERS:
+            setattr(header, keyword, read.text(keyword))
+        for keyword, form in FORMS.items():
+            text = read.text(keyword)
+            setattr(header, keyword, text if form.fullmatch(text) else "")
+        name = str(opened.dataset.get("PatientName") or "")
+        header.PatientName = name if "^" in name or not name else f"{name}^"  # one component, and meant as one
+        if read.text("PatientIdentityRemoved") == "YES":
+            header.PatientIdentityRemoved = "YES"
+            header.DeidentificationMethod = read.text("DeidentificationMethod")[:64] or "Not stated by the source"
     return header
 
 

@@ -9,6 +9,7 @@ and the reference is taken out again. With them, patient and study are those of 
 listed as evidence. Where no answer is given or shown, no number is in it.
 """
 
+import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from io import BytesIO
@@ -37,6 +38,7 @@ from clinic_mm.bundle import policy
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.advice_words import advice_lines
 from clinic_mm.report.content import class_rows
+from clinic_mm.report.dicom_sources import referable
 from clinic_mm.report.dicom_sr_items import code_item, concept, container, modified_by, own, short, text_item
 from clinic_mm.report.fhir_parts import clean, resource_id
 from clinic_mm.report.setting import Setting
@@ -57,6 +59,7 @@ from clinic_mm.report.words import (
 MAKER: Final = "clinic_mm"
 SERIES_NUMBER: Final = 9100
 """Far from the numbers that scanners give."""
+UNNAMED: Final = "{} images of the source do not say which they are (no UIDs) and are not listed here"
 NOT_STATED: Final = "not stated"
 REMOVED: Final = "Pseudonym by keyed hash; no identifier of the source"
 
@@ -73,11 +76,18 @@ def sr_report(prediction: Prediction, setting: Setting, sources: Sequence[Datase
     Source: DICOM PS3.3 C.17.2 (SR Document General), PS3.16 TID 1500, TID 1501, TID 300, TID 1001.
     """
     assert bool(sources) <= bool(setting.whose), "references to images name the patient"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they quote names and UIDs of the source
+        return _document(prediction, setting, [one for one in sources if referable(one)], len(sources))
+
+
+def _document(prediction: Prediction, setting: Setting, sources: Sequence[Dataset], found: int) -> Dataset:
+    """The same with the images that it can refer to, of `found` in all."""
     signed, made = setting.signed, setting.created_utc
     earlier = [_earlier(prediction, signed.before, sources)] if signed.before else None
     document = ComprehensiveSR(
         evidence=list(sources) or [_nobodys_header(prediction, setting)],
-        content=_content(prediction, setting, sources)[0],
+        content=_content(prediction, setting, sources, found - len(sources))[0],
         series_instance_uid=_uid(prediction, "SR series"),
         series_number=SERIES_NUMBER,
         sop_instance_uid=_uid(prediction, f"SR/{signed.acts_hash}"),
@@ -95,6 +105,8 @@ def sr_report(prediction: Prediction, setting: Setting, sources: Sequence[Datase
         previous_versions=earlier,
         specific_character_set="ISO_IR 192",
     )
+    if setting.whose:  # the first image may lack what another says
+        document.PatientID, document.PatientName = setting.whose.patient_id, setting.whose.name
     _own_scheme(document)
     _times(document, made, signed.signed_at)
     return document if sources else _without_evidence(document)
@@ -107,7 +119,7 @@ def sr_bytes(document: Dataset) -> bytes:
     return out.getvalue()
 
 
-def _content(prediction: Prediction, setting: Setting, sources: Sequence[Dataset]) -> MeasurementReport:
+def _content(prediction: Prediction, setting: Setting, sources: Sequence[Dataset], unnamed: int) -> MeasurementReport:
     """The tree: who observed, numbers of the answer, numbers of what it rests on, everything in words."""
     algorithm = AlgorithmIdentification(
         name=clean(setting.model_name),
@@ -124,7 +136,7 @@ def _content(prediction: Prediction, setting: Setting, sources: Sequence[Dataset
         procedure_reported=concept("procedure"),
         imaging_measurements=groups,
     )
-    tree[0].ContentSequence.append(container("qualitative", _in_words(prediction, setting)))
+    tree[0].ContentSequence.append(container("qualitative", _in_words(prediction, setting, unnamed)))
     return tree
 
 
@@ -183,7 +195,7 @@ def _shares(
     )
 
 
-def _in_words(prediction: Prediction, setting: Setting) -> list[Any]:
+def _in_words(prediction: Prediction, setting: Setting, unnamed: int) -> list[Any]:
     """The same in words, and what numbers cannot say; names are whole here."""
     signed = setting.signed
     verdict = [code_item("verdict", own(signed.verdict))] if signed.verdict else []
@@ -193,6 +205,7 @@ def _in_words(prediction: Prediction, setting: Setting) -> list[Any]:
         *([("warning", SIMULATED)] if setting.simulated else []),
         *([("warning", IDENTIFIED)] if setting.whose else []),
         ("warning", NOT_A_DEVICE),
+        *([("warning", UNNAMED.format(unnamed))] if unnamed else []),
         ("state", state_in_words(signed)),
         *(("comment", f"{name}: {words}") for name, words in reader_rows(prediction, signed)),
         ("conclusion", answer_in_words(prediction)),
