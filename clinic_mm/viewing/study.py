@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Any, Final, Protocol
 
 from clinic_mm.cohort.load import load_evidence, locate
@@ -29,8 +29,10 @@ from clinic_mm.viewing.volume import FreshVolume, Readable
 VERSION: Final = "view 1"
 ID_DIGITS: Final = 16
 KINDS: Final = ("ct", "xray")
-IN_MEMORY: Final = 2
-"""Fresh studies that one process holds while, or because, the disk does not."""
+IN_MEMORY: Final = 3
+"""Fresh studies that one process goes on holding, where the disk has no room for them."""
+AT_ONCE: Final = 3
+"""Studies of one process that are being decoded or written: a CT of 300 slices takes 0.5 GB meanwhile."""
 MOST_WAITING: Final = 16
 INGEST_AGAIN: Final = "Run clinic-mm ingest again"
 
@@ -64,6 +66,7 @@ class Studies:
         self._lock = Lock()
         self._keeper = ThreadPoolExecutor(1, "keep views")
         self._warmer = ThreadPoolExecutor(1, "warm views")
+        self._room = BoundedSemaphore(AT_ONCE)
         self._waiting: OrderedDict[str, tuple[Evidence, str, Mapping[str, Path]]] = OrderedDict()
 
     def opened(self, evidence: Evidence, kind: str, roots: Mapping[str, Path]) -> Readable:
@@ -119,9 +122,11 @@ class Studies:
                 continue  # told to whoever opens it
 
     def _decode(self, name: str, waiting: "Future[Fresh]", make: Callable[[], Fresh]) -> None:
+        self._room.acquire()
         try:
             fresh = make()
         except BaseException as error:
+            self._room.release()
             waiting.set_exception(error)
             raise
         else:
@@ -136,10 +141,13 @@ class Studies:
                 self._decoding.pop(name, None)
 
     def _keep(self, name: str, fresh: Fresh) -> None:
-        blocks = (fresh.read(at, at + 1)[0] for at in range(fresh.shape[0]))
-        if self.cache.keep(name, fresh.told, fresh.shape, blocks) is not None:
-            with self._lock:
-                self._fresh.pop(name, None)
+        try:
+            blocks = (fresh.read(at, at + 1)[0] for at in range(fresh.shape[0]))
+            if self.cache.keep(name, fresh.told, fresh.shape, blocks) is not None:
+                with self._lock:
+                    self._fresh.pop(name, None)
+        finally:
+            self._room.release()
 
 
 def view_name(evidence: Evidence, kind: str, roots: Mapping[str, Path]) -> str:

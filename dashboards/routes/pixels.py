@@ -9,8 +9,10 @@ In:  an address with opaque names. Out: bytes; or 404 (no such case, study or pl
 what is wrong and how to mend it as JSON. Nothing identifying is in an answer.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
+from threading import Thread
 from typing import Final
 
 from starlette.requests import Request
@@ -18,15 +20,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from clinic_mm.errors import ClinicError, EvidenceError, InputError
-from clinic_mm.types import Evidence
+from clinic_mm.sources.choose import in_order
 from clinic_mm.viewing.cache import DamagedError, ViewCache
-from clinic_mm.viewing.study import Studies
+from clinic_mm.viewing.study import KINDS, Studies
 from clinic_mm.viewing.volume import Readable, planes
-from components.evidence import roots, study
+from components.evidence import case_record, roots, study
 from guard import guarded, room
 
 FOLDER: Final = "views"
 BYTES: Final = "application/octet-stream"
+MOST_AHEAD: Final = 4
+_wished: tuple[str, ...] = ()
 
 
 @cache
@@ -36,9 +40,26 @@ def studies() -> Studies:
     return Studies(ViewCache(opened.home / FOLDER, int(opened.site.view_cache_gb * 1e9)))
 
 
-def warm(wanted: Iterable[tuple[Evidence, str]]) -> None:
-    """Decode studies, each with its kind, that will be asked for soon."""
-    studies().warm(wanted, roots())
+def ahead(case_keys: Sequence[str]) -> None:
+    """Decode what will be asked for soon, beside the work: the latest CT and radiograph of the first few cases.
+
+    Called by pages on every rerun with the top of the work list, or the cases after the one that is open.
+    """
+    global _wished
+    wish = tuple(case_keys[:MOST_AHEAD])
+    if wish and wish != _wished:
+        _wished = wish
+        Thread(target=_warm, args=(wish,), name="ahead", daemon=True).start()
+
+
+def _warm(case_keys: Sequence[str]) -> None:
+    wanted = []
+    for case_key in case_keys:
+        with suppress(ClinicError):  # told to whoever opens it
+            case = case_record(case_key)
+            wanted += [(one, kind) for kind in KINDS for one in in_order(case.usable(kind), "latest")[:1]]
+    with suppress(ClinicError):
+        studies().warm(wanted, roots())
 
 
 @guarded("see_evidence")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -124,3 +125,23 @@ def test_what_lies_damaged_in_the_cache_is_decoded_again(asking: Asking, cases: 
     kept.unlink()
     kept.write_bytes(whole)
     assert asking.get(path).content == before
+
+
+def test_the_first_cases_of_the_list_are_decoded_before_they_are_opened(
+    asking: Asking, cases: list[CaseRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from routes import pixels
+
+    started = []
+    monkeypatch.setattr(
+        pixels, "Thread", lambda target, args, **_: started.append((target, args)) or SimpleNamespace(start=str)
+    )
+    keys = [case.case_key for case in cases] + ["none"]
+    pixels.ahead(keys)
+    pixels.ahead(keys)
+    ((target, args),) = started
+    target(["none", *args[0]])
+    pixels.studies()._warmer.submit(lambda: None).result()
+    pixels.studies().close()
+    kept = len(list(pixels.studies().cache.folder.rglob("*.view")))
+    assert kept == sum(bool(case.usable(kind)) for case in cases for kind in ("ct", "xray")) > 0

@@ -33,7 +33,7 @@ class CtStage extends Stage {
     try {
       const told = await (await ask(`${this.data.address}/header`)).json();
       if (this.ended) return;
-      this.slices = new Slices(this.data.address, told);
+      this.slices = new Slices(this.data.address, told, { arrived: (held) => (this.root.dataset.held = held) });
       this.cleanups.push(() => this.slices.close());
       this.at = told.shape.map((n) => (n - 1) >> 1);
       this.addPanes(told);

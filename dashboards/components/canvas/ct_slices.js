@@ -12,11 +12,12 @@ const RUN = 16; // neighbours of one request ahead
 const REQUESTS = 2; // ahead at once: what is on screen must not queue behind them
 
 export class Slices {
-  constructor(address, told, { fetcher = undefined, mostBytes = MOST_BYTES } = {}) {
+  constructor(address, told, { fetcher = undefined, mostBytes = MOST_BYTES, arrived = () => {} } = {}) {
     const [x, y, z] = told.shape;
     this.address = address;
     this.fetcher = fetcher;
     this.mostBytes = mostBytes;
+    this.arrived = arrived;
     this.sizes = { axial: [x, y, z], coronal: [x, z, y], sagittal: [y, z, x] };
     this.held = new Map(); // "plane index" in the order of use
     this.bytes = 0;
@@ -108,6 +109,7 @@ export class Slices {
     const size = columns * rows;
     if (this.closed) return;
     for (let at = 0; at < count; at++) this.hold(`${plane} ${first + at}`, values.slice(at * size, (at + 1) * size));
+    this.arrived(this.held.size);
   }
 
   hold(key, values) {
