@@ -21,11 +21,11 @@ h1 { font-size: 1.5rem } h2 { font-size: 1.05rem; margin: 1.6rem 0 .3rem }
 .mark { border: 1px solid; border-left-width: 5px; padding: .45rem .8rem; margin: .5rem 0; font-weight: 600 }
 dl { display: grid; grid-template-columns: minmax(9rem, 14rem) 1fr; margin: .3rem 0 }
 dt, dd { margin: 0; padding: .2rem .6rem .2rem 0; border-bottom: 1px solid #8884; overflow-wrap: anywhere }
-dt { opacity: .8 } meter { width: 16rem; vertical-align: middle } footer { margin-top: 2rem; font-size: 13px }
+dt { opacity: .8 } progress { width: 16rem; vertical-align: middle } footer { margin-top: 2rem; font-size: 13px }
 code { font-size: 12px }
 @media print { h2 { break-after: avoid } dl { break-inside: avoid } }
 """
-BAR: Final = '<meter max="1" value="{:.2f}" aria-hidden="true"></meter>'
+BAR: Final = '<progress max="1" value="{:.2f}" aria-hidden="true"></progress>'
 A_HASH: Final = re.compile(r"[0-9a-f]{40,}")
 
 

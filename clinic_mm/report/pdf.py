@@ -27,7 +27,7 @@ from clinic_mm.report.pdf_page import (
     BAR,
     BAR_MM,
     BODY,
-    BODY_MM,
+    BODY_PT,
     BOX,
     HASH,
     HEADING,
@@ -105,7 +105,7 @@ def _section(part: Part) -> list[Flowable]:
 
 def _table(rows: Iterable[tuple[str, str]]) -> Flowable:
     cells = [[Paragraph(marked_up(name), LABEL), _words(words)] for name, words in rows]
-    widths = [LABEL_MM * mm, (BODY_MM - LABEL_MM) * mm]
+    widths = [LABEL_MM * mm, BODY_PT - LABEL_MM * mm]
     return Table(cells, colWidths=widths, style=ROWS, splitInRow=SPLIT_INSIDE, hAlign="LEFT")
 
 
@@ -115,7 +115,7 @@ def _words(words: str) -> Flowable:
 
 def _classes(rows: list[tuple[str, float]]) -> Flowable:
     cells = [[Paragraph(marked_up(name), LABEL), _bar(p), Paragraph(probability(p), STRONG)] for name, p in rows]
-    widths = [LABEL_MM * mm, (BAR_MM + 6) * mm, (BODY_MM - LABEL_MM - BAR_MM - 6) * mm]
+    widths = [LABEL_MM * mm, (BAR_MM + 6) * mm, BODY_PT - (LABEL_MM + BAR_MM + 6) * mm]
     return Table(cells, colWidths=widths, style=ROWS, splitInRow=SPLIT_INSIDE, hAlign="LEFT")
 
 

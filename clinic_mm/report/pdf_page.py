@@ -21,7 +21,6 @@ from clinic_mm.report.words import NOT_A_DEVICE
 MARGIN_MM: Final = 18
 LABEL_MM: Final = 46
 BAR_MM: Final = 70
-BODY_MM: Final = 210 - 2 * MARGIN_MM
 INK: Final = HexColor(0x1D2328)
 GREY: Final = HexColor(0x57606A)
 LINE: Final = HexColor(0xD8DEE4)
@@ -31,8 +30,16 @@ AMBER: Final = HexColor(0x9A6700)
 RED: Final = HexColor(0xA40E26)
 FRAME_PT: Final = 6
 """By how much reportlab sets the text in from the margin."""
+BODY_PT: Final = (210 - 2 * MARGIN_MM) * mm - 2 * FRAME_PT
 
-BOX: Final[dict[str, Any]] = {"borderWidth": 0.8, "borderPadding": 4, "spaceBefore": 10, "spaceAfter": 9}
+BOX: Final[dict[str, Any]] = {
+    "borderWidth": 0.8,
+    "borderPadding": 4,
+    "spaceBefore": 10,
+    "spaceAfter": 9,
+    "leftIndent": 4,
+    "rightIndent": 4,
+}
 BODY: Final = ParagraphStyle("body", fontName=PLAIN, fontSize=9, leading=12.5, textColor=INK, wordWrap=None)
 STRONG: Final = ParagraphStyle("strong", parent=BODY, fontName=BOLD)
 HASH: Final = ParagraphStyle("hash", parent=BODY, fontSize=7.5)
