@@ -14,7 +14,9 @@ from typing import Final
 from google.protobuf.message import DecodeError
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-MEDIA: Final = re.compile(rb"/media/([0-9A-Za-z._-]{16,128})")
+MEDIA: Final = re.compile(rb"/media/([0-9a-f]{32,64})")
+LENGTHS: Final = (32, 40, 56, 64)
+"""Of hashes in hexadecimal: what follows in the frame may look like more of it."""
 MOST_SESSIONS, MOST_MEDIA, MOST_IDS = 2_000, 5_000, 64
 
 
@@ -31,8 +33,8 @@ class Belongings:
         found = MEDIA.findall(frame)
         if found:
             with self._lock:
-                for name in found:
-                    _add(self._media, session, name.decode(), MOST_MEDIA)
+                for name in {run[:length].decode() for run in found for length in LENGTHS if length <= len(run)}:
+                    _add(self._media, session, name, MOST_MEDIA)
 
     def note_id(self, session: str, frame: bytes) -> bool:
         """Keep the id of the Streamlit session, which the first frames name; whether it was there."""
@@ -47,8 +49,8 @@ class Belongings:
         return bool(name)
 
     def owns_media(self, session: str, name: str) -> bool:
-        """Whether a page of this session was sent this address of media."""
-        return name in self._media.get(session, {})
+        """Whether a page of this session was sent this address of media, whatever ending it is asked for with."""
+        return name.split(".", 1)[0] in self._media.get(session, {})
 
     def owns_id(self, session: str, name: str) -> bool:
         """Whether this Streamlit session is one of this session's."""

@@ -3,7 +3,7 @@
 In:  what an administrator decides. Out: the users of the store; each change stands in the audit chain.
 """
 
-from typing import Final, cast
+from typing import Final
 
 import streamlit as st
 
@@ -51,9 +51,9 @@ def _add(person: guard.Person) -> None:
     st.markdown("##### Add a user")
     with st.form("add", clear_on_submit=True):
         name = st.text_input("Name to sign in with", max_chars=256)
-        roles = st.multiselect("Roles", ROLES, format_func=_told)
+        roles = _ticked((), "add")
         if st.form_submit_button("Add, and make a first-login link") and name.strip():
-            user = room.opened().store.users.add(name, cast("list[Role]", roles), by=person.user, now=room.now())
+            user = room.opened().store.users.add(name, roles, by=person.user, now=room.now())
             _invite(person, user)
 
 
@@ -63,13 +63,13 @@ def _change(person: guard.Person, users: tuple[User, ...]) -> None:
     if user is None:
         return
     with st.form(f"change-{user.id}"):
-        roles = st.multiselect("Roles", ROLES, user.roles, format_func=_told)
+        roles = _ticked(user.roles, user.id)
         enters = st.toggle("May enter", not user.disabled)
         save, invite = st.columns(2)
         saved = save.form_submit_button("Save", width="stretch")
         invited = invite.form_submit_button("New first-login link", width="stretch")
     if saved:
-        _save(person, user, cast("list[Role]", roles), enters=enters)
+        _save(person, user, roles, enters=enters)
     elif invited:
         _invite(person, user)
 
@@ -103,8 +103,10 @@ def _show_link() -> None:
     st.code(f"{st.context.headers.get('Origin', '')}/first-login#{token}", language=None)
 
 
-def _told(role: str) -> str:
-    return f"{role}: {rules().roles[role]}"
+def _ticked(has: tuple[Role, ...], key: str) -> list[Role]:
+    """One box for each role, in words."""
+    words = rules().roles
+    return [role for role in ROLES if st.checkbox(f"**{role}**: {words[role]}", role in has, key=f"{key}-{role}")]
 
 
 main()

@@ -171,6 +171,18 @@ def test_nobody_opens_a_websocket_and_nobody_one_elsewhere(enter: Enter, path: s
             pass
 
 
+def test_media_are_known_whatever_stands_behind_them_in_a_frame(enter: Enter) -> None:
+    from guard.belongings import Belongings
+
+    held, digest = Belongings(), "0123456789abcdef" * 2
+    held.note("one", b"\x12\x30/media/" + digest.encode() + b".html2\x05label")
+    held.note("two", b"\x12\x27/media/" + digest.encode() + b"2\x05label")
+    assert held.owns_media("one", digest + ".html")
+    assert held.owns_media("two", digest)
+    assert not held.owns_media("one", digest[:-1])
+    assert not held.owns_media("one", digest + "2")
+
+
 def test_a_page_of_another_person_cannot_be_taken_up_again(enter: Enter) -> None:
     from guard.belongings import belongings
     from guard.wire import _own_session_only
