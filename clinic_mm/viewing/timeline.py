@@ -8,7 +8,7 @@ birth date. A flag is the source's own; where it gives none but a reference rang
 """
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -51,13 +51,19 @@ FLAGS: Final = {
 NO_ALARM: Final = frozenset({"", "N", "NEG", "ND", "S"})
 
 
-def timeline(record: PatientRecord, at: datetime | None, unit_words: Callable[[str], str] = str) -> dict[str, Any]:
+def timeline(
+    record: PatientRecord,
+    at: datetime | None,
+    unit_words: Callable[[str], str] = str,
+    studies: Iterable[tuple[str, datetime | None]] = (),
+) -> dict[str, Any]:
     """Lanes of a record.
 
     Args:
         record: All facts known at the decision.
         at: The decision time; without one, hours count from the newest fact, and `decision` is False.
         unit_words: How a UCUM unit is written for a reader; the value itself stays as it is.
+        studies: What else was acquired of the patient, and when: a lane of its own; what is undated is not in it.
 
     Returns:
         `lanes`: name, kind (`events` or `numbers`), unit, low, high (of the newest fact that has a range), facts; each
@@ -73,7 +79,7 @@ def timeline(record: PatientRecord, at: datetime | None, unit_words: Callable[[s
     events = [_events(kept, kind) for kind in EVENTS]
     numbers = [_numbers(part, name) for name, part in _by_code(kept)]
     texts = _lane("Other findings", "events", kept[_is_text(kept)])
-    lanes = [lane for lane in [*events, *numbers, texts] if lane["facts"]]
+    lanes = [lane for lane in [_studies(studies, zero), *events, *numbers, texts] if lane["facts"]]
     return {
         "lanes": lanes[:MOST_LANES],
         "decision": at is not None,
@@ -82,6 +88,17 @@ def timeline(record: PatientRecord, at: datetime | None, unit_words: Callable[[s
         "lanes_left_out": max(0, len(lanes) - MOST_LANES),
         "after": int((kept["hours"] < 0).sum()),
     }
+
+
+def _studies(studies: Iterable[tuple[str, datetime | None]], zero: pd.Timestamp) -> dict[str, Any]:
+    dated = sorted(((pd.Timestamp(when), label) for label, when in studies if when is not None))
+    empty = {"value": None, "range": "", "flag": "", "said": "", "alarm": False}
+    facts = [
+        empty | {"hours": (zero - when).total_seconds() / 3600, "words": label, "when": f"{when:%Y-%m-%d %H:%M}"}
+        for when, label in dated
+        if not pd.isna(zero)
+    ]
+    return {"name": "Studies", "kind": "events", "unit": "", "low": None, "high": None, "facts": facts}
 
 
 def _events(rows: pd.DataFrame, kind: str) -> dict[str, Any]:

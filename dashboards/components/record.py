@@ -12,12 +12,14 @@ import pandas as pd
 import streamlit as st
 
 from clinic_mm.report.run import Within
-from clinic_mm.report.words import unit_in_words
+from clinic_mm.report.words import label_of, unit_in_words
 from clinic_mm.signals import PatientRecord
 from clinic_mm.times import parse_iso
 from clinic_mm.viewing.timeline import timeline
 from components.canvas.mount import mount
+from components.evidence import case_record
 from components.keys import keymap
+from components.opened import opened_run
 from components.plain import plain
 from components.within import feature_bars
 
@@ -44,13 +46,19 @@ def view_record(
     who = demographics(record.rows, at)
     facts = facts_shown(record.rows)
     st.markdown(f"{plain(who) or 'Age and sex not stated'} · {len(facts)} facts")
-    told = timeline(record, at, unit_in_words)
+    told = timeline(record, at, unit_in_words, studies_of(case) if case else ())
     if told["lanes"]:
         mount("timeline", f"{key}-timeline", {"keymap": keymap("timeline"), "case": case, **told}, style="timeline.css")
     else:
         st.caption("No dated facts to lay out over time")
     with st.expander(f"All {len(facts)} facts as a table"):
         st.dataframe(facts, hide_index=True, height=TABLE_PX, column_config=_columns())
+
+
+def studies_of(case_key: str) -> list[tuple[str, datetime | None]]:
+    """What else of the case is shown on its page, and when it was acquired; records are what the lanes are made of."""
+    kinds = {kind: case_record(case_key).usable(kind) for kind in set(opened_run().info.modalities.values())}
+    return [(label_of(kind), one.acquired_at) for kind, some in kinds.items() if kind != "record" for one in some]
 
 
 def demographics(rows: pd.DataFrame, at: datetime | None) -> str:

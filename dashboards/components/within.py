@@ -58,7 +58,7 @@ def feature_bars(told: Within, record: PatientRecord) -> None:
 
 def marked(text: str, told: Within | None) -> str:
     """HTML of a text with its weighty words marked; the plain text, escaped, where the places are of another text."""
-    if told is None or hashlib.sha256(text.encode()).hexdigest() != told.text_hash:
+    if told is None or not of_this_text(text, told):
         return escape(text)
     most = max((abs(word.share) for word in told.words), default=0.0)
     full = max(most, DEEPEST)
@@ -71,6 +71,11 @@ def marked(text: str, told: Within | None) -> str:
             parts += [escape(text[word.start : word.end]), "</mark>"]
             at = word.end
     return "".join([*parts, escape(text[at:])])
+
+
+def of_this_text(text: str, told: Within) -> bool:
+    """Whether the stored places of words are places in this very text."""
+    return hashlib.sha256(text.encode()).hexdigest() == told.text_hash
 
 
 def words_caption(told: Within) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 
 from clinic_mm.predict.within.told import Within, WordShare
+from components.note import weightiest
 from components.within import marked
 
 TEXT = "Severe <b>pain</b> & fever."
@@ -24,3 +25,8 @@ def test_words_are_marked_in_their_places_and_the_rest_is_escaped() -> None:
 def test_another_text_is_shown_without_marks() -> None:
     assert marked(TEXT, told("Something else")) == "Severe &lt;b&gt;pain&lt;/b&gt; &amp; fever."
     assert marked(TEXT, None) == "Severe &lt;b&gt;pain&lt;/b&gt; &amp; fever."
+
+
+def test_the_weightiest_words_are_said_too_and_only_of_this_text() -> None:
+    assert weightiest(TEXT, told(TEXT)) == "Severe +0.80 · fever −0.40"
+    assert weightiest(TEXT, told("Something else")) == ""

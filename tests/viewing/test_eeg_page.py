@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def made(seconds: float = 20.0, channels: tuple[str, ...] = NAMES) -> EegRecordi
     return EegRecording(rng.normal(0, 2e-5, (len(channels), round(128 * seconds))).astype(np.float32), channels, 128.0)
 
 
-def shown(row: dict[str, object], common: list[tuple[int, float]], volts: np.ndarray) -> np.ndarray:
+def shown(row: dict[str, Any], common: list[tuple[int, float]], volts: np.ndarray) -> np.ndarray:
     """What the browser makes of a row."""
     pairs = [*row["pairs"], *(common if row["common"] else [])]
     return sum((weight * volts[channel] for channel, weight in pairs), np.zeros(volts.shape[1]))
@@ -68,7 +69,7 @@ def test_sparse_rows_add_up_to_the_montage(name: str, bad: tuple[str, ...]) -> N
 
 def test_derivations_by_hand() -> None:
     recording = made()
-    volts = recording.volts.astype(float)
+    volts = np.asarray(recording.volts, float)
     at = {name: volts[row] for row, name in enumerate(NAMES)}
     sent = {one["name"]: one for one in told(recording, Quality((), ()))["montages"]}
     by_hand = {

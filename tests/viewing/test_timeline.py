@@ -31,7 +31,7 @@ def lanes(*facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {lane["name"]: lane for lane in timeline(record(*facts), AT)["lanes"]}
 
 
-HB = {"display": "Hemoglobin [Mass/volume] in Blood", "unit": "g/dL", "ref_low": 12.0, "ref_high": 16.0}
+HB: dict[str, Any] = {"display": "Hemoglobin [Mass/volume] in Blood", "unit": "g/dL", "ref_low": 12.0, "ref_high": 16.0}
 
 
 def test_a_value_keeps_its_number_unit_range_flag_and_time() -> None:
@@ -111,6 +111,14 @@ def test_what_is_left_out_is_counted_and_an_empty_record_has_no_lanes() -> None:
     assert told["left_out"] == 5
     assert max(one["hours"] for one in told["lanes"][0]["facts"]) == MOST_FACTS - 1
     assert timeline(record(), AT)["lanes"] == []
+
+
+def test_studies_of_the_case_stand_in_a_lane_of_their_own() -> None:
+    taken = [("CT", AT - timedelta(hours=5)), ("EEG", None), ("Chest X-ray", AT - timedelta(hours=30))]
+    told = timeline(record(fact(1, value=13.0, **HB)), AT, studies=taken)
+    assert [lane["name"] for lane in told["lanes"]] == ["Studies", "Hemoglobin"]
+    assert [(one["words"], one["hours"]) for one in told["lanes"][0]["facts"]] == [("Chest X-ray", 30.0), ("CT", 5.0)]
+    assert timeline(record(), AT, studies=taken)["lanes"]
 
 
 def test_without_a_decision_time_hours_count_from_the_newest_fact() -> None:
