@@ -1,5 +1,6 @@
 """Slices and pictures, 16 bits a pixel, to those who may see the case.
 
+    /v1/case/{case_key}/ahead                                 202 at once: its studies are decoded beside the work
     /v1/case/{case_key}/ct/{study}/header                     shape, spacing, flags: JSON
     /v1/case/{case_key}/ct/{study}/{plane}/{first}?count=16   neighbouring planes: int16, little endian, HU
     /v1/case/{case_key}/xray/{study}/header                   shape, windows, spacing, letters, flags: JSON
@@ -9,10 +10,9 @@ In:  an address with opaque names. Out: bytes; or 404 (no such case, study or pl
 what is wrong and how to mend it as JSON. Nothing identifying is in an answer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from threading import Thread
 from typing import Final
 
 from starlette.requests import Request
@@ -29,8 +29,6 @@ from guard import guarded, room
 
 FOLDER: Final = "views"
 BYTES: Final = "application/octet-stream"
-MOST_AHEAD: Final = 4
-_wished: tuple[str, ...] = ()
 
 
 @cache
@@ -40,26 +38,14 @@ def studies() -> Studies:
     return Studies(ViewCache(opened.home / FOLDER, int(opened.site.view_cache_gb * 1e9)))
 
 
-def ahead(case_keys: Sequence[str]) -> None:
-    """Decode what will be asked for soon, beside the work: the latest CT and radiograph of the first few cases.
-
-    Called by pages on every rerun with the top of the work list, or the cases after the one that is open.
-    """
-    global _wished
-    wish = tuple(case_keys[:MOST_AHEAD])
-    if wish and wish != _wished:
-        _wished = wish
-        Thread(target=_warm, args=(wish,), name="ahead", daemon=True).start()
-
-
-def _warm(case_keys: Sequence[str]) -> None:
-    wanted = []
-    for case_key in case_keys:
-        with suppress(ClinicError):  # told to whoever opens it
-            case = case_record(case_key)
-            wanted += [(one, kind) for kind in KINDS for one in in_order(case.usable(kind), "latest")[:1]]
-    with suppress(ClinicError):
-        studies().warm(wanted, roots())
+@guarded("see_evidence")
+def ahead(request: Request) -> Response:
+    """Decode the latest CT and radiograph of a case beside the work: it will be opened soon."""
+    with suppress(ClinicError):  # told to whoever opens it
+        case = case_record(request.path_params["case_key"])
+        latest = [(one, kind) for kind in KINDS for one in in_order(case.usable(kind), "latest")[:1]]
+        studies().warm(latest, roots())
+    return Response(status_code=202)
 
 
 @guarded("see_evidence")
@@ -105,6 +91,7 @@ def _answer(request: Request, kind: str, made: Callable[[Readable], Response]) -
 
 CASE: Final = "/v1/case/{case_key}"
 routes: Final = [
+    Route(f"{CASE}/ahead", ahead),
     Route(f"{CASE}/ct/{{study}}/header", ct_header),
     Route(f"{CASE}/ct/{{study}}/{{plane}}/{{first:int}}", ct_planes),
     Route(f"{CASE}/xray/{{study}}/header", xray_header),

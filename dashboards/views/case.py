@@ -6,6 +6,7 @@ The case stands in the address as `?case=<case_key>`, which is opaque.
 import streamlit as st
 
 import guard
+from components.ahead import ahead
 from components.answer import further, headline, remarks, shares, what_if
 from components.case_key import asked_case
 from components.opened import opened_run, prediction, worklist
@@ -25,7 +26,8 @@ def main() -> None:
     guard.need("see_case", case_key)
     found, info = prediction(case_key), opened_run().info
     named = labels(info)
-    _heading(case_key)
+    order = list(ranked(worklist(), 1)["case_key"])
+    _heading(case_key, order)
     left, *right = [st.container()] if found.withheld else st.columns([2, 3], gap="large")
     with left, st.container(border=True):
         headline(found)
@@ -36,12 +38,12 @@ def main() -> None:
             what_if(found, named)
             further(found, named)
     tiles(found, dict(info.modalities), named)
+    ahead(order[order.index(case_key) + 1 :] if case_key in order else [], f"ahead-{case_key}")
     hashes = {"Prediction": found.content_hash, "model": found.model_hash, "input": found.input_hash}
     st.caption(" · ".join(f"{name} {plain(value[:16])}…" for name, value in hashes.items()))
 
 
-def _heading(case_key: str) -> None:
-    order = list(ranked(worklist(), 1)["case_key"])
+def _heading(case_key: str, order: list[str]) -> None:
     at = order.index(case_key) if case_key in order else -1
     title, back, on = st.columns([8, 1.2, 1.2], vertical_alignment="bottom")
     title.header(f"Case {plain(case_key)}")

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from clinic_mm.report.run import RunInfo
+from components.ahead import MOST, ahead
 from components.opened import opened_run, worklist
 from components.plain import plain
 from components.ranking import ABSTAINED, ANSWERED, ANY, filtered, pattern_in_words, ranked, shown, without_answer
@@ -44,6 +45,7 @@ def main() -> None:
         height=min(MOST_PX, ROW_PX * (len(table) + 1) + 3),
         column_config=_columns(name),
     )
+    ahead(list(rows["case_key"][:MOST]), "ahead-worklist")
     picked = [*chosen["selection"]["rows"], *(row for row, _ in chosen["selection"]["cells"])]
     if picked:
         st.switch_page("views/case.py", query_params={"case": str(table["Case"].iloc[picked[0]])})

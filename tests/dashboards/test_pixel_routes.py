@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -127,21 +126,14 @@ def test_what_lies_damaged_in_the_cache_is_decoded_again(asking: Asking, cases: 
     assert asking.get(path).content == before
 
 
-def test_the_first_cases_of_the_list_are_decoded_before_they_are_opened(
-    asking: Asking, cases: list[CaseRecord], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from routes import pixels
+def test_cases_are_decoded_before_they_are_opened(asking: Asking, cases: list[CaseRecord]) -> None:
+    from routes.pixels import studies
 
-    started = []
-    monkeypatch.setattr(
-        pixels, "Thread", lambda target, args, **_: started.append((target, args)) or SimpleNamespace(start=str)
-    )
-    keys = [case.case_key for case in cases] + ["none"]
-    pixels.ahead(keys)
-    pixels.ahead(keys)
-    ((target, args),) = started
-    target(["none", *args[0]])
-    pixels.studies()._warmer.submit(lambda: None).result()
-    pixels.studies().close()
-    kept = len(list(pixels.studies().cache.folder.rglob("*.view")))
+    for key in [case.case_key for case in cases] + ["none"]:
+        assert asking.get(f"/v1/case/{key}/ahead").status_code == 202
+    studies()._warmer.submit(lambda: None).result()
+    studies().close()
+    kept = len(list(studies().cache.folder.rglob("*.view")))
     assert kept == sum(bool(case.usable(kind)) for case in cases for kind in ("ct", "xray")) > 0
+    asking.who = None
+    assert asking.get(f"/v1/case/{cases[0].case_key}/ahead").status_code == 401
