@@ -20,6 +20,7 @@ from clinic_mm.store.database import Database, Writing
 from clinic_mm.store.models import ActRow, CaseRow, ShownRow
 from clinic_mm.store.refused import ConflictError, SealedError
 from clinic_mm.store.states import check_free, check_may_act, locked, moved, unlocked
+from clinic_mm.store.told import hidden_now, marked
 from clinic_mm.store.values import CaseFile, Decided, State
 
 OPEN: Final[tuple[State, ...]] = ("in_review",)
@@ -202,7 +203,8 @@ class Acts:
             now: By the clock where it is not given.
 
         Returns:
-            None where the case could not be answered: `CaseFile.reason` says why.
+            Marked as withheld where monitoring hides it; None where the case could not be answered: `CaseFile.reason`
+            says why.
 
         Raises:
             SealedError: If he has to give his opinion first.
@@ -213,13 +215,14 @@ class Acts:
             case = case_row(session, case_key)
             if read_first and is_sealed(session, case, user):
                 raise SealedError("The answer is sealed", case_key, "Give your own opinion first")
-            answer = answer_row(session, case)
+            answer, hidden = answer_row(session, case), hidden_now(session)
             seen = session.get(ShownRow, (case_key, user)) is not None
         if answer is None:
             return None
-        if not seen:
+        found = marked(parsed(answer), hidden)
+        if not seen and not found.withheld:
             self._shown(case_key, user, now)
-        return parsed(answer)
+        return found
 
     def _shown(self, case_key: str, user: str, now: datetime | None) -> None:
         with self.db.writing(now) as work:

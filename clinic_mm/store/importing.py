@@ -13,26 +13,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-import numpy as np
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, select
 
 from clinic_mm.errors import ArtifactError, InputError
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.report.run import AGAIN, JOIN, Run, open_run
-from clinic_mm.report.urgency import missing_of, reason_of, unknown_urgency, urgency_of
 from clinic_mm.store.casefile import answer_row, parsed
 from clinic_mm.store.chain import canonical
 from clinic_mm.store.database import Database, Writing
-from clinic_mm.store.live import NOTHING_KNOWN, with_states
+from clinic_mm.store.live import with_states
 from clinic_mm.store.models import ActRow, AnswerRow, CaseRow, OutcomeRow, RunRow, ShardRow
-from clinic_mm.store.ranking import rank
 from clinic_mm.store.states import moved
+from clinic_mm.store.told import hidden_now, tell
 from clinic_mm.store.values import Imported
 
 AT_ONCE: Final = 16
 """Shards in one transaction, so that nobody waits long for his turn to write."""
+Row = TypeVar("Row", CaseRow, OutcomeRow)
 COHORT: Final = "cohort"
 """Source of an outcome that the cohort had as its label."""
 
@@ -129,23 +128,34 @@ def _kept(work: Writing, run: Run, answers: Sequence[Answer]) -> tuple[int, int]
     Returns:
         Cases that are ready now, and cases whose answer is another now.
     """
-    keys = [answer.case_key for answer in answers]
-    there = {case.case_key: case for case in work.session.scalars(select(CaseRow).where(CaseRow.case_key.in_(keys)))}
-    fresh = changed = 0
-    for answer in answers:
-        case = there.get(answer.case_key)
-        if case is None:
-            case = CaseRow(case_key=answer.case_key, run_id=run.info.run_id, state="new", rank=0.0)
-            work.session.add(case)
-        if case.state in ("new", "running"):
-            moved(case, "ready")
-            fresh += 1
-            _stands(work, case, answer, run)
-        else:
-            changed += _replaced(work, case, answer, run)
+    there = {case.case_key: case for case in work.session.scalars(_of(CaseRow, answers))}
+    fresh = [one for one in answers if one.case_key not in there or there[one.case_key].state in ("new", "running")]
+    new = {one.case_key for one in fresh}
+    _made_ready(work, run, fresh, there)
+    changed = sum(_replaced(work, there[one.case_key], one, run) for one in answers if one.case_key not in new)
     _outcomes(work, run, answers)
     work.session.flush()
-    return fresh, changed
+    return len(fresh), changed
+
+
+def _made_ready(work: Writing, run: Run, fresh: Sequence[Answer], there: dict[str, CaseRow]) -> None:
+    """Cases with their first answers: all rows of a table at once, since a run may have a million."""
+    hidden = hidden_now(work.session)
+    for one in fresh:
+        case = there.get(one.case_key)
+        if case is None:
+            case = there[one.case_key] = CaseRow(case_key=one.case_key, state="new")
+            work.session.add(case)
+        moved(case, "ready")
+        case.run_id = run.info.run_id
+        case.ready_at = min(one.prediction.created_at or work.now, work.now)
+        tell(case, one.prediction, hidden)
+    work.session.flush()
+    rows = [_answer(work, one, run) for one in fresh]
+    work.session.add_all(rows)
+    work.session.flush()
+    for row in rows:
+        there[row.case_key].answer_id = row.id
 
 
 def _replaced(work: Writing, case: CaseRow, answer: Answer, run: Run) -> bool:
@@ -153,19 +163,22 @@ def _replaced(work: Writing, case: CaseRow, answer: Answer, run: Run) -> bool:
     before = answer_row(work.session, case)
     if before is not None and _same(before, answer):
         return False
-    if case.decided:
-        _row(work, answer, run)
-        case.newer = True
-        work.link("newer_answer", case_key=case.case_key, version=case.version, state=case.state)
-        return True
-    if before is not None and not _acted_on(work, case):
+    if not case.decided and before is not None and not _acted_on(work, case):
         work.session.execute(delete(AnswerRow).where(AnswerRow.id == before.id))
-    _stands(work, case, answer, run)
-    case.version += 1
-    case.last_by, case.last_at = "", work.now
-    if case.state == "in_review":
-        case.answer_hash = answer.prediction.content_hash
-    work.link("another_answer", case_key=case.case_key, version=case.version, state=case.state)
+    row = _kept_before(work, answer) or _answer(work, answer, run)
+    work.session.add(row)
+    work.session.flush()
+    if case.decided:
+        case.newer = True
+    else:
+        case.run_id, case.answer_id = run.info.run_id, row.id
+        # Who has the case open acts on this answer from now on, and is told by the version that it is another.
+        case.answer_hash = answer.prediction.content_hash if case.state == "in_review" else ""
+        case.version += 1
+        case.last_by, case.last_at = "", work.now
+        tell(case, answer.prediction, hidden_now(work.session))
+    act = "newer_answer" if case.decided else "another_answer"
+    work.link(act, case_key=case.case_key, version=case.version, state=case.state)
     return True
 
 
@@ -179,52 +192,38 @@ def _acted_on(work: Writing, case: CaseRow) -> bool:
     return work.session.scalars(select(ActRow.number).where(ActRow.case_key == case.case_key)).first() is not None
 
 
-def _stands(work: Writing, case: CaseRow, answer: Answer, run: Run) -> None:
-    """Let an answer be that of a case."""
-    prediction = answer.prediction
-    case.run_id = run.info.run_id
-    work.session.flush()
-    case.answer_id, case.answer_hash = _row(work, answer, run).id, ""
-    case.pattern = JOIN.join(prediction.pattern)
-    case.answered = bool(prediction.decision) and not prediction.withheld
-    case.decision = prediction.decision if case.answered else ""
-    case.urgency = urgency_of(prediction, _unknown(prediction))
-    case.reason, case.missing = reason_of(prediction), missing_of(prediction)
-    if case.ready_at is None:
-        case.ready_at = min(prediction.created_at or work.now, work.now)
-    case.rank = rank(case.urgency, case.ready_at)
+def _kept_before(work: Writing, answer: Answer) -> AnswerRow | None:
+    """An answer that the case had once, and that came back."""
+    same = (AnswerRow.case_key == answer.case_key, AnswerRow.sha256 == answer.sha256)
+    return work.session.scalars(select(AnswerRow).where(*same)).first()
 
 
-def _unknown(prediction: Prediction) -> float:
-    prior = prediction.subsets.get("")
-    return unknown_urgency(np.asarray(prior)) if prior else NOTHING_KNOWN
-
-
-def _row(work: Writing, answer: Answer, run: Run) -> AnswerRow:
-    asked = select(AnswerRow).where(AnswerRow.case_key == answer.case_key, AnswerRow.sha256 == answer.sha256)
-    found = work.session.scalars(asked).first()
-    if found is None:
-        found = AnswerRow(
-            case_key=answer.case_key,
-            run_id=run.info.run_id,
-            sha256=answer.sha256,
-            mac=work.heads.answer_mac(answer.case_key, answer.sha256),
-            content_hash="",
-            body=zlib.compress(answer.text.encode()),
-        )
-        work.session.add(found)
-        work.session.flush()
-    return found
+def _answer(work: Writing, answer: Answer, run: Run) -> AnswerRow:
+    return AnswerRow(
+        case_key=answer.case_key,
+        run_id=run.info.run_id,
+        sha256=answer.sha256,
+        mac=work.heads.answer_mac(answer.case_key, answer.sha256),
+        content_hash="",
+        body=zlib.compress(answer.text.encode()),
+    )
 
 
 def _outcomes(work: Writing, run: Run, answers: Sequence[Answer]) -> None:
-    work.session.flush()
-    for answer in answers:
-        if answer.label is not None and 0 <= answer.label < len(run.info.classes):
-            verdict = run.info.classes[answer.label]
-            found = work.session.get(OutcomeRow, (answer.case_key, COHORT))
-            if found is None:
-                row = OutcomeRow(case_key=answer.case_key, source=COHORT, verdict=verdict, at=work.now)
-                work.session.add(row)
-            elif found.verdict != verdict:
-                found.verdict, found.at = verdict, work.now
+    """What the cohort knows already."""
+    there = {
+        row.case_key: row for row in work.session.scalars(_of(OutcomeRow, answers).where(OutcomeRow.source == COHORT))
+    }
+    for one in answers:
+        if one.label is None or not 0 <= one.label < len(run.info.classes):
+            continue
+        verdict, found = run.info.classes[one.label], there.get(one.case_key)
+        if found is None:
+            work.session.add(OutcomeRow(case_key=one.case_key, source=COHORT, verdict=verdict, at=work.now))
+        elif found.verdict != verdict:
+            found.verdict, found.at = verdict, work.now
+
+
+def _of(table: type[Row], answers: Sequence[Answer]) -> Select[Row]:
+    """The rows of these cases."""
+    return select(table).where(table.case_key.in_([one.case_key for one in answers]))

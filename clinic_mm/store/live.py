@@ -20,11 +20,10 @@ from clinic_mm.store.database import Database, Writing
 from clinic_mm.store.models import CaseRow, Meta
 from clinic_mm.store.ranking import NOT_READY, rank
 from clinic_mm.store.states import moved
+from clinic_mm.store.told import NOTHING_KNOWN
 from clinic_mm.store.values import Imported, State
 
 AT_ONCE: Final = 2000
-NOTHING_KNOWN: Final = 1.0
-"""Urgency where not even the prior is known."""
 WAITS: Final[dict[str, State]] = {"pending": "new", "claimed": "running"}
 """States of the ledger; `done` is said by the shards, every other one is ready without an answer."""
 

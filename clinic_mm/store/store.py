@@ -16,7 +16,7 @@ from typing import Self
 
 from sqlalchemy import select
 
-from clinic_mm.store import casefile, importing
+from clinic_mm.store import casefile, importing, told
 from clinic_mm.store import worklist as lists
 from clinic_mm.store.acts import Acts, expire
 from clinic_mm.store.audit import Audit
@@ -58,6 +58,17 @@ class Store:
     def import_run(self, run: Path, now: datetime | None = None) -> Imported:
         """Import what is finished of a run and not in the store yet; see `store.importing`."""
         return importing.import_run(self.db, run, now)
+
+    def withhold(self, hides: Callable[[tuple[str, ...]], str]) -> int:
+        """Hide the answers of some patterns from now on, and those of all others no more; see `store.told`.
+
+        Args:
+            hides: Why the answers of a pattern are hidden, "" where they are not (`MonitorState.withheld`).
+
+        Returns:
+            Cases that say something else now.
+        """
+        return told.withhold(self.db, hides)
 
     def worklist(self, query: WorklistQuery | None = None, now: datetime | None = None) -> WorklistPage:
         """One page of the work list; locks whose time is over are ended first, so that no case is kept from view."""

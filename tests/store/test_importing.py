@@ -126,3 +126,29 @@ def test_a_damaged_answer_is_refused(empty: Store, tmp_path: Path, run: Path) ->
         db.exec_driver_sql("UPDATE answers SET body = x'00'")
     with pytest.raises(ArtifactError, match="damaged"):
         empty.prediction("c01", empty.users.add("Ann", ["reader"]).id, read_first=False)
+
+
+def test_what_monitoring_hides_is_told_nowhere_and_comes_back(empty: Store, run: Path) -> None:
+    empty.import_run(run)
+    ann = empty.users.add("Ann", ["reader"]).id
+    shown = [(row.case_key, row.reason, row.urgency) for row in empty.worklist().rows]
+    seen = empty.begin("c02", ann)
+    empty.decide("c02", ann, version=seen.version, act="accept", verdict="negative")
+    assert empty.withhold(lambda pattern: "drift of the CT" if "ct" in pattern else "") == len(SCORES) - 1
+    for row in empty.worklist().rows:
+        if row.case_key != "c02":
+            assert (row.answered, row.decision) == (False, "")
+            assert row.reason == "Hidden by monitoring: drift of the CT; missing: EEG, Clinical note, Chest X-ray"
+    assert len({row.urgency for row in empty.worklist().rows if row.case_key != "c02"}) == 1
+    found = empty.prediction("c01", ann, read_first=False)
+    assert found is not None
+    assert found.withheld == "drift of the CT"
+    seen = empty.begin("c01", ann)
+    empty.decide("c01", ann, version=seen.version, act="own", verdict="negative")
+    empty.release("c01", ann)
+    empty.release("c02", ann)
+    assert empty.withhold(lambda pattern: "drift of the CT" if "ct" in pattern else "") == 0
+    assert empty.withhold(lambda pattern: "") == len(SCORES) - 2
+    again = [(row.case_key, row.reason, row.urgency) for row in empty.worklist().rows]
+    assert [row for row in again if row[0] != "c01"] == [row for row in shown if row[0] != "c01"]
+    assert empty.audit.verify().whole
