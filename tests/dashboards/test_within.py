@@ -1,8 +1,13 @@
 """Marks in a note: only of the very text that was explained, and nothing of the text acts as markup."""
 
 import hashlib
+import sys
 
+from clinic_mm.bundle import folder
 from clinic_mm.predict.within.told import Within, WordShare
+
+sys.path.insert(0, str(folder("dashboards")))
+
 from components.note import weightiest
 from components.within import marked
 
