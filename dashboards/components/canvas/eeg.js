@@ -21,6 +21,7 @@ const ROW_PX = 27;
 const MOST_ROWS = 40; // more than these are shown in parts: what cannot be told apart is not shown
 const HEIGHT_PX = [300, 780];
 const CLICK_SLACK_PX = 4;
+const SPECTRUM_LINES = 88;
 const ids = { next: 0 };
 
 class EegViewer {
@@ -214,11 +215,14 @@ class EegViewer {
     drawStrips(ctx, this.lay.width, strips, given, colours);
   }
 
+  /** Frequencies are drawn together where they are more than the strip has lines; columns of time stay as they are. */
   picture(region) {
     if (!region.canvas) {
-      region.canvas = document.createElement("canvas");
-      [region.canvas.width, region.canvas.height] = [this.overview.columns, this.overview.frequencies];
-      region.canvas.getContext("2d").putImageData(spectrumImage(region, this.overview.frequencies, this.overview.columns), 0, 0);
+      const { columns, frequencies } = this.overview;
+      const fine = make("canvas", { width: columns, height: frequencies });
+      fine.getContext("2d").putImageData(spectrumImage(region, frequencies, columns), 0, 0);
+      region.canvas = make("canvas", { width: columns, height: Math.min(frequencies, SPECTRUM_LINES) });
+      region.canvas.getContext("2d").drawImage(fine, 0, 0, columns, region.canvas.height);
     }
     return region.canvas;
   }
@@ -258,7 +262,8 @@ class EegViewer {
     });
     if (items.length) {
       const more = this.told.annotations.length > items.length ? `, the first ${items.length} are listed` : "";
-      parts.push(make("details", {}, make("summary", {}, `${this.told.annotations.length} annotations${more}`), make("ol", {}, ...items)));
+      const count = this.told.annotations.length;
+      parts.push(make("details", {}, make("summary", {}, `${count} annotation${count > 1 ? "s" : ""}${more}`), make("ol", {}, ...items)));
     }
     this.lists.replaceChildren(...parts);
   }

@@ -73,8 +73,8 @@ function drawSpectrum(ctx, strip, given, top, x) {
   ctx.fillText(strip.region.name, 4, top + strip.high / 2 - 6);
   ctx.fillText(`0–${given.overview.highest_hz} Hz`, 4, top + strip.high / 2 + 7);
   if (!strip.picture) return;
-  ctx.imageSmoothingEnabled = true;
   const end = given.overview.columns * given.overview.column_s;
+  ctx.imageSmoothingEnabled = given.overview.columns > x(end) - x(0);
   ctx.drawImage(strip.picture, x(0), top, x(end) - x(0), strip.high - 2);
 }
 

@@ -179,19 +179,19 @@ class Timeline {
 
   drawEvents(ctx, lane, place, colours, index) {
     const y = place.top + place.high / 2;
-    let free = -Infinity;
+    let free = NAMES_PX;
     lane.facts.forEach((fact, i) => {
       const x = this.x(fact.hours);
       this.drawFact(ctx, x, y, fact, this.at.lane === index && this.at.fact === i, colours);
       ctx.font = "11px system-ui, sans-serif";
       const wide = Math.min(170, ctx.measureText(fact.words).width);
       const next = lane.facts[i + 1] ? this.x(lane.facts[i + 1].hours) : this.wide;
-      if (x + 8 > free && next - x > wide + 14) {
-        ctx.fillStyle = colours.ink;
-        ctx.textAlign = "left";
-        ctx.fillText(fact.words, x + 8, y + 4, 170);
-        free = x + wide + 16;
-      }
+      const right = next - x > wide + 14 && x + wide + 10 < this.wide;
+      if (x + 8 < free || (!right && x - wide - 14 < free)) return;
+      ctx.fillStyle = colours.ink;
+      ctx.textAlign = right ? "left" : "right";
+      ctx.fillText(fact.words, right ? x + 8 : x - 8, y + 4, 170);
+      free = right ? x + wide + 16 : x + 8;
     });
   }
 
