@@ -1,5 +1,7 @@
 """One pass finds the exact extremes, the spectrogram of a well-kept library, and the bad channels of the reader."""
 
+import json
+from base64 import b64decode
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,10 +14,11 @@ from scipy import signal as dsp
 
 from clinic_mm.errors import ArtifactError
 from clinic_mm.sources.eeg.recording import load, open_eeg
+from clinic_mm.viewing.eeg_overview import COLUMNS, overview, regions
 from clinic_mm.viewing.eeg_pyramid import FACTOR, PyramidBuilder
 from clinic_mm.viewing.eeg_survey import from_bytes, survey, to_bytes
 from clinic_mm.viewing.spectrogram import SpectrogramBuilder
-from tests.viewing.test_eeg_page import made
+from tests.viewing.test_eeg_page import FORMATS, made
 
 
 def cuts(samples: int, at: list[int]) -> list[tuple[int, int]]:
@@ -103,11 +106,22 @@ def test_a_recording_refused_as_a_whole_is_shown_with_the_reason() -> None:
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize("name", ["bdf/psg_19ch_annotations.bdf", "edf/eegmmidb_64ch_T0T1T2.edf"])
+@pytest.mark.parametrize("name", FORMATS)
 def test_the_pass_names_the_bad_channels_of_the_reader_and_the_extremes_of_the_file(data: Path, name: str) -> None:
     path = data / "eeg" / "formats" / name
-    loaded, seen = load([path]), survey(open_eeg([path]))
+    loaded, opened = load([path]), open_eeg([path])
+    seen = survey(opened)
     assert seen.quality.bad == loaded.bad
     volts = np.asarray(loaded.volts)
     np.testing.assert_array_equal(np.fmin.reduce(seen.pyramid.levels[-1][0], axis=1), volts.min(axis=1))
     np.testing.assert_array_equal(np.fmax.reduce(seen.pyramid.levels[-1][1], axis=1), volts.max(axis=1))
+    shown = json.loads(json.dumps(overview(opened, seen), allow_nan=False))
+    assert all(len(b64decode(one["levels"])) == shown["columns"] * shown["frequencies"] for one in shown["regions"])
+    assert len(shown["amplitude"]["typical_uv"]) == len(shown["amplitude"]["most_uv"]) <= COLUMNS
+
+
+def test_regions_are_the_sides_of_the_head_without_bad_channels() -> None:
+    names = ("Fp1", "Fp2", "Cz", "O1", "O2", "X1")
+    assert regions(names, [0, 1, 2, 4, 5]) == {"Left": [0], "Right": [1, 4]}
+    assert regions(("X1", "X2"), [0, 1]) == {"All": [0, 1]}
+    assert regions(names, []) == {}
