@@ -128,6 +128,9 @@ def fill(store: Store, frame: pd.DataFrame) -> None:
             rows = part.assign(ready_at=[at.to_pydatetime() for at in part["ready_at"]]).to_dict("records")
             work.session.execute(insert(CaseRow), rows)
         work.link("import", cases=len(frame))
+    if store.db.engine.dialect.name == "postgresql":  # as its autovacuum does within a minute
+        with store.db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM ANALYZE"))
 
 
 def queries(frame: pd.DataFrame, user: str) -> dict[str, WorklistQuery]:

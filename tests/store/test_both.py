@@ -119,6 +119,7 @@ def test_of_two_on_one_case_one_wins_and_the_other_is_told_by_whom(both: Store) 
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3000)
 def test_a_thousand_races(both: Store) -> None:
     _races(both, 1000)
 
