@@ -96,7 +96,7 @@ def test_a_service_may_write_nowhere_but_where_its_command_says() -> None:
         text = (OPERATIONS / name).read_text(encoding="utf-8")
         if name.endswith(".service"):
             (allowed,) = re.findall(r"^ReadWritePaths=(.*)$", text, re.MULTILINE)
-            assert set(re.findall(r"--(?:cohort-)?out (\S+)", text)) == set(allowed.split())
+            assert set(re.findall(r"--(?:out|cohort-out|home) (\S+)", text)) == set(allowed.split())
 
 
 def test_the_watch_is_not_started_again_where_a_person_must_mend_and_the_pod_neither() -> None:
