@@ -107,18 +107,19 @@ class Users:
             return tuple(user_from(row) for row in session.scalars(select(UserRow).order_by(UserRow.name)))
 
     def check(self, name: str, password: str, now: datetime | None = None) -> User | None:
-        """The user, if the password is his and he may sign in; None says no more than that, and takes as long.
+        """The user, if the password is his and he may sign in now.
+
+        None says no more than that, and takes as long: not whether there is such a user, whether he is disabled, or
+        whether so many passwords were wrong that the right one counts only after a while.
 
         Raises:
-            InputError: If so many passwords were wrong that he has to wait.
+            InputError: If this is no name at all.
         """
         at = now or self.db.clock()
         with self.db.reading() as session:
             row = session.scalars(select(UserRow).where(UserRow.name == _folded(name))).first()
-        if row is not None and row.wrong_at is not None and at < row.wrong_at + _wait(row.wrong):
-            raise InputError("Too many wrong passwords", "", "Wait some minutes, then try again")
         right = self._right(row.password if row and row.password else UNKNOWN, password)
-        if row is None:
+        if row is None or (row.wrong_at is not None and at < row.wrong_at + _wait(row.wrong)):
             return None
         return self._counted(row, right and bool(row.password) and not row.disabled, password, at)
 
