@@ -6,6 +6,8 @@
 The plain way of a page is MNE: `read_raw_edf(preload=False)`, then `get_data` of the span, the file opened anew as a
 server without a place to keep readers would. Both ways are held equal within half a step of the 16-bit file.
 Filters: the viewer's own module in Node (the engine of Chromium), beside scipy on the server; held equal too.
+On the screen: the same file served as `clinic-mm dashboard` serves it, Debian's chromium on the same machine; from the
+moment at which a key is acted on to the end of drawing, pages forward (fetched ahead) and leaps (not fetched ahead).
 """
 
 import argparse
@@ -15,24 +17,36 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import UTC, date, datetime
+from datetime import time as clock
 from pathlib import Path
 from statistics import median
 
 import edfio
 import mne
 import numpy as np
+from playwright.sync_api import sync_playwright
 from scipy import signal as dsp
 
 from benchmarks.section import machine, write_section
 from clinic_mm.bundle import folder
+from clinic_mm.cohort.ingest import ingest
 from clinic_mm.prep.montage import montage, montage_table
+from clinic_mm.report.run import Counts, ModelOf, RunInfo, write_run, write_shard, write_skipped
 from clinic_mm.sources.eeg.recording import open_eeg
 from clinic_mm.viewing.eeg import page, told
 from clinic_mm.viewing.eeg_survey import from_bytes, survey, to_bytes
+from tests.report.predictions import made_up
+from tests.serving import serving
 
 RATE, PAGE_S, MINUTE = 256, 10, 60
 CHOSEN = {"highpass": 0.5, "lowpass": 70, "notch": 50, "zeroPhase": True}
 TITLE = "EEG in the dashboard"
+CHROMIUM = "/usr/bin/chromium"
+PAGE_NOW = (
+    "[...document.querySelectorAll('*')].map((e) => e.shadowRoot && e.shadowRoot.querySelector('.viewer[data-page]'))"
+    ".find(Boolean).dataset.page"
+)
 
 
 def day(path: Path, hours: float) -> Path:
@@ -49,7 +63,9 @@ def day(path: Path, hours: float) -> Path:
         )
         for one in labels
     ]
-    edfio.Edf(signals, data_record_duration=1).write(path)
+    patient, recording = edfio.Patient(code="SIM0"), edfio.Recording(startdate=date(2026, 3, 1))
+    made = edfio.Edf(signals, patient=patient, recording=recording, starttime=clock(8, 0), data_record_duration=1)
+    made.write(path)
     whole = path.read_bytes()
     header = 256 * (len(labels) + 1)
     minutes = max(1, round(hours * 60))
@@ -169,6 +185,66 @@ def whole(path: Path) -> dict[str, float]:
     return {"open": median(opening), "pass": passed, "again": median(again), "mb": len(data) / 1e6}
 
 
+def a_run(base: Path) -> tuple[Path, str]:
+    """A run of one made-up answer over the file, and the key of its case."""
+    (case,) = ingest(base / "files", base / "cohort", key=base / "key").cases()
+    run = base / "run"
+    write_shard([made_up(case.case_key, {"eeg": 1.0})], run / "shards" / "part-00000.parquet")
+    write_skipped([], run)
+    info = RunInfo(
+        run_id="eeg",
+        model=ModelOf(path="model", hash="a" * 64, name="none", version="0.1.0"),
+        cohort=str(base / "cohort"),
+        target="disease",
+        classes=("negative", "positive"),
+        modalities={"eeg": "eeg"},
+        counts=Counts(done=1),
+        simulated=True,
+        finished_at=datetime.now(UTC),
+    )
+    write_run(info, run)
+    return run, case.case_key
+
+
+def on_screen(base: Path, keys: int) -> dict[str, float]:
+    """Milliseconds to a page on the screen, forward and after leaps; not a number where there is no chromium."""
+    if not Path(CHROMIUM).is_file():
+        return dict.fromkeys(("first", "next", "next_p95", "leap", "leap_p95"), float("nan"))
+    run, key = a_run(base)
+    with serving(run, base / "room", base / "log") as served, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        shown = browser.new_page(viewport={"width": 1440, "height": 1600})
+        shown.set_default_timeout(600_000)
+        shown.context.add_cookies([served.cookie])
+        shown.goto(f"{served}/case?case={key}")
+        viewer, canvas = shown.locator(".viewer[data-page]"), shown.locator("canvas.eeg-page")
+        viewer.wait_for()
+        first = float(str(viewer.get_attribute("data-ms")))
+        shown.locator(".viewer[data-surveyed=yes]").wait_for()
+        canvas.focus()
+        forward, leaps = [], []
+        for turn in range(2 * keys):
+            before = viewer.get_attribute("data-page")
+            if turn < keys:
+                shown.keyboard.press("ArrowRight")
+            else:
+                box = shown.locator("canvas.eeg-strips").bounding_box()
+                assert box is not None
+                at = 90 + (turn * 7919) % int(box["width"] - 110)
+                shown.locator("canvas.eeg-strips").click(position={"x": at, "y": 10})
+            shown.wait_for_function(f"() => document.querySelector('div') && {PAGE_NOW} !== '{before}'")
+            (forward if turn < keys else leaps).append(float(str(viewer.get_attribute("data-ms"))))
+            shown.wait_for_timeout(250)  # a reader looks; what lies beside is fetched
+        browser.close()
+    return {
+        "first": first,
+        "next": median(forward),
+        "next_p95": float(np.percentile(forward, 95)),
+        "leap": median(leaps),
+        "leap_p95": float(np.percentile(leaps, 95)),
+    }
+
+
 def told_of(
     hours: float,
     size_mb: float,
@@ -176,6 +252,7 @@ def told_of(
     by_range: dict[str, float],
     by_filter: dict[str, float],
     over_all: dict[str, float],
+    screen: dict[str, float],
 ) -> str:
     """The section of the page."""
     mine = f"{by_range['ours']:.1f} ms (p95 {by_range['p95']:.1f})"
@@ -186,6 +263,16 @@ def told_of(
             "montage and three filters, 18 derivations, in the browser",
             f"{by_filter['browser']:.1f} ms",
             f"scipy on the server: {by_filter['scipy']:.1f} ms",
+        ),
+        (
+            "the next page on the screen, fetched ahead",
+            f"{screen['next']:.0f} ms (p95 {screen['next_p95']:.0f})",
+            "asked for: 100 ms",
+        ),
+        (
+            "a page anywhere, by a click on the strip",
+            f"{screen['leap']:.0f} ms (p95 {screen['leap_p95']:.0f})",
+            f"the first of a visit: {screen['first']:.0f} ms",
         ),
         ("one pass: bad channels, extremes, spectrogram", f"{over_all['pass']:.1f} s", "beside the pages, once"),
         ("what it found, read again", f"{over_all['again'] * 1e3:.0f} ms, {over_all['mb']:.0f} MB", ""),
@@ -210,14 +297,17 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--hours", type=float, default=24)
     asked.add_argument("--repeats", type=int, default=40)
+    asked.add_argument("--keys", type=int, default=50)
     asked.add_argument("--page", type=Path)
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as room:
-        path = day(Path(room) / "day.edf", given.hours)
+        (Path(room) / "files").mkdir()
+        path = day(Path(room) / "files" / "day.edf", given.hours)
         by_range, over_all = pages(path, given.repeats), whole(path)
         size = path.stat().st_size / 1e6
+        screen = on_screen(Path(room), given.keys)
     by_filter = filters(given.repeats)
-    body = told_of(given.hours, size, given.repeats, by_range, by_filter, over_all)
+    body = told_of(given.hours, size, given.repeats, by_range, by_filter, over_all, screen)
     print(body)
     if given.page:
         write_section(given.page, TITLE, body)
