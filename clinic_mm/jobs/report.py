@@ -7,7 +7,6 @@ Nothing here runs a model. A file is named after the opaque key of its case, ide
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from clinic_mm.report.atomic import written_whole
 from clinic_mm.report.dicom_sources import source_headers, whose
 from clinic_mm.report.render import BINARY, SUFFIXES, checked_spelling, rendered
 from clinic_mm.report.run import Run, checked_key, open_run
-from clinic_mm.report.setting import Setting
+from clinic_mm.report.setting import setting_of
 from clinic_mm.report.signed import UNSIGNED, Signed
 from clinic_mm.store.casefile import case_file
 from clinic_mm.store.database import opened
@@ -62,16 +61,11 @@ class Reports:
 
     def of(self, prediction: Prediction) -> bytes:
         """The report of one answer. Raises what `of_case` does."""
-        setting = self._setting(prediction)
+        setting = setting_of(self.run.info, prediction, self.signed(prediction.case_key))
         if not self.identified:
             return rendered(prediction, setting, self.spelling)
         headers = self._headers(prediction)
         return rendered(prediction, replace(setting, whose=whose(headers)), self.spelling, headers)
-
-    def _setting(self, prediction: Prediction) -> Setting:
-        info, signed = self.run.info, self.signed(prediction.case_key)
-        made = signed.signed_at or prediction.created_at or info.finished_at or datetime.now(UTC)
-        return Setting(made, info.model.name, info.model.version, simulated=info.simulated, signed=signed)
 
     def _headers(self, prediction: Prediction) -> list[Dataset]:
         case = self._cases.get(prediction.case_key)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from clinic_mm.errors import InputError
+from clinic_mm.predict.prediction import Prediction
+from clinic_mm.report.run_info import RunInfo
 from clinic_mm.report.signed import UNSIGNED, Signed
 from clinic_mm.types import Frozen
 
@@ -64,3 +66,12 @@ class Setting:
     def model(self) -> str:
         """Name and version."""
         return f"{self.model_name} {self.model_version}".strip()
+
+
+def setting_of(info: RunInfo, prediction: Prediction, signed: Signed = UNSIGNED) -> Setting:
+    """The setting of a report on an answer of a run: the same acts give the same report, whenever it is asked for.
+
+    It counts as written when it was signed; else when the answer was made, or the run was finished.
+    """
+    made = signed.signed_at or prediction.created_at or info.finished_at or datetime.now(UTC)
+    return Setting(made, info.model.name, info.model.version, simulated=info.simulated, signed=signed)
