@@ -104,7 +104,7 @@ def test_highdicom_reads_it_as_a_measurement_report_with_its_algorithm(tmp_path:
 @pytest.mark.parametrize("why", [REASON, HIDDEN], ids=["abstained", "withheld"])
 def test_where_no_answer_is_shown_no_number_stands_in_it(why: dict[str, str]) -> None:
     silent = telling(made_up(shares=SHARES), **why)
-    for signed in ACTS.values():
+    for signed in (ACTS["unsigned"], AMENDED):
         found = written(silent, signed)
         del found.ContributingEquipmentSequence  # versions of libraries look like numbers
         shown = "\n".join(str(found).partition("Patient's Name")[1:])

@@ -26,7 +26,7 @@ RELAXED = settings(deadline=None, suppress_health_check=list(HealthCheck), deran
 acts = st.sampled_from(list(ACTS.values()))
 
 
-@settings(RELAXED, max_examples=40)
+@settings(RELAXED, max_examples=20)
 @given(predictions(), acts)
 def test_page_pdf_fhir_and_sr_agree(prediction: Prediction, signed: Signed) -> None:
     agree(prediction, signed)
