@@ -136,7 +136,7 @@ def test_a_flip_of_any_column_of_any_link_is_found(worked: Path, column: str) ->
         assert attacked(worked, changed, values=(other(value),)), number
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_a_flip_of_any_bit_of_any_text_is_found(worked: Path, data: st.DataObject) -> None:
     number = data.draw(st.integers(1, links(worked)))
@@ -148,7 +148,7 @@ def test_a_flip_of_any_bit_of_any_text_is_found(worked: Path, data: st.DataObjec
     assert attacked(worked, changed, values=(raw.decode("latin-1"),))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_links_that_are_removed_moved_or_cut_are_found(worked: Path, data: st.DataObject) -> None:
     n = links(worked)
@@ -226,6 +226,26 @@ def test_a_user_or_an_act_that_nobody_added_is_found(worked: Path) -> None:
     act = "INSERT INTO acts SELECT 1, kind, case_key, user_id, at, version, answer_hash, act, verdict, words, sure, "
     copied = act + "before, refers FROM acts WHERE kind = 'comment'"
     assert attacked(worked, copied) == ["act.added"]
+
+
+def test_a_crash_between_a_commit_and_its_head_is_mended_by_the_next_start(
+    worked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(worked, tmp_path / "a")
+    with opened(tmp_path / "a") as store, monkeypatch.context() as patch:
+        patch.setattr(Heads, "append", lambda self, head: pytest.fail("killed here"))
+        with pytest.raises(pytest.fail.Exception):
+            store.audit.note("looked", "")
+    heads = tmp_path / "a" / "heads" / "heads.jsonl"
+    before = heads.read_text()
+    assert verify_audit(str(tmp_path / "a" / "store.sqlite")).whole
+    with opened(tmp_path / "a") as store:
+        assert store.audit.verify().whole
+    assert heads.read_text().removeprefix(before).count("\n") == 1
+    db = sqlite3.connect(tmp_path / "a" / "store.sqlite")
+    attack(db, ("DELETE FROM audit WHERE act = 'looked'",))
+    db.close()
+    assert [one.code for one in verify_audit(str(tmp_path / "a" / "store.sqlite")).findings] == ["audit.cut"]
 
 
 def test_heads_that_were_tampered_with_are_found(worked: Path, tmp_path: Path) -> None:
