@@ -26,6 +26,7 @@ from clinic_mm.report.signed import UNSIGNED, Signed
 from clinic_mm.store.casefile import case_file
 from clinic_mm.store.database import opened
 from clinic_mm.store.reported import signed_of
+from clinic_mm.times import site_zone
 from clinic_mm.types import CaseRecord
 
 Progress = Callable[[int, int], None]
@@ -65,7 +66,8 @@ class Reports:
         if not self.identified:
             return rendered(prediction, setting, self.spelling)
         headers = self._headers(prediction)
-        return rendered(prediction, replace(setting, whose=whose(headers)), self.spelling, headers)
+        made = setting.created.astimezone(site_zone(self._cohort.info.site_timezone))
+        return rendered(prediction, replace(setting, created=made, whose=whose(headers)), self.spelling, headers)
 
     def _headers(self, prediction: Prediction) -> list[Dataset]:
         case = self._cases.get(prediction.case_key)

@@ -10,6 +10,7 @@ import hashlib
 import re
 from functools import cache
 from typing import Any, Final
+from uuid import UUID
 
 from highdicom.sr import (
     CodeContentItem,
@@ -76,3 +77,13 @@ def container(name: str, items: list[Any]) -> ContainerContentItem:
     found = ContainerContentItem(name=concept(name), relationship_type=CONTAINS)
     found.ContentSequence = ContentSequence(items)
     return found
+
+
+def person_name(signer: str) -> str:
+    """A person name of one component: ids have no signs of their own in it."""
+    return f"{short(signer.replace('^', ' ').replace('=', ' '))}^"
+
+
+def as_uid(found: str) -> str:
+    """PS3.5 B.2: a UUID as a UID."""
+    return f"2.25.{UUID(found).int}"

@@ -127,7 +127,15 @@ def test_the_same_arguments_give_the_same_bytes_and_references_need_an_identity(
     assert sr_bytes(sr_report(made_up(), SETTING)) == sr_bytes(sr_report(made_up(), SETTING))
     with pytest.raises(AssertionError):
         sr_report(made_up(), SETTING, [Dataset()])
-    assert sr_report(made_up(), replace(SETTING, whose=WHOSE)).PatientID == "MRN-0042"
+    named = sr_report(made_up(), replace(SETTING, whose=WHOSE))
+    assert named.PatientID == "MRN-0042"
+
+
+def test_documents_with_other_content_have_other_uids() -> None:
+    hidden = made_up().model_copy(update=HIDDEN)
+    settings = [replace(SETTING, signed=one) for one in ACTS.values()] + [replace(SETTING, whose=WHOSE)]
+    found = [sr_report(made_up(), one).SOPInstanceUID for one in settings]
+    assert len({*found, sr_report(hidden, SETTING).SOPInstanceUID}) == len(found) + 1
 
 
 def _named(item: Dataset, name: str) -> bool:
