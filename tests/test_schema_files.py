@@ -28,6 +28,8 @@ PEOPLE_WRITE = {
     '[labels]\npath = "labels.csv"\norigin = 2000-01-01T00:00:00Z\noffset = "day"',
     "mapping": 'layout = "wide"\npatient = "id"\nmissing = [-1, "?"]\n'
     'time = { origin = 2000-01-01T00:00:00Z, offset_days = ["-a", "b"] }\ncolumns.crp = { code = "loinc:1988-5" }',
+    "dashboard": 'allowed_hosts = ["reading.example"]\nheads = "heads"\n[sign_in]\nby = ["oidc"]\nhours = 8\n'
+    '[oidc.roles]\nreaders = ["reader"]\n[proxy]\nhttps = true',
 }
 EVIDENCE = Evidence(
     modality="ct", root="r", paths=("a/1.dcm",), acquired_at=DECISION, flags=(Flag(code="a", why="b"),), meta={"n": 3}
