@@ -40,6 +40,7 @@ def test_nginx_takes_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_the_room_works_behind_it_and_a_person_stays_with_one_process(made_run: Path, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -154,6 +154,7 @@ def test_two_readers_at_once_get_nothing_of_each_other(served: Address, made_run
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_two_readers_with_two_hundred_actions_each_get_nothing_of_each_other(served: Address, made_run: Path) -> None:
     assert two_readers(served, made_run, 400) == 0
 
