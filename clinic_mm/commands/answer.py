@@ -129,6 +129,9 @@ def saliency(
     cohort: Annotated[Path | None, typer.Argument(help="Cohort folder; that of the run where none is named.")] = None,
     case: Annotated[str, typer.Option(metavar="KEY", help="One case, as in the work list.")] = "",
     top: Annotated[int, typer.Option(min=0, help="Instead: so many cases, the most probable first.")] = 0,
+    requested: Annotated[
+        bool, typer.Option("--requested", help="Instead: the cases that readers asked for in the dashboard.")
+    ] = False,
     modality: Annotated[
         list[str] | None, typer.Option(help="Only this one: an X-ray, CT or EEG of the task; may be repeated.")
     ] = None,
@@ -152,7 +155,7 @@ def saliency(
     with progress("saliency", quiet=json) as advance:
         kept = open_cache(cache, cache_gb, verify=verify)
         options = SaliencyOptions(tuple(modality or ()), workers, kept, advance, say)
-        rows = computed(model, cohort, case_key=case, top=top, out=out, options=options)
+        rows = computed(model, cohort, case_key=case, top=top, wishes=requested, out=out, options=options)
     if json:
         show_json([row.as_json() for row in rows])
     else:

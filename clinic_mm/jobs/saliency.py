@@ -33,7 +33,7 @@ from clinic_mm.prep.base import NothingKnownError
 from clinic_mm.prep.batch import Progress, prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.report.run import Run, open_run
-from clinic_mm.report.saliency_store import FOLDER, read_saliency, write_saliency, write_skipped
+from clinic_mm.report.saliency_store import FOLDER, read_saliency, requested, settle, write_saliency, write_skipped
 from clinic_mm.sources.choose import in_order
 from clinic_mm.types import Absent, CaseRecord, Evidence, Failed, Rejected
 from clinic_mm.worker_process import begin
@@ -126,6 +126,7 @@ def saliency(
     *,
     case_key: str = "",
     top: int = 0,
+    wishes: bool = False,
     out: Path | None = None,
     options: SaliencyOptions = DEFAULTS,
 ) -> list[Row]:
@@ -137,6 +138,7 @@ def saliency(
         case_key: One case; or else
         top: As many cases, the most probable first (of the second of two classes, or of any class that is not the
             first of more); of a run only such as have an answer.
+        wishes: Instead: the cases that readers of the dashboard asked for; those that are gone are passed over.
         out: Folder to write; `saliency` inside the run where None.
         options: Which modalities, workers, cache, whom to tell how far it is.
 
@@ -145,14 +147,18 @@ def saliency(
         InputError: If the cohort does not form the case.
         ArtifactError: If run or model cannot be read, or the run is of another model than its folder now holds.
     """
-    if bool(case_key) == bool(top):
-        raise UsageError("Say for which cases", "saliency", "Give --case KEY or --top 50")
+    if bool(case_key) + bool(top) + wishes != 1:
+        raise UsageError("Say for which cases", "saliency", "Give --case KEY, --top 50 or --requested")
     work = _opened(given, cohort_folder, out)
     experts = work.experts(options.modalities)
     if told := runtime_told(work.model):
         options.say(told)
     cases = {case.case_key: case for case in task_cases(work.cohort, work.model.task)}
-    keys = [case_key] if case_key else _top(work, cases, top, options)
+    asked_for = requested(work.out) if wishes else ()
+    if wishes:
+        keys = [key for key in asked_for if key in cases]
+    else:
+        keys = [case_key] if case_key else _top(work, cases, top, options)
     if lost := [key for key in keys if key not in cases]:
         mend = "Name the cohort that was screened" if work.run else "See clinic-mm describe"
         raise InputError(f"The cohort does not form {len(lost)} of these cases", f"case {lost[0]}", mend)
@@ -163,6 +169,8 @@ def saliency(
         if options.progress:
             options.progress(len(rows), len(units))
     write_skipped([row.reason() for row in rows if row.saliency is None], work.out)
+    for key in asked_for:
+        settle(work.out, key)
     return rows
 
 

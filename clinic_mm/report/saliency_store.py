@@ -2,6 +2,7 @@
 
     <folder>/<case_key>.<modality>.safetensors    arrays, and `told`: what they are, as JSON
     <folder>/skipped.csv                          what was asked for and has no saliency, and why
+    <folder>/requested/<case_key>                 empty: a reader asked for it, the next job computes it
 
 In:  a `Saliency` (writing), or the folder, a case and a modality (reading). Out: files; or a `Saliency`, or None where
 nothing was computed. A file that was changed, or that was made for another case, is refused.
@@ -11,6 +12,7 @@ The seal is the SHA-256 of everything else in the file. No pickle, nothing that 
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Final
@@ -23,7 +25,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from clinic_mm.errors import ArtifactError
+from clinic_mm.errors import ArtifactError, InputError
 from clinic_mm.predict.saliency.result import KINDS as KINDS  # the dashboards take these from here
 from clinic_mm.predict.saliency.result import Saliency as Saliency
 from clinic_mm.predict.saliency.result import SaliencyTold, evidence_hash
@@ -33,6 +35,7 @@ from clinic_mm.types import SCHEMA_VERSION, Evidence
 
 FOLDER: Final = "saliency"
 SKIPPED: Final = "skipped.csv"
+REQUESTED: Final = "requested"
 COLUMNS: Final = ("case_key", "modality", "status", "code", "why")
 TOLD, SEAL = "told", "seal"
 AGAIN: Final = "Run clinic-mm saliency again"
@@ -109,6 +112,36 @@ def read_skipped(folder: Path) -> pd.DataFrame:
         return pd.read_csv(StringIO(path.read_text("utf-8")), dtype="str", keep_default_na=False)[list(COLUMNS)]
     except (KeyError, ValueError, OSError) as error:
         raise ArtifactError("The list of what has no saliency cannot be read", SKIPPED, AGAIN) from error
+
+
+def request(folder: Path, case_key: str) -> None:
+    """Ask the next job for the saliency of a case.
+
+    Raises:
+        InputError: If the key could lead out of the folder, or the folder cannot be written.
+    """
+    path = folder / REQUESTED / checked_key(case_key)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError:
+        what, mend = "The folder of the run cannot be written", "Let the dashboard write there, or run the job by hand"
+        raise InputError(what, FOLDER, mend) from None
+
+
+def requested(folder: Path) -> tuple[str, ...]:
+    """Cases that readers asked for and no job has computed since, the oldest wish first."""
+    try:
+        wishes = sorted((path.stat().st_mtime_ns, path.name) for path in (folder / REQUESTED).iterdir())
+    except OSError:
+        return ()
+    return tuple(name for _, name in wishes)
+
+
+def settle(folder: Path, case_key: str) -> None:
+    """Take back a request: a job has computed it, or said why it cannot."""
+    with suppress(OSError):
+        (folder / REQUESTED / checked_key(case_key)).unlink(missing_ok=True)
 
 
 def _seal(arrays: Mapping[str, Array]) -> bytes:

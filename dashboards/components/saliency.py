@@ -8,11 +8,22 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
+import guard
 from clinic_mm.errors import ClinicError
 from clinic_mm.report.run import Prediction
-from clinic_mm.report.saliency_store import FOLDER, KINDS, Saliency, belongs, read_saliency, read_skipped
+from clinic_mm.report.saliency_store import (
+    FOLDER,
+    KINDS,
+    Saliency,
+    belongs,
+    read_saliency,
+    read_skipped,
+    request,
+    requested,
+)
 from clinic_mm.report.saliency_words import CAUTION, not_computed, peak_in_words, title
 from clinic_mm.report.words import shows_answer
 from clinic_mm.types import Evidence
@@ -25,6 +36,9 @@ LEAST_SHOWN: Final = 0.15
 """Of the largest value: what is weaker is left as it is, so that tissue stays in sight."""
 FAINTEST: Final = 0.1
 """Log-odds that the full colour stands for at least: a map of nothing must not glow."""
+PICTURES: Final = ("ct", "xray")
+ATTENTION: Final = "Model attention, not lesion boundary"
+"""As the switch of the canvas says it, too."""
 AXES: Final = ("row", "column", "x", "y", "z", "time_s")
 
 
@@ -45,15 +59,37 @@ def stored(prediction: Prediction, names: Sequence[str], kind: str, shown: Evide
         st.caption(f"Saliency cannot be shown: {plain(error.what)}\\. {plain(error.mend)}\\.")
         return None
     mine = skipped[(skipped["case_key"] == prediction.case_key) & skipped["modality"].isin(names)]
-    if found is None and len(mine) and mine["why"].iloc[0]:
-        st.caption(f"{title(kind)}: not computed\\. {plain(mine['why'].iloc[0])}\\.")
-    elif found is None:
-        st.caption(f"{title(kind)}: {plain(not_computed(opened_run().path.name, prediction.case_key))}")
-    elif found.told.model_hash == prediction.model_hash:
-        st.caption(f"{title(kind)}: computed for another study\\.")
-    else:
-        st.caption(f"{title(kind)}: computed for another model\\. Ask for it again\\.")
+    name = ATTENTION if kind in PICTURES else title(kind)
+    st.caption(f"{name}: {plain(_why_none(found, mine, prediction))}\\.")
+    _offer(prediction, names[0])
     return None
+
+
+def _why_none(found: Saliency | None, skipped: pd.DataFrame, prediction: Prediction) -> str:
+    """In words, why there is no map to show."""
+    if prediction.case_key in requested(opened_run().path / FOLDER):
+        return "requested; clinic-mm saliency --requested computes it"
+    if found is None and len(skipped) and skipped["why"].iloc[0]:
+        return f"not computed. {skipped['why'].iloc[0]}"
+    if found is None:
+        return not_computed(opened_run().path.name, prediction.case_key)
+    if found.told.model_hash == prediction.model_hash:
+        return "computed for another study"
+    return "computed for another model. Ask for it again"
+
+
+def _offer(prediction: Prediction, name: str) -> None:
+    """A button for those who may ask the next job for it."""
+    folder, key = opened_run().path / FOLDER, prediction.case_key
+    if key in requested(folder) or not guard.current().may("request_saliency", key):
+        return
+    if st.button("Ask for it", key=f"ask-{name}-{key}", help="The next saliency job computes it"):
+        try:
+            request(folder, key)
+        except ClinicError as error:
+            st.caption(f"{plain(error.what)}\\. {plain(error.mend)}\\.")
+        else:
+            st.rerun()
 
 
 def attention(found: Saliency | None) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from clinic_mm.bundle import folder
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.predict.saliency.result import KINDS, evidence_hash
 from clinic_mm.report.run import open_run
-from clinic_mm.report.saliency_store import FOLDER, write_saliency, write_skipped
+from clinic_mm.report.saliency_store import FOLDER, requested, settle, write_saliency, write_skipped
 from tests.dashboards.conftest import Page
 from tests.dashboards.test_pages import answered, texts
 from tests.report.saliencies import made_saliency
@@ -40,7 +40,7 @@ def computed(made_run: Path) -> Iterator[str]:
             told = made.told.model_copy(update={"model_hash": found.model_hash})
             write_saliency(type(made)(told, made.arrays), made_run / FOLDER)
     yield found.case_key
-    for path in (made_run / FOLDER).glob("*"):
+    for path in (made_run / FOLDER).glob("*.*"):
         path.unlink()
 
 
@@ -49,6 +49,20 @@ def test_without_saliency_the_page_says_what_to_ask_for(page: Page, made_run: Pa
     test = page("case", case=found.case_key)
     assert f"clinic-mm saliency run --case {found.case_key}" in texts(test)
     assert not any(data.get("attention") for data in mounted(test).values())
+
+
+def test_a_reader_asks_for_it_and_is_told_that_it_was_requested(page: Page, made_run: Path) -> None:
+    found = answered(made_run)
+    test = page("case", case=found.case_key)
+    next(one for one in test.button if str(one.key).startswith("ask-")).click().run()
+    try:
+        assert requested(made_run / FOLDER) == (found.case_key,)
+        assert "requested" in texts(test)
+        assert "not computed for this case" not in texts(test)
+        assert not [one for one in test.button if str(one.key).startswith("ask-")]
+    finally:
+        settle(made_run / FOLDER, found.case_key)
+    assert requested(made_run / FOLDER) == ()
 
 
 def test_stored_saliency_goes_to_the_canvas_with_its_legend(page: Page, made_run: Path, computed: str) -> None:

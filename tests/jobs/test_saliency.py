@@ -13,7 +13,7 @@ from clinic_mm.predict.abstain import Skill
 from clinic_mm.predict.saliency import image
 from clinic_mm.predict.saliency.occlusion import Plan
 from clinic_mm.report.run import open_run
-from clinic_mm.report.saliency_store import FOLDER, read_saliency, read_skipped
+from clinic_mm.report.saliency_store import FOLDER, read_saliency, read_skipped, request, requested
 from tests.cli.terminal import run
 from tests.conftest import Trained
 
@@ -40,13 +40,24 @@ def screened(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path
 def fresh(screened: Path) -> Iterator[Path]:
     """The run without anything computed."""
     yield screened
-    for path in (screened / FOLDER).glob("*"):
+    for path in (screened / FOLDER).glob("*.*"):
         path.unlink()
 
 
 def with_xray(run_folder: Path) -> list[str]:
     work = open_run(run_folder).worklist()
     return [str(key) for key in work.loc[work["pattern"].str.contains("xray"), "case_key"]]
+
+
+def test_what_readers_asked_for_is_computed_once_and_settled(fresh: Path, capsys: Capture) -> None:
+    key = with_xray(fresh)[0]
+    request(fresh / FOLDER, key)
+    request(fresh / FOLDER, "gone")
+    said = run(capsys, "saliency", fresh, "--requested", "--json")
+    assert [(row["case_key"], row["status"]) for row in said.json] == [(key, "done")]
+    assert requested(fresh / FOLDER) == ()
+    assert run(capsys, "saliency", fresh, "--requested", "--json").json == []
+    assert run(capsys, "saliency", fresh, "--requested", "--top", "1").code != 0
 
 
 def test_one_case_is_computed_stored_and_kept(fresh: Path, trained: Trained, capsys: Capture) -> None:
