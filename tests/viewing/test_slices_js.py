@@ -1,11 +1,18 @@
 """Slices in the browser: what is cut there is what the server cuts, what is near is fetched first, within the bound."""
 
+import sys
+
 import numpy as np
 import pytest
 
+from clinic_mm.bundle import folder
 from clinic_mm.signals import CtVolume
 from clinic_mm.viewing.volume import FreshVolume, planes
 from tests.viewing.js import run
+
+sys.path.insert(0, str(folder("dashboards")))
+
+from components.canvas.script import script
 
 SCRIPT = """
 import { Slices } from "./ct_slices.js";
@@ -87,3 +94,11 @@ output({
     assert found["gestures"] == ["shift_left", "ctrl_wheel", "middle", "other"]
     assert found["before"] == ["pan", "zoom", "slice", "zoom", "pan", "nothing"]
     assert (found["again"], found["broken"]) == ("measure", "window")
+
+
+@pytest.mark.parametrize("name", ["ct.js", "xray.js", "eeg.js", "ahead.js"])
+def test_modules_become_one_script_that_a_browser_can_read(name: str) -> None:
+    whole = script(name)
+    assert "import {" not in whole
+    assert whole.count("export ") == whole.count("export default") == 1
+    assert run(whole.replace("export default", "const made =") + "\noutput(typeof made);", None) == "function"

@@ -117,12 +117,11 @@ export class Stage {
     }
   }
 
-  /** Stored attention, or null with words that say why there is none. */
+  /** Stored attention, off at first; null where there is none, which the page says in words. */
   setAttention(attention) {
     this.attention = attention && attention.map ? attention : null;
     this.attentionOn = false;
     this.opacity = 0.5;
-    this.layAttention = true;
     const parts = [];
     if (this.attention) {
       const button = make("button", { type: "button", onclick: () => this.act("saliency") }, ATTENTION);
@@ -130,8 +129,6 @@ export class Stage {
       this.slider = make("input", { type: "range", min: 0, max: 100, value: 50, "aria-label": `${ATTENTION}: opacity in percent` });
       this.slider.addEventListener("input", () => this.setOpacity(this.slider.value / 100));
       parts.push(button, this.slider);
-    } else if (attention && attention.words) {
-      parts.push(make("span", { class: "absent" }, `${ATTENTION}: ${attention.words}`));
     }
     this.attentionTools.replaceChildren(...parts);
     if (this.told) {
