@@ -16,7 +16,8 @@ from typing import Self
 
 from sqlalchemy import select
 
-from clinic_mm.store import casefile, importing, told
+from clinic_mm.predict.prediction import Prediction
+from clinic_mm.store import alike, casefile, importing, sealed, told
 from clinic_mm.store import worklist as lists
 from clinic_mm.store.acts import Acts, expire
 from clinic_mm.store.audit import Audit
@@ -94,6 +95,21 @@ class Store:
         """
         with self.db.reading() as session:
             return casefile.case_file(session, case_key, seen_by)
+
+    def evidence_of(self, case_key: str) -> Prediction | None:
+        """What may be seen before the answer (`store.sealed`), and nobody is on record as having seen more.
+
+        Raises:
+            InputError: If the store has no such case.
+        """
+        with self.db.reading() as session:
+            answer = casefile.answer_row(session, casefile.case_row(session, case_key))
+            return sealed.evidence_only(casefile.parsed(answer)) if answer else None
+
+    def alike(self, case_key: str) -> alike.Alike | None:
+        """What became of the latest cases here with a near answer; None where too little is known."""
+        with self.db.reading() as session:
+            return alike.alike(session, case_key)
 
     def filters(self, user: str) -> tuple[SavedFilter, ...]:
         """The saved filters of a user, by name."""
