@@ -23,8 +23,10 @@ from clinic_mm.report.words import (
     set_in_words,
     share_in_words,
     share_unit,
+    shows_answer,
     signed,
 )
+from clinic_mm.store.alike import NEAR, Alike
 from components.plain import plain
 
 TOWARDS, AWAY, QUIET = "#e3a857", "#6cb2e8", "#8a949e"
@@ -53,6 +55,14 @@ def headline(prediction: Prediction) -> None:
     st.caption(plain(set_basis(prediction.prediction_set)))
     if len(prediction.classes) > 2:
         _class_bars(prediction)
+
+
+def here_before(prediction: Prediction, found: Alike | None) -> None:
+    """What became of cases with such an answer at this place, where enough is known of them."""
+    if found is None or not shows_answer(prediction):
+        return
+    said = f"Of the last {found.n} cases like this here, {found.positive} were {found.name}."
+    st.markdown(plain(said), help=f"Answers within {NEAR:g} of this one, of cases whose outcome is known in this store")
 
 
 def remarks(prediction: Prediction, labels: Labels) -> None:

@@ -1,15 +1,19 @@
-"""The run that this dashboard shows, opened once and kept until its `run.json` changes."""
+"""The run that this dashboard shows, and the store of the room with all of it; both are opened once.
+
+In:  the environment (CLINIC_MM_RUN, CLINIC_MM_MONITOR, `guard.room`). Out: the run, the store, what monitoring hides.
+"""
 
 import os
 from pathlib import Path
 from typing import Final
 
-import pandas as pd
 import streamlit as st
 
 from clinic_mm.errors import UsageError
 from clinic_mm.evaluate.monitor.state import MonitorState, read_state, state_of_run
-from clinic_mm.report.run import JOIN, Prediction, Run, open_run
+from clinic_mm.report.run import Prediction, Run, open_run
+from clinic_mm.store.store import Store
+from guard import room
 
 VARIABLE: Final = "CLINIC_MM_RUN"
 MONITOR: Final = "CLINIC_MM_MONITOR"
@@ -28,19 +32,27 @@ def opened_run() -> Run:
     return _opened(folder, changed_at(Path(folder)))
 
 
-def worklist() -> pd.DataFrame:
-    """The cheap columns of all cases of the run, and whether monitoring hides the answer (`hidden`)."""
-    run, states = opened_run(), _states()
-    frame = _worklist(str(run.path), changed_at(run.path))
-    hides = [pattern for pattern in frame["pattern"].unique() if _hidden(tuple(pattern.split(JOIN)), states)]
-    return frame.assign(hidden=frame["pattern"].isin(hides))
+def store() -> Store:
+    """The store of the room: it holds what the run has finished, and hides what monitoring hides.
+
+    A run that goes on is taken in by `clinic-mm dashboard`, now and then; a finished one here, when it has changed.
+    """
+    run, here = opened_run(), room.opened()
+    _taken_in(str(run.path), str(here.home), _stamp(run))
+    told = "\n".join(state.model_dump_json() for state in _states())
+    _held_back(str(run.path), str(here.home), told, sum(here.store.counts().values()))
+    return here.store
 
 
-def prediction(case_key: str) -> Prediction:
-    """One stored Prediction of the run, marked where monitoring hides it."""
-    found = opened_run().prediction(case_key)
-    hidden = _hidden(found.pattern, _states())
-    return found.model_copy(update={"withheld": hidden}) if hidden else found
+def hidden(pattern: tuple[str, ...]) -> str:
+    """Why monitoring hides the answers of a pattern, "" where it does not; read anew, no cache keeps it waiting."""
+    return next((why for state in _states() if (why := state.withheld(pattern))), "")
+
+
+def marked(found: Prediction) -> Prediction:
+    """The same Prediction, marked where monitoring hides it."""
+    why = hidden(found.pattern)
+    return found.model_copy(update={"withheld": why}) if why and not found.withheld else found
 
 
 def monitor_state() -> MonitorState | None:
@@ -62,14 +74,19 @@ def _states() -> list[MonitorState]:
     return [*states, *([own] if own else [])]
 
 
-def _hidden(pattern: tuple[str, ...], states: list[MonitorState]) -> str:
-    return next((why for state in states if (why := state.withheld(pattern))), "")
-
-
 def changed_at(run: Path) -> int:
     """When `run.json` was written, ns; 0 where there is none. Part of every cache key."""
     path = run / "run.json"
     return path.stat().st_mtime_ns if path.is_file() else 0
+
+
+def _stamp(run: Run) -> int:
+    """A number that changes with a finished run: a shard is put in its place whole, which changes its folder."""
+    if run.info.finished_at is None:
+        return changed_at(run.path)
+    shards = run.path / "shards"
+    folders = [shards, *(one for one in shards.glob("day=*"))] if shards.is_dir() else []
+    return changed_at(run.path) + sum(one.stat().st_mtime_ns for one in folders)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -77,6 +94,14 @@ def _opened(folder: str, changed: int) -> Run:
     return open_run(Path(folder))
 
 
-@st.cache_data(max_entries=4, show_spinner="Reading the worklist")
-def _worklist(folder: str, changed: int) -> pd.DataFrame:
-    return _opened(folder, changed).worklist()
+@st.cache_resource(max_entries=4, show_spinner="Taking the run into the store")
+def _taken_in(folder: str, home: str, stamp: int) -> bool:
+    room.opened().store.import_run(Path(folder))
+    return True
+
+
+# What is hidden is a matter of the states and of the patterns there are: new cases may bring new ones.
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _held_back(folder: str, home: str, states: str, cases: int) -> bool:
+    room.opened().store.withhold(hidden)
+    return True

@@ -1,58 +1,81 @@
-"""Order and filter the worklist. Pure frames; nothing here draws.
+"""Rows of the work list in a clinician's words. Pure; nothing here draws or orders.
 
-In:  the cheap columns of a run (`Run.worklist`). Out: the rows to show, in order, in a clinician's words.
+In:  rows of the store (`WorklistRow`), in their order. Out: the columns of the table.
 """
+
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import pandas as pd
 
-from clinic_mm.report.run import JOIN, RunInfo
-from clinic_mm.report.words import STATUS_WORDS, label_of
+from clinic_mm.report.run import RunInfo
+from clinic_mm.report.words import label_of
+from clinic_mm.store.values import State, WorklistRow
 
-SHOWN_RANGE = (0.01, 0.99)
+HIDDEN: Final = "Hidden"
+SEALED: Final = "Sealed"
+NO_ANSWER: Final = "No answer"
+STATE_WORDS: Final[dict[State, str]] = {
+    "new": "New",
+    "running": "Running",
+    "ready": "Ready",
+    "in_review": "In review",
+    "signed": "Signed",
+    "amended": "Amended",
+}
+SHOWN_RANGE: Final = (0.01, 0.99)
 """No bar is drawn as certain; the case page says `> 0.99`."""
-ANY, ANSWERED, ABSTAINED, HIDDEN = "All", "Answered", "No answer", "Hidden"
+
+Who = Callable[[str], str]
 
 
-def ranked(frame: pd.DataFrame, class_index: int) -> pd.DataFrame:
-    """Highest probability of a class first; cases without an answer last; ties by key."""
-    no_answer = without_answer(frame)
-    keyed = frame.assign(no_answer=no_answer, rank_by=frame[f"p_{class_index}"].where(~no_answer))
-    order = keyed.sort_values(["no_answer", "rank_by", "case_key"], ascending=[True, False, True], kind="stable")
-    return order.reset_index(drop=True)
+def shown(
+    rows: Sequence[WorklistRow], info: RunInfo, who: Who, hides: Callable[[tuple[str, ...]], str]
+) -> pd.DataFrame:
+    """The table.
 
-
-def filtered(frame: pd.DataFrame, *, pattern: str | None, answer: str, text: str) -> pd.DataFrame:
-    """Rows of a pattern (None for all), answered or not, whose case key contains a text."""
-    keep = pd.Series(data=True, index=frame.index)
-    if pattern is not None:
-        keep &= frame["pattern"] == pattern
-    if answer != ANY:
-        keep &= without_answer(frame) == (answer == ABSTAINED)
-    if text.strip():
-        keep &= frame["case_key"].str.contains(text.strip(), case=False, regex=False)
-    return frame[keep].reset_index(drop=True)
-
-
-def shown(frame: pd.DataFrame, info: RunInfo) -> pd.DataFrame:
-    """Ranked rows in words, one column each as the table has them."""
+    Args:
+        rows: In order.
+        info: Of the run: labels of the modalities.
+        who: The name of a user.
+        hides: Why monitoring hides the answers of a pattern, "" where it does not.
+    """
+    why = [hides(row.pattern) if row.pattern and not row.sealed else "" for row in rows]
+    low, high = SHOWN_RANGE
+    urgency = [
+        None if hidden or row.urgency is None or not row.answered else min(max(row.urgency, low), high)
+        for row, hidden in zip(rows, why, strict=True)
+    ]
     return pd.DataFrame(
         {
-            "Case": frame["case_key"],
-            "Probability": frame["rank_by"].clip(*SHOWN_RANGE),
-            "Answer set": [
-                HIDDEN if hidden else _classes(found, why)
-                for found, why, hidden in zip(frame["prediction_set"], frame["abstained"], frame["hidden"], strict=True)
+            "Case": pd.Series([row.case_key for row in rows], dtype="str"),
+            "State": [STATE_WORDS[row.state] + (" · newer answer" if row.newer else "") for row in rows],
+            "Urgency": pd.Series(urgency, dtype="float64"),
+            "Why it stands here": [
+                f"Hidden by monitoring: {hidden}" if hidden else row.reason
+                for row, hidden in zip(rows, why, strict=True)
             ],
-            "Evidence": frame["pattern"].map(lambda text: pattern_in_words(text, info)),
-            "Missing": frame["missing"].map(lambda text: _missing(text, info)),
-            "Flags": frame["flags"].str.replace(JOIN, ", ", regex=False),
+            "Answer": [HIDDEN if hidden else _answer(row) for row, hidden in zip(rows, why, strict=True)],
+            "Evidence": [pattern_in_words(row.pattern, info) for row in rows],
+            "Waits": [waits_in_words(row.waits_h) for row in rows],
+            "Read by": [f"{who(row.lock.by)}, since {row.lock.since:%H:%M} UTC" if row.lock else "" for row in rows],
+            "For": [who(row.assigned) if row.assigned else "" for row in rows],
         }
     )
 
 
-def pattern_in_words(pattern: str, info: RunInfo) -> str:
+def waits_in_words(hours: float) -> str:
+    """`40 min`, `7 h`, `3 d`; nothing for a case that waits for nobody."""
+    if hours <= 0:
+        return ""
+    if hours < 1:
+        return f"{hours * 60:.0f} min"
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} d"
+
+
+def pattern_in_words(pattern: Sequence[str], info: RunInfo) -> str:
     """`CT · EEG`, in the order of the task; `All 5` where nothing is missing."""
-    names = set(pattern.split(JOIN)) if pattern else set()
+    names = set(pattern)
     if len(names) == len(info.modalities) > 1:
         return f"All {len(names)}"
     return " · ".join(label_of(name, labels(info)) for name in info.modalities if name in names) or "none"
@@ -64,20 +87,9 @@ def labels(info: RunInfo) -> dict[str, str]:
     return {name: label_of(kind) if kinds.count(kind) == 1 else name for name, kind in info.modalities.items()}
 
 
-def _missing(text: str, info: RunInfo) -> str:
-    order = list(info.modalities)
-    pairs = [item.rpartition(":") for item in text.split(JOIN) if item]
-    pairs.sort(key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order))
-    return ", ".join(
-        label_of(name, labels(info)) + ("" if status == "absent" else f" ({STATUS_WORDS[status].split(', ')[-1]})")
-        for name, _, status in pairs
-    )
-
-
-def without_answer(frame: pd.DataFrame) -> pd.Series:
-    """Whether no answer is shown of a case: the model abstains, or monitoring hides it (column `hidden`)."""
-    return (frame["abstained"] != "") | frame["hidden"]
-
-
-def _classes(found: str, abstained: str) -> str:
-    return "No answer" if abstained else found.replace(JOIN, " or ") or "none"
+def _answer(row: WorklistRow) -> str:
+    if row.state in ("new", "running"):
+        return ""
+    if row.sealed:
+        return SEALED
+    return row.decision if row.answered else NO_ANSWER

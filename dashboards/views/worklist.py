@@ -1,79 +1,143 @@
-"""The worklist: all cases of the run, the most probable first; a click opens one."""
+"""The work list: what waits to be read, the most urgent first, with the reason; who reads what now.
+
+One page of the list is asked for at a time. The list is drawn anew by itself, without the rest of the page.
+"""
+
+from typing import Final
 
 import streamlit as st
 
-from clinic_mm.report.run import RunInfo
+import guard
+from clinic_mm.errors import ClinicError
+from clinic_mm.store.values import WorklistPage, WorklistQuery
+from components.acts import tell, who
 from components.ahead import MOST, ahead
-from components.opened import opened_run, worklist
+from components.banner import trouble
+from components.bindings import bindings
+from components.filters import asked
+from components.opened import hidden, opened_run, store
 from components.plain import plain
-from components.ranking import ABSTAINED, ANSWERED, ANY, filtered, pattern_in_words, ranked, shown, without_answer
+from components.ranking import STATE_WORDS, shown
+from guard import room
 
-ROW_PX, MOST_PX = 35, 900
+ROW_PX: Final = 35
+PAGE: Final = 50
+EVERY_S: Final = 15
+"""The list is drawn anew this often; no person is thought to be there because of it."""
+ORDER: Final = "list-order-of-keys"
+LINES: Final = 9
 
 
 def main() -> None:
     """Draw the page."""
-    info, frame = opened_run().info, worklist()
+    person, info = guard.need("see_worklist"), opened_run().info
     st.header(f"Worklist: {plain(info.target)}")
-    _counts(info, int(without_answer(frame).sum()), int((frame["missing"] != "").sum()))
-    if frame.empty:
-        st.markdown("This run has no answered cases\\. *About this run* says what was skipped\\.")
+    tell()
+    _counts()
+    query = asked(info, person)
+    if room.opened().site.read_first:
+        query = query.model_copy(update={"sealed_for": person.user})
+    _list(query)
+
+
+@st.fragment(run_every=EVERY_S)
+def _list(query: WorklistQuery) -> None:
+    """The list itself: asks again by itself, and who may see it each time."""
+    guard.need("see_worklist")
+    try:
+        page = store().worklist(query.model_copy(update={"limit": PAGE, "after": _begins(query)}), room.now())
+    except ClinicError as error:
+        trouble(error)
         return
-    one, two, three, four = st.columns([2, 2, 2, 2])
-    name = info.classes[1]
-    if len(info.classes) > 2:
-        name = four.selectbox("Rank by probability of", info.classes, index=1)
-    text = one.text_input("Case key contains")
-    counts = frame["pattern"].value_counts()
-    pattern = two.selectbox(
-        "Evidence present",
-        [None, *counts.index],
-        format_func=lambda p: "Any" if p is None else f"{pattern_in_words(p, info)} ({counts[p]})",
-    )
-    answer = three.segmented_control("Answer", [ANY, ANSWERED, ABSTAINED], default=ANY, required=True)
-    rows = filtered(ranked(frame, info.classes.index(name)), pattern=pattern, answer=str(answer), text=text)
-    st.caption(
-        f"{len(rows)} of {len(frame)} cases, highest probability of {plain(name)} first\\. Click a row to open it\\."
-    )
-    table = shown(rows, info)
+    st.session_state[ORDER] = [row.case_key for row in page.rows]
+    chosen = _table(page, query)
+    _turn(page)
+    ahead(st.session_state[ORDER][:MOST], "ahead-worklist")
+    targets = {
+        "next": ".st-key-list-next button",
+        "last": ".st-key-list-last button",
+        "search": ".st-key-list-search input",
+    }
+    pressed = bindings("worklist", targets, min(LINES, len(page.rows)))
+    line = pressed if chosen is None else chosen
+    if line is not None:
+        st.switch_page("views/case.py", query_params={"case": page.rows[line].case_key})
+
+
+def _table(page: WorklistPage, query: WorklistQuery) -> int | None:
+    """The rows; the one that was clicked."""
+    first = PAGE * len(st.session_state.get("list-before", ()))
+    sort = "most urgent first; a case that waits rises by one whole urgency a week"
+    if query.order == "waiting":
+        sort = "longest waiting first"
+    span = f"{first + 1} to {first + len(page.rows)} of {page.total:,}" if page.rows else "No"
+    st.caption(f"{span} cases, {sort}\\. Click a line, or press its number, to open it; ? shows all keys\\.")
+    table = shown(page.rows, opened_run().info, who, hidden)
     chosen = st.dataframe(
         table,
         hide_index=True,
         on_select="rerun",
         selection_mode=["single-row", "single-cell"],
-        key="worklist-table",
-        height=min(MOST_PX, ROW_PX * (len(table) + 1) + 3),
-        column_config=_columns(name),
+        key=f"worklist-table-{first}",
+        height=min(ROW_PX * (len(table) + 1) + 3, ROW_PX * 22),
+        column_config=_columns(),
+        alt="Work list: one line for each case, the next to be read first",
     )
-    ahead(list(rows["case_key"][:MOST]), "ahead-worklist")
     picked = [*chosen["selection"]["rows"], *(row for row, _ in chosen["selection"]["cells"])]
-    if picked:
-        st.switch_page("views/case.py", query_params={"case": str(table["Case"].iloc[picked[0]])})
+    return picked[0] if picked and picked[0] < len(page.rows) else None
 
 
-def _counts(info: RunInfo, no_answer: int, incomplete: int) -> None:
-    figures = {
-        "Cases": info.counts.done,
-        "Without an answer": no_answer,
-        "With missing evidence": incomplete,
-        "Skipped": info.counts.skipped,
-        "Failed": info.counts.failed,
-    }
-    for column, (label, figure) in zip(st.columns(len(figures)), figures.items(), strict=True):
-        column.metric(label, f"{figure:,}")
+def _turn(page: WorklistPage) -> None:
+    """Pages before and after."""
+    before = st.session_state["list-before"]
+    back, on, _ = st.columns([1, 1, 8])
+    with back, st.container(key="list-last"):
+        st.button(
+            "Before", disabled=not before, on_click=before.pop if before else None, icon=":material/chevron_left:"
+        )
+    with on, st.container(key="list-next"):
+        st.button(
+            "Next",
+            disabled=page.next is None,
+            on_click=lambda: before.append(page.next),
+            icon=":material/chevron_right:",
+        )
 
 
-def _columns(name: str) -> dict[str, object]:
+def _begins(query: WorklistQuery) -> tuple[float, str] | None:
+    """Where the page begins; at the top where the filters have changed."""
+    asked_for = query.model_dump_json()
+    if st.session_state.get("list-asked") != asked_for:
+        st.session_state["list-asked"], st.session_state["list-before"] = asked_for, []
+    before = st.session_state["list-before"]
+    return before[-1] if before else None
+
+
+def _counts() -> None:
+    counts = store().counts()
+    for column, (state, count) in zip(st.columns(len(counts)), counts.items(), strict=True):
+        column.metric(STATE_WORDS[state], f"{count:,}")
+
+
+def _columns() -> dict[str, object]:
     text = st.column_config.TextColumn
     return {
-        "Case": text(width=140),
-        "Probability": st.column_config.ProgressColumn(
-            f"Probability of {name}", format="%.2f", min_value=0.0, max_value=1.0, width=180
+        "Case": text(width=130),
+        "State": text(width=85),
+        "Urgency": st.column_config.ProgressColumn(
+            format="%.2f",
+            min_value=0.0,
+            max_value=1.0,
+            width=110,
+            help="Calibrated probability of any class but the first. Empty until you gave your opinion, and where "
+            "no answer is given: such cases stand at the base rate",
         ),
-        "Answer set": text(width=150, help="Classes that cannot be ruled out at the level of the run"),
-        "Evidence": text(width=290),
-        "Missing": text(width=270),
-        "Flags": text(width=80),
+        "Why it stands here": text(width=380),
+        "Answer": text(width=85),
+        "Evidence": text(width=210),
+        "Waits": text(width=60),
+        "Read by": text(width=150),
+        "For": text(width=70),
     }
 
 

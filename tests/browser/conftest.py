@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.dashboards.conftest import answers_open
 from tests.dashboards.conftest import made_run as made_run  # the same run for both
 from tests.serving import Address, serving
 
@@ -17,5 +18,6 @@ def served(made_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     if not CHROMIUM.is_file():
         pytest.skip("no /usr/bin/chromium: apt-get install chromium")
     base = tmp_path_factory.mktemp("served")
-    with serving(made_run, base / "room", base / "log") as address:
+    more = {"CLINIC_MM_SITE": str(answers_open(base / "room"))}
+    with serving(made_run, base / "room", base / "log", more=more) as address:
         yield address

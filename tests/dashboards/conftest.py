@@ -58,7 +58,15 @@ def page(made_run: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         return test.run()
 
     with signed_in(monkeypatch, home, made_run):
+        monkeypatch.setenv("CLINIC_MM_SITE", str(answers_open(home)))
         yield opened
+
+
+def answers_open(home: Path) -> Path:
+    """Settings of a site that seals nothing: most tests here are about the answer, test_reading.py about the seal."""
+    path = home.parent / "answers_open.toml"
+    path.write_text("read_first = false\n")
+    return path
 
 
 def _answered(case: CaseRecord, abstained: str) -> Prediction:

@@ -52,8 +52,8 @@ def test_a_hidden_answer_is_on_no_page(page: Page, hidden: Path) -> None:
     assert "The AI's answer is hidden" in texts(test)
     assert "What the answer rests on" not in texts(test)
     table = page().dataframe[0].value.set_index("Case")
-    assert table.loc[found.case_key, "Answer set"] == "Hidden"
-    assert table["Probability"].isna()[found.case_key]
+    assert table.loc[found.case_key, "Answer"] == "Hidden"
+    assert table["Urgency"].isna()[found.case_key]
 
 
 def test_answers_that_do_not_use_it_stay_and_every_page_warns(page: Page, hidden: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from clinic_mm.report.run import Prediction, open_run
-from clinic_mm.report.words import probability
+from clinic_mm.report.words import label_of, probability
 from tests.dashboards.conftest import ABSTAINED, Page
 
 
@@ -23,13 +23,14 @@ def texts(test: AppTest) -> str:
     return "\n".join(str(part.value) for part in parts).replace("\\", "")
 
 
-def test_the_worklist_ranks_by_probability_and_puts_abstentions_last(page: Page) -> None:
+def test_the_worklist_ranks_by_urgency_and_says_why(page: Page) -> None:
     test = page()
     assert not test.exception
-    table = test.dataframe[0].value
-    assert table["Probability"].dropna().is_monotonic_decreasing
-    assert table["Probability"].isna().iloc[-1]
-    assert table["Answer set"].iloc[-1] == "No answer"
+    table = test.dataframe[0].value.set_index("Case")
+    assert table["Urgency"].dropna().is_monotonic_decreasing
+    assert all(table["Why it stands here"])
+    assert "No answer" in set(table["Answer"])
+    assert table.loc["k9", "Why it stands here"].startswith("No answer: ")
 
 
 def test_the_worklist_filters_by_key_and_by_answer(page: Page) -> None:
@@ -59,8 +60,8 @@ def test_the_case_page_answers_first(page: Page, made_run: Path) -> None:
 def test_every_present_modality_is_shown(page: Page, made_run: Path) -> None:
     said = texts(page("case", case=answered(made_run).case_key))
     assert "Cannot be shown" not in said
-    for name, mark in {"ct": "HU, width", "xray": "pixels", "eeg": "negative up", "record": "facts"}.items():
-        assert (mark in said) == (name in answered(made_run).pattern)
+    for name in ("ct", "xray", "eeg", "record"):
+        assert (f"##### {label_of(name)}" in said) == (name in answered(made_run).pattern)
 
 
 def test_a_toggle_shows_the_stored_probability_of_the_rest(page: Page, made_run: Path) -> None:

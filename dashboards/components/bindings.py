@@ -1,0 +1,39 @@
+"""Keys of a whole page: each presses a button that stands on it; `?` shows them all.
+
+In:  a place of `schemas/keymap.toml`, where each action's button stands. Out: the line that was opened.
+
+A key that somebody types into a field, or that a viewer has taken, does nothing here.
+"""
+
+from functools import cache
+from typing import Any
+
+import streamlit as st
+
+from components.canvas.script import script, text
+from components.keys import keymap
+
+HTML = '<div class="viewer"></div>'
+
+
+def bindings(place: str, targets: dict[str, str], lines: int = 0) -> int | None:
+    """Listen.
+
+    Args:
+        place: Table of the keymap.
+        targets: CSS selector of the button of each action; of several actions that have none, nothing happens.
+        lines: So many cases can be opened by number.
+
+    Returns:
+        The line (from 0) whose key was pressed since the last run.
+    """
+    data = {"keymap": keymap(place), "targets": targets, "lines": lines}
+    found = _component()(key=f"bindings-{place}", data=data, on_open_change=lambda: None)
+    pressed = getattr(found, "open", None)
+    return pressed if isinstance(pressed, int) and 0 <= pressed < lines else None
+
+
+@cache
+def _component() -> Any:  # noqa: ANN401 - Streamlit names no type of it
+    css, js = text("pixels.css"), script("bindings.js")
+    return st.components.v2.component("clinic_mm_bindings", html=HTML, css=css, js=js)
