@@ -18,7 +18,7 @@ from tests.store.conftest import Clock, write_made_run
 from tests.store.server import BINARIES, MISSING, postgresql
 
 PHRASE = "a long pass phrase"
-ROUNDS = 30
+ROUNDS = 12
 """Races in the everyday run; `test_a_thousand_races` has the rest."""
 
 
@@ -97,11 +97,16 @@ def test_a_store_of_a_newer_version_is_refused(both: Store, place: tuple[str, Pa
             db.execute(text("UPDATE alembic_version SET version_num = '0001'"))
 
 
-@pytest.mark.parametrize("statement", ["UPDATE audit SET act = 'x'", "DELETE FROM audit", "DELETE FROM acts"])
-def test_the_database_itself_refuses_to_change_what_was_done(both: Store, statement: str) -> None:
+def test_the_database_itself_refuses_to_change_what_was_done(both: Store) -> None:
     both.comment("c01", ids(both)[0], version=0, text="noted")
-    with pytest.raises(DBAPIError, match="append-only"), both.db.engine.begin() as db:
-        db.execute(text(statement))
+    for statement in (
+        "UPDATE audit SET act = 'x'",
+        "DELETE FROM audit",
+        "UPDATE acts SET words = ''",
+        "DELETE FROM acts",
+    ):
+        with pytest.raises(DBAPIError, match="append-only"), both.db.engine.begin() as db:
+            db.execute(text(statement))
 
 
 def test_tampering_is_found(both: Store) -> None:
