@@ -11,6 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+import streamlit
+
 Raw = list[tuple[bytes, bytes]]
 
 KEPT_BY_BROWSERS: Final = ("/static/", "/favicon.png")
@@ -56,7 +58,7 @@ def policy_of_pages() -> str:
     Styles are written by its emotion library at run time (`unsafe-inline`), the code of components given as text is
     loaded from a blob, and tables draw with WebAssembly. Nothing may be loaded from, or sent to, another address.
     """
-    index = Path(__import__("streamlit").__file__).parent / "static" / "index.html"
+    index = Path(streamlit.__file__).parent / "static" / "index.html"
     inline = " ".join(hash_of(text) for text in SCRIPT.findall(index.read_text(encoding="utf-8")))
     return "; ".join(
         (
