@@ -15,6 +15,7 @@ from clinic_mm.store.store import open_store
 from clinic_mm.store.values import ROLES, Role
 
 STARTS_WITHIN_S = 240
+PERSON = "Test Person"
 PASSWORD = "a password of some length"  # noqa: S105 - of a test
 
 
@@ -64,7 +65,7 @@ def serving(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     found = Address(f"http://127.0.0.1:{port}")
-    found.token, found.home = a_session(home, "Test Person", roles, run), home
+    found.token, found.home = a_session(home, PERSON, roles, run), home
     found.cookie_name = f"clinic_mm_{sha256(str(home).encode()).hexdigest()[:8]}"
     named = {"CLINIC_MM_RUN": str(run.resolve()), "CLINIC_MM_HOME": str(home), **(more or {})}
     command = [sys.executable, str(folder("dashboards") / "server.py"), "--port", str(port)]

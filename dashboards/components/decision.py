@@ -48,7 +48,14 @@ def panel(file: CaseFile, found: Prediction | None, info: RunInfo, person: guard
         _reading(file, found, info, person)
     else:
         _free(file, person)
-    _comments(file, person)
+    _comments(file)
+    with st.container(horizontal=True):
+        if lock and lock.by == person.user:
+            with st.container(key="do-release", width="content"):
+                st.button("Give it back", icon=":material/logout:", on_click=_release, args=(file.case_key,))
+        if person.may("comment", file.case_key):
+            with st.container(key="do-comment", width="content"):
+                _comment_form(file)
 
 
 def history(file: CaseFile, person: guard.Person) -> None:
@@ -113,8 +120,6 @@ def _reading(file: CaseFile, found: Prediction | None, info: RunInfo, person: gu
         elif file.decisions:
             st.caption("A signer signs it\\.")
         _decide(file, found, info, again=bool(file.decisions))
-    with st.container(key="do-release"):
-        st.button("Give it back", icon=":material/logout:", on_click=_release, args=(file.case_key,))
 
 
 def _decide(file: CaseFile, found: Prediction | None, info: RunInfo, *, again: bool) -> None:
@@ -122,19 +127,24 @@ def _decide(file: CaseFile, found: Prediction | None, info: RunInfo, *, again: b
     whole = st.expander("Decide otherwise") if again else st.container()
     with whole:
         if found is not None and file.answered and shows_answer(found):
-            with st.container(key="do-accept"):
-                st.button(
-                    f"Accept: {plain(found.decision)}",
-                    type="secondary" if again else "primary",
-                    icon=":material/check:",
-                    on_click=_decided,
-                    args=(file.case_key, file.version, "accept", found.decision),
-                )
-            others = tuple(name for name in info.classes if name != found.decision)
-            with st.container(key="do-override"), st.popover("Override …", icon=":material/edit:"):
-                _verdict_form(file, others, "override", "Override")
+            _accept_or_override(file, found, info, again=again)
         else:
             _verdict_form(file, info.classes, "own", "Record my verdict")
+
+
+def _accept_or_override(file: CaseFile, found: Prediction, info: RunInfo, *, again: bool) -> None:
+    others = tuple(name for name in info.classes if name != found.decision)
+    with st.container(horizontal=True):
+        with st.container(key="do-accept", width="content"):
+            st.button(
+                f"Accept: {plain(found.decision)}",
+                type="secondary" if again else "primary",
+                icon=":material/check:",
+                on_click=_decided,
+                args=(file.case_key, file.version, "accept", found.decision),
+            )
+        with st.container(key="do-override", width="content"), st.popover("Override …", icon=":material/edit:"):
+            _verdict_form(file, others, "override", "Override")
 
 
 def _verdict_form(file: CaseFile, classes: tuple[str, ...], act: Decided, label: str) -> None:
@@ -166,12 +176,13 @@ def _amend_form(file: CaseFile, info: RunInfo) -> None:
         st.form_submit_button("Amend and sign", on_click=_amended, args=(file.case_key, file.version))
 
 
-def _comments(file: CaseFile, person: guard.Person) -> None:
+def _comments(file: CaseFile) -> None:
     for one in file.comments:
-        st.markdown(f":material/comment: {plain(one.text)}  \n{plain(who(one.by, person))}, {moment(one.at)}")
-    if not person.may("comment", file.case_key):
-        return
-    with st.container(key="do-comment"), st.popover("Comment …", icon=":material/comment:"):
+        st.markdown(f":material/comment: {plain(one.text)}  \n{plain(who(one.by))}, {moment(one.at)}")
+
+
+def _comment_form(file: CaseFile) -> None:
+    with st.popover("Comment …", icon=":material/comment:"):
         key = f"comment-{file.case_key}-{len(file.comments)}"
         with st.form("form-comment", border=False):
             st.text_area("Comment", key=key, max_chars=LONGEST, height=90)

@@ -23,10 +23,10 @@ KEYS: Final = ("text", "states", "pattern", "answer", "assigned", "order")
 
 def asked(info: RunInfo, person: guard.Person) -> WorklistQuery:
     """Draw the filters; what they ask for."""
-    one, two, three, four, five = st.columns([2, 4, 2.4, 2, 2], vertical_alignment="bottom")
+    one, three, four, five, six = st.columns([2, 3, 2, 2, 1.6], vertical_alignment="bottom")
     with one, st.container(key="list-search"):
         text = st.text_input("Case key contains", key="list-text")
-    states = two.pills(
+    states = st.pills(
         "States",
         STATES,
         default=None if "list-states" in st.session_state else TO_READ,
@@ -55,7 +55,8 @@ def asked(info: RunInfo, person: guard.Person) -> WorklistQuery:
         order=ORDERS[order],
     )
     if person.may("filters"):
-        _saved(query, person)
+        with six:
+            _saved(query, person)
     return query
 
 

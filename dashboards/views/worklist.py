@@ -33,7 +33,6 @@ def main() -> None:
     person, info = guard.need("see_worklist"), opened_run().info
     st.header(f"Worklist: {plain(info.target)}")
     tell()
-    _counts()
     query = asked(info, person)
     if room.opened().site.read_first:
         query = query.model_copy(update={"sealed_for": person.user})
@@ -50,6 +49,7 @@ def _list(query: WorklistQuery) -> None:
         trouble(error)
         return
     st.session_state[ORDER] = [row.case_key for row in page.rows]
+    st.markdown(" · ".join(f"{STATE_WORDS[state]} **{count:,}**" for state, count in store().counts().items()))
     chosen = _table(page, query)
     _turn(page)
     ahead(st.session_state[ORDER][:MOST], "ahead-worklist")
@@ -73,6 +73,7 @@ def _table(page: WorklistPage, query: WorklistQuery) -> int | None:
     span = f"{first + 1} to {first + len(page.rows)} of {page.total:,}" if page.rows else "No"
     st.caption(f"{span} cases, {sort}\\. Click a line, or press its number, to open it; ? shows all keys\\.")
     table = shown(page.rows, opened_run().info, who, hidden)
+    table.insert(0, "#", range(first + 1, first + 1 + len(table)))
     chosen = st.dataframe(
         table,
         hide_index=True,
@@ -113,15 +114,10 @@ def _begins(query: WorklistQuery) -> tuple[float, str] | None:
     return before[-1] if before else None
 
 
-def _counts() -> None:
-    counts = store().counts()
-    for column, (state, count) in zip(st.columns(len(counts)), counts.items(), strict=True):
-        column.metric(STATE_WORDS[state], f"{count:,}")
-
-
 def _columns() -> dict[str, object]:
     text = st.column_config.TextColumn
     return {
+        "#": st.column_config.NumberColumn(width=40),
         "Case": text(width=130),
         "State": text(width=85),
         "Urgency": st.column_config.ProgressColumn(
@@ -132,7 +128,7 @@ def _columns() -> dict[str, object]:
             help="Calibrated probability of any class but the first. Empty until you gave your opinion, and where "
             "no answer is given: such cases stand at the base rate",
         ),
-        "Why it stands here": text(width=380),
+        "Why it stands here": text(width=360),
         "Answer": text(width=85),
         "Evidence": text(width=210),
         "Waits": text(width=60),

@@ -3,8 +3,9 @@
     --widths 1280 1920    one picture of each page per width, its name ending in it; 1440 where none is named
     --whole               pages as long as they are, instead of their upper part
 
-In:  a run, the demo's: pictures show simulated cases only. Out: PNG of the work list, of the page about the run, and
-of one case of each sort that the run has: much evidence, something refused, no answer, hidden by monitoring.
+In:  a run, the demo's: pictures show simulated cases only. Out: PNG of the work list, of the page about the run, of
+one case of each sort that the run has (much evidence, something refused, no answer, hidden by monitoring), of a case
+on its way from sealed to signed, and of the reader's own page.
 
 Needs Debian's chromium.
 """
@@ -18,11 +19,12 @@ from playwright.sync_api import Page, sync_playwright
 from clinic_mm.errors import UsageError
 from clinic_mm.evaluate.monitor.state import FILE, read_state
 from clinic_mm.report.run import Prediction, Run, open_run
-from tests.serving import serving
+from clinic_mm.store.store import open_store
+from tests.serving import PERSON, Address, serving
 
 CHROMIUM = Path("/usr/bin/chromium")
 WAIT_S = 300
-UPPER_PX = {"worklist": 900, "about": 1100}
+UPPER_PX = {"worklist": 900, "about": 1100, "feedback": 900}
 CASE_PX = 1500
 LONGEST_PX = 12_000
 BUSY = "[data-testid=stSkeleton], [data-testid=stSpinner], [data-stale=true]"
@@ -39,7 +41,15 @@ def take(run: Path, out: Path, widths: list[int], *, whole: bool) -> None:
     opened = open_run(run)
     if not opened.info.simulated:
         raise UsageError("Pictures in the docs show simulated cases only", str(run), "Name the demo's run")
-    pages = {"worklist": "", **{name: f"case?case={key}" for name, key in chosen(opened).items()}, "about": "about"}
+    cases = chosen(opened)
+    pages = {
+        "worklist": "",
+        "sealed": f"case?case={cases['case']}",
+        **{name: f"case?case={key}" for name, key in cases.items()},
+        "signed": f"case?case={cases['case']}",
+        "feedback": "feedback",
+        "about": "about",
+    }
     out.mkdir(parents=True, exist_ok=True)
     with (
         TemporaryDirectory() as room,
@@ -47,8 +57,9 @@ def take(run: Path, out: Path, widths: list[int], *, whole: bool) -> None:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        for width in widths or [1440]:
-            for name, path in pages.items():
+        for name, path in pages.items():
+            _act(address, name, cases)
+            for width in widths or [1440]:
                 page = browser.new_page(viewport={"width": width, "height": UPPER_PX.get(name, CASE_PX)})
                 page.context.add_cookies([address.cookie])
                 page.set_default_timeout(WAIT_S * 1000)
@@ -60,6 +71,26 @@ def take(run: Path, out: Path, widths: list[int], *, whole: bool) -> None:
                 page.screenshot(path=str(out / f"dashboard_{name}{f'_{width}' if widths else ''}.png"))
                 page.close()
         browser.close()
+
+
+def _act(address: Address, name: str, cases: dict[str, str]) -> None:
+    """Do what a reader does before a picture shows it: begin, give an opinion, accept and sign."""
+    with open_store(f"sqlite:///{address.home / 'store.sqlite'}", heads=address.home / "heads") as store:
+        user = store.users.by_name(PERSON)
+        assert user is not None
+        key = cases.get("case" if name in {"sealed", "signed"} else name, "")
+        if not key or store.case(key).state not in {"ready", "in_review"}:
+            return
+        file = store.begin(key, user.id)
+        if name != "sealed" and not file.opinions:
+            first = store.evidence_of(key)
+            file = store.opinion(
+                key, user.id, version=file.version, verdict=first.classes[-1] if first else "", sure=0.7
+            )
+        found = store.prediction(key, user.id) if name == "signed" else None
+        if found is not None:
+            file = store.decide(key, user.id, version=file.version, act="accept", verdict=found.decision)
+            store.sign(key, user.id, version=file.version)
 
 
 def chosen(run: Run) -> dict[str, str]:
