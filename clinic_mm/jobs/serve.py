@@ -8,6 +8,7 @@ The pages themselves are in dashboards/; they run in processes of their own and 
 
 import getpass
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -127,9 +128,11 @@ def _processes(run: Path, place: Place) -> Iterator[list[subprocess.Popen[bytes]
         subprocess.Popen([*command, str(place.port + at)], env={**os.environ, **named})  # noqa: S603 - our own command
         for at in range(place.processes)
     ]
+    before = signal.signal(signal.SIGTERM, _asked_to_stop)
     try:
         yield running
     finally:
+        signal.signal(signal.SIGTERM, before)
         for one in running:
             one.terminate()
         for one in running:
@@ -137,6 +140,11 @@ def _processes(run: Path, place: Place) -> Iterator[list[subprocess.Popen[bytes]
                 one.wait(10)
             except subprocess.TimeoutExpired:
                 one.kill()
+
+
+def _asked_to_stop(number: int, _frame: object) -> None:
+    """Systemd and `kill` ask the parent alone: the servers must not outlive it."""
+    raise SystemExit(128 + number)
 
 
 def _wait(running: list[subprocess.Popen[bytes]], place: Place) -> None:

@@ -4,6 +4,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,10 +20,10 @@ from tests.dashboards.conftest import made_run as made_run
 LINK = re.compile(r"http://127\.0\.0\.1:(\d+)/first-login#([\w-]{40,})")
 
 
-def started(run: Path, home: Path, *more: str) -> tuple[int, str]:
-    """Start the command, sign in by its link if it prints one, end it with Ctrl-C; its exit code and what it said."""
+def started(run: Path, home: Path, end: signal.Signals = signal.SIGINT) -> tuple[int, str]:
+    """Start the command, sign in by its link if it prints one, end it; its exit code and what it said."""
     port = str(18_000 + os.getpid() % 1000)
-    command = [sys.executable, "-m", "clinic_mm.cli", "dashboard", str(run), "--home", str(home), "--port", port, *more]
+    command = [sys.executable, "-m", "clinic_mm.cli", "dashboard", str(run), "--home", str(home), "--port", port]
     served = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})  # noqa: S603
     assert served.stdout is not None
     said = ""
@@ -32,9 +33,12 @@ def started(run: Path, home: Path, *more: str) -> tuple[int, str]:
     found = LINK.search(said)
     if found:
         said += f"\nentered {entered(int(found[1]), found[2])}"
-    served.send_signal(signal.SIGINT)
+    served.send_signal(end)
     served.stdout.close()
-    return served.wait(60), said
+    code = served.wait(60)
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", int(port))) != 0, "a server outlived the command"
+    return code, said
 
 
 def entered(port: int, token: str) -> int:
@@ -52,7 +56,8 @@ def test_the_first_start_prints_a_link_that_lets_in_and_the_second_prints_none(m
     assert code in {0, 130}
     assert "entered 303" in said
     assert (tmp_path / "room").stat().st_mode & 0o077 == 0
-    code, said = started(made_run, tmp_path / "room")
+    code, said = started(made_run, tmp_path / "room", signal.SIGTERM)
+    assert code == 128 + signal.SIGTERM
     assert "Reading room: http://127.0.0.1:" in said
     assert "first-login" not in said
 
