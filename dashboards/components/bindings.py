@@ -16,12 +16,12 @@ from components.keys import keymap
 HTML = '<div class="viewer"></div>'
 
 
-def bindings(place: str, targets: dict[str, str], lines: int = 0) -> int | None:
+def bindings(place: str, targets: dict[str, tuple[str, int]], lines: int = 0) -> int | None:
     """Listen.
 
     Args:
         place: Table of the keymap.
-        targets: CSS selector of the button of each action; of several actions that have none, nothing happens.
+        targets: CSS selector of what each action presses, and which of those found; nothing happens where none is.
         lines: So many cases can be opened by number.
 
     Returns:

@@ -25,12 +25,14 @@ from components.tiles import tiles
 from guard import room
 
 ORDER: Final = "list-order-of-keys"
-PICK: Final = ".st-key-pick-{} [role=radiogroup] label:nth-of-type({})"
-TARGETS: Final = {
-    **{name: f".st-key-do-{name} button" for name in ("begin", "opinion", "accept", "override", "sign", "comment")},
-    **{name: f".st-key-do-{name} button" for name in ("release", "next", "last", "list")},
-    **{f"verdict_{n}": PICK.format("verdict", n) for n in (1, 2)},
-    **{f"sure_{n}": PICK.format("sure", n) for n in (1, 2, 3, 4)},
+PICK: Final = ".st-key-pick-{} input[type=radio]"
+TARGETS: Final[dict[str, tuple[str, int]]] = {
+    **{
+        name: (f".st-key-do-{name} button", 0) for name in ("begin", "opinion", "accept", "override", "sign", "comment")
+    },
+    **{name: (f".st-key-do-{name} button", 0) for name in ("release", "next", "last", "list")},
+    **{f"verdict_{n}": (PICK.format("verdict"), n - 1) for n in (1, 2)},
+    **{f"sure_{n}": (PICK.format("sure"), n - 1) for n in (1, 2, 3, 4)},
 }
 
 

@@ -54,9 +54,9 @@ def _list(query: WorklistQuery) -> None:
     _turn(page)
     ahead(st.session_state[ORDER][:MOST], "ahead-worklist")
     targets = {
-        "next": ".st-key-list-next button",
-        "last": ".st-key-list-last button",
-        "search": ".st-key-list-search input",
+        "next": (".st-key-list-next button", 0),
+        "last": (".st-key-list-last button", 0),
+        "search": (".st-key-list-search input", 0),
     }
     pressed = bindings("worklist", targets, min(LINES, len(page.rows)))
     line = pressed if chosen is None else chosen
@@ -73,7 +73,7 @@ def _table(page: WorklistPage, query: WorklistQuery) -> int | None:
     span = f"{first + 1} to {first + len(page.rows)} of {page.total:,}" if page.rows else "No"
     st.caption(f"{span} cases, {sort}\\. Click a line, or press its number, to open it; ? shows all keys\\.")
     table = shown(page.rows, opened_run().info, who, hidden)
-    table.insert(0, "#", range(first + 1, first + 1 + len(table)))
+    table.insert(0, "#", range(1, 1 + len(table)))
     chosen = st.dataframe(
         table,
         hide_index=True,

@@ -1,6 +1,6 @@
 // Keys of a whole page: a key presses the button that Python named for its action; `?` shows the keys.
 //
-// In:  data.keymap; data.targets, action to CSS selector; data.lines, how many cases can be opened by number.
+// In:  data.keymap; data.targets, action to [CSS selector, which of those found]; data.lines, how many cases can be opened by number.
 // Out: clicks on buttons of the page; the trigger `open` with the line, from 0.
 
 import { Mouse, actionOf, helpPanel, keyName } from "./gestures.js";
@@ -41,10 +41,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
       if (line < data.lines) setTriggerValue("open", line);
       return;
     }
-    const target = data.targets[action] && document.querySelector(data.targets[action]);
+    const [selector, place] = data.targets[action] || [];
+    const target = selector && document.querySelectorAll(selector)[place];
     if (!target || target.disabled) return;
     event.preventDefault();
-    if (target.matches("input, textarea")) target.focus();
+    if (isWriting(target)) target.focus();
     else target.click();
   };
   document.addEventListener("keydown", press);
