@@ -145,7 +145,11 @@ class RidgeHead(_Arrays):
     def predict(self, x: Float[Array, "n p"]) -> Float64[Array, "n C"]:
         """See `Head.predict`."""
         # einsum adds up each row by itself: a row alone and the same row in a batch give the same bits.
-        return _probabilities(np.einsum("nf,kf->nk", self.features(x), self.coef) + self.intercept)
+        return self.judged(np.einsum("nf,kf->nk", self.features(x), self.coef))
+
+    def judged(self, sums: Float64[Array, "n k"]) -> Float64[Array, "n C"]:
+        """Probabilities from weighted features that are added up already."""
+        return _probabilities(sums + self.intercept)
 
     def _check(self) -> None:
         p, f, k = len(self.median), len(self.median) + len(self.flagged), len(self.intercept)

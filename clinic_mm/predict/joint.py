@@ -14,7 +14,7 @@ from numpy import ndarray as Array
 
 from clinic_mm.fusion.heard import Heard
 from clinic_mm.fusion.pool import FLOOR
-from clinic_mm.predict.heads import Head
+from clinic_mm.predict.heads import Head, RidgeHead
 
 ROWS_AT_ONCE: Final = 4096
 """Bounds the memory of masked features."""
@@ -39,11 +39,36 @@ class SideBySide:
 
     def logits(self, head: Head, case: Int[Array, " r"], present: Bool[Array, "r M"]) -> Float[Array, "r C"]:
         """Log-probabilities of subsets by a head on these features."""
+        if isinstance(head, RidgeHead):
+            judged: Array = np.log(np.clip(head.judged(self._sums(head, case, present)), FLOOR, 1.0))
+            return judged
         parts = [np.zeros((0, head.n_classes))]
         for start in range(0, len(case), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
             parts.append(np.log(np.clip(head.predict(self.of(case[rows], present[rows])), FLOOR, 1.0)))
         return np.concatenate(parts)
+
+    def _sums(self, head: RidgeHead, case: Int[Array, " r"], present: Bool[Array, "r M"]) -> Float[Array, "r k"]:
+        """Weighted features of subsets: each modality adds what it holds, or what its absence is worth.
+
+        So a case is weighed once, however many of its subsets are asked for.
+        """
+        n_modalities = present.shape[1]
+        cases, at = np.unique(case, return_inverse=True)
+        speaks = np.hstack([self.summaries[cases], np.ones((len(cases), n_modalities))])
+        silent = np.hstack([np.full(len(self.owner), np.nan), np.zeros(n_modalities)])[None]
+        owner = np.concatenate([self.owner, np.arange(n_modalities)])
+        owner = np.concatenate([owner, owner[head.flagged]])
+        on, off = head.features(speaks), head.features(silent)
+        sums = np.zeros((len(case), len(head.coef)))
+        for modality in range(n_modalities):
+            mine = owner == modality
+            # contiguous: otherwise one row alone and the same row among many may differ in the last bit
+            held, worth = (
+                np.einsum("nf,kf->nk", np.ascontiguousarray(z[:, mine]), head.coef[:, mine]) for z in (on, off)
+            )
+            sums += np.where(present[:, [modality]], held[at], worth)
+        return sums
 
 
 def mixed(pool: Float[Array, "r C"], joint: Float[Array, "r C"], share: float) -> Float[Array, "r C"]:

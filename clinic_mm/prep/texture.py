@@ -48,13 +48,17 @@ def thumbnails(x: Array, side: int) -> Array:
 
     What a length that `side` does not divide leaves over, at the end, is not looked at.
     """
-    axes = [length // side for length in x.shape[2:]]
-    within = tuple(range(2, 2 + 2 * len(axes), 2))
-    cut = (slice(None), slice(None), *(slice(0, side * step) for step in axes))
-    split = [part for step in axes for part in (side, step)]
-    parts = [x[i : i + ROWS_AT_ONCE][cut].astype(np.float32) for i in range(0, len(x), ROWS_AT_ONCE)]
-    small = [part.reshape(len(part), *split).mean(axis=within).reshape(len(part), -1) for part in parts]
-    return np.concatenate(small) if small else np.zeros((0, side ** len(axes)), np.float32)
+    steps = [length // side for length in x.shape[2:]]
+    cut = (slice(None), slice(None), *(slice(0, side * step) for step in steps))
+    small = [_coarse(x[i : i + ROWS_AT_ONCE][cut].astype(np.float32), side) for i in range(0, len(x), ROWS_AT_ONCE)]
+    return np.concatenate(small) if small else np.zeros((0, side ** len(steps)), np.float32)
+
+
+def _coarse(x: Array, side: int) -> Array:
+    """Means over the grid, one axis after the other, the outermost first: what is added then lies side by side."""
+    for axis in range(2, x.ndim):
+        x = x.reshape(*x.shape[:axis], side, x.shape[axis] // side, *x.shape[axis + 1 :]).mean(axis=axis + 1)
+    return x.reshape(len(x), -1)
 
 
 def roughness(x: Array, side: int) -> Array:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from clinic_mm.cohort.split import folds
-from clinic_mm.fusion.pool import unfitted
+from clinic_mm.fusion.pool import FLOOR, unfitted
 from clinic_mm.predict.joint import concatenated, mixed, side_by_side
 from clinic_mm.predict.model import heard_of
+from clinic_mm.training.heads import fit_ridge
 from clinic_mm.training.joint import best_share
 from clinic_mm.training.secondlevel import JointRows, Table, make_table
 from tests import made
@@ -30,6 +31,23 @@ def test_absent_summaries_reach_no_subset() -> None:
     alone = beside.of(every, cases.present & np.array([True, False]))
     assert np.isnan(alone[:, np.flatnonzero(beside.owner == 1)]).all()
     assert (alone[:, -1] == 0).all()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_ridge_weighs_each_case_once_for_all_its_subsets(classes: int) -> None:
+    cases = made.prepared(("record", "note", "xray"), 60, missing=0.3)
+    beside = side_by_side(cases.plain, cases.names)
+    labels = np.arange(60) % classes
+    head = fit_ridge(beside.of(np.arange(60), cases.present), labels, classes, seed=0)
+    rng = np.random.default_rng(0)
+    case = rng.integers(60, size=300)
+    present = cases.present[case] & (rng.random((300, 3)) < 0.6)
+    plainly = np.log(np.clip(head.predict(beside.of(case, present)), FLOOR, 1.0))
+    found = beside.logits(head, case, present)
+    np.testing.assert_allclose(found, plainly, atol=1e-9)
+    alone = np.concatenate([beside.logits(head, case[[k]], present[[k]]) for k in range(30)])
+    np.testing.assert_array_equal(alone, found[:30])
+    assert beside.logits(head, case[:0], present[:0]).shape == (0, classes)
 
 
 def test_what_knows_the_class_gets_all_and_noise_gets_nothing(table: Table) -> None:
