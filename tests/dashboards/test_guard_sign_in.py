@@ -127,11 +127,19 @@ def test_wrong_tries_are_forgotten_after_a_while() -> None:
     assert tries.wait_s("a", 61.0) == 0
 
 
-def test_a_name_that_was_tried_too_often_has_to_wait(client: TestClient, user: Callable[[str], User]) -> None:
+def test_a_name_that_was_tried_too_often_has_to_wait_and_nobody_is_told(
+    client: TestClient, user: Callable[[str], User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from guard import room
+
     user("locked")
+    stands = room.now()
+    monkeypatch.setattr(room, "now", lambda: stands)
     for _ in range(6):
         enter(client, "locked", "wrong")
-    assert enter(client, "locked") == 429
+    assert enter(client, "locked") == 401
+    monkeypatch.setattr(room, "now", lambda: stands + timedelta(minutes=16))
+    assert enter(client, "locked") == 303
 
 
 def test_a_form_that_is_too_large_is_not_read(client: TestClient) -> None:

@@ -55,21 +55,24 @@ def get(address: Address, path: str, token: str = "", **headers: str) -> tuple[i
 
 
 @pytest.fixture(scope="module")
-def routes_of_cases(case_key: str, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Every route of ours, with a real case in it."""
+def routes_of_cases(case_key: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Every route of ours, with a real case in it, and the act that it asks for."""
     home = tmp_path_factory.mktemp("routes") / "room"
     with pytest.MonkeyPatch.context() as monkeypatch, signed_in(monkeypatch, home):
+        from guard.guarded import MARK
         from routes import gathered
 
-        paths = [route.path.replace("{case_key}", case_key) for route in gathered()]
-    return [re.sub(r"\{\w+:int\}", "0", path) for path in paths]
+        found = {route.path.replace("{case_key}", case_key): getattr(route.endpoint, MARK) for route in gathered()}
+    return {re.sub(r"\{\w+:int\}", "0", path): act for path, act in found.items()}
 
 
 def filled(path: str) -> str:
     return re.sub(r"\{\w+\}", "0", path)
 
 
-def test_a_crawl_as_nobody_is_refused_everywhere(served: Address, case_key: str, routes_of_cases: list[str]) -> None:
+def test_a_crawl_as_nobody_is_refused_everywhere(
+    served: Address, case_key: str, routes_of_cases: dict[str, str]
+) -> None:
     status, index, _ = get(served, "/", served.token)
     assert status == 200
     with reading(served, served.token) as page:
@@ -95,7 +98,7 @@ def test_a_crawl_as_nobody_is_refused_everywhere(served: Address, case_key: str,
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_crawl_as_every_role_finds_its_own_and_nothing_else(
-    served: Address, role: str, case_key: str, routes_of_cases: list[str]
+    served: Address, role: str, case_key: str, routes_of_cases: dict[str, str]
 ) -> None:
     token = a_session(served.home, f"only-{role}", [role])
     seen = {path for path, row in TABLE["pages"].items() if role in TABLE["acts"][row["act"]]["roles"]}
@@ -103,9 +106,9 @@ def test_a_crawl_as_every_role_finds_its_own_and_nothing_else(
     for path in TABLE["pages"]:
         assert get(served, f"/{path}", token)[0] == (303 if path == home else 200 if path in seen else 403), path
     clinical = role in TABLE["acts"]["see_evidence"]["roles"]
-    for path in routes_of_cases:
+    for path, act in routes_of_cases.items():
         status = get(served, filled(path), token)[0]
-        assert (status == 403) != clinical, (path, status)
+        assert (status == 403) == (role not in TABLE["acts"][act]["roles"]), (path, status)
     with reading(served, token) as page:
         for path, row in TABLE["pages"].items():
             sent = page.asks("" if path == home else path, f"case={case_key}")
