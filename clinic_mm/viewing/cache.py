@@ -28,7 +28,7 @@ import orjson
 from jaxtyping import Int16
 from numpy import ndarray as Array
 
-from clinic_mm.errors import InputError
+from clinic_mm.errors import ArtifactError, InputError
 
 DEFAULT_GB: Final = 8.0
 MAGIC: Final = b"cmmview1"
@@ -45,7 +45,7 @@ MOST_OPEN: Final = 8
 Blocks = Int16[Array, "block ..."]
 
 
-class DamagedError(Exception):
+class DamagedError(ArtifactError):
     """A block is not what was written. The file is gone already: decode anew."""
 
 
@@ -70,7 +70,7 @@ class View:
         for at in range(first, stop):
             if not self._good[at]:
                 if _crc(self.blocks[at]) != self._crcs[at]:
-                    raise DamagedError
+                    raise DamagedError("A kept view is damaged", "", "It is decoded anew when it is asked for again")
                 self._good[at] = True
         return self.blocks[first:stop]
 

@@ -25,7 +25,7 @@ from clinic_mm.sources.eeg.quality import Quality
 from clinic_mm.sources.eeg.recording import open_eeg
 from clinic_mm.sources.place import content_hash
 from clinic_mm.types import Evidence
-from clinic_mm.viewing.cache import DamagedError, ViewCache
+from clinic_mm.viewing.cache import ViewCache
 from clinic_mm.viewing.eeg_survey import Survey, from_bytes, survey, to_bytes
 from clinic_mm.viewing.study import INGEST_AGAIN, view_name
 
@@ -84,7 +84,7 @@ class EegStudy:
             return None
         try:
             return from_bytes(view.whole().tobytes()[: int(view.told["bytes"])])
-        except (ArtifactError, DamagedError):
+        except ArtifactError:
             self._cache.drop(self._name)
             return None
 

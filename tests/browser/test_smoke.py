@@ -41,6 +41,9 @@ def test_a_reader_goes_from_the_worklist_to_a_case(served: str, browser_page: Pa
     calm(page, "worklist")
     page.get_by_test_id("stDataFrame").click(position={"x": 300, "y": 52})
     page.wait_for_url("**/case?case=*")
+    expect(page.get_by_text("Reading ·")).to_be_visible(timeout=30_000)
+    frame = open_run(made_run).worklist()  # who has no answer stands first
+    page.goto(f"{served}/case?case={frame.loc[frame['abstained'] == '', 'case_key'].iloc[0]}")
     expect(page.get_by_text("What the answer rests on")).to_be_visible(timeout=30_000)
     expect(page.get_by_text("Patient record").first).to_be_visible(timeout=30_000)
     calm(page, "case")

@@ -68,4 +68,4 @@ def test_even_a_very_short_or_silent_recording_is_drawn() -> None:
 def test_every_row_has_a_viewer_that_takes_a_signal_and_a_key(kind: str) -> None:
     parameters = signature(resolve(modality(kind).viewer)).parameters
     assert list(parameters)[1] == "key"
-    assert set(list(parameters)[2:]) <= {"at", "saliency", "within"}
+    assert set(list(parameters)[2:]) <= {"at", "case", "evidence", "saliency", "within"}

@@ -33,7 +33,7 @@ def other_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         run_id="r2",
         model=ModelOf(path="model", hash="a" * 64, name="demo", version="0.1.0"),
         cohort="../cohort",
-        target="label",
+        target="disease",
         classes=("negative", "positive"),
         modalities={"ecg": "ecg", "eye": "eye"},
         counts=Counts(done=1),

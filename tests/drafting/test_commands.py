@@ -93,7 +93,11 @@ def test_predict_refuses_a_draft_as_a_note(trained: Trained, tmp_path: Path, cap
 def test_a_draft_in_fhir_is_preliminary_tagged_and_valid() -> None:
     resource = draft_as_fhir(made_draft(), created=DECISION)
     check_bundle(
-        {"resourceType": "Bundle", "type": "collection", "entry": [{"fullUrl": "urn:uuid:1", "resource": resource}]}
+        {
+            "resourceType": "Bundle",
+            "type": "collection",
+            "entry": [{"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource}],
+        }
     )
     assert resource["docStatus"] == "preliminary"
     assert resource["meta"]["tag"][0]["system"] == TAG_SYSTEM
