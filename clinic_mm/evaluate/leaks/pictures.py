@@ -55,6 +55,8 @@ NEAREST: Final = 5
 SAMPLE: Final = 4000
 """Others among whom the fifth nearest is looked for."""
 PLAIN_ERROR: Final = 0.99999
+EQUAL: Final = 1e-3
+"""Distance of two prepared pieces of evidence, as a share of that to the cohort's mean."""
 ROWS_ARE_COMPARED_ELSEWHERE: Final = frozenset({"record", "note"})
 MEND: Final = "Give both keys the same patient, or leave one out, and ingest again"
 
@@ -96,8 +98,18 @@ def copied(prepared: PreparedCases, name: str, kind: str, rows: Array) -> tuple[
         pairs, sure = near_copies(vectors, owners, detail) if kind in JUDGED else the_same(vectors, owners)
     else:
         pairs = near_pairs(vectors, owners, at_least=PLAIN_ERROR)
-        sure = np.ones(len(pairs), dtype=bool)
+        sure = _equal(x, pairs)
+        pairs, sure = Pairs(pairs.first[sure], pairs.second[sure], pairs.cosine[sure]), sure[sure]
     return Pairs(rows[pairs.first], rows[pairs.second], pairs.cosine), sure
+
+
+def _equal(x: Float[Array, "n ..."], pairs: Pairs) -> Bool[Array, " k"]:
+    """Whether what a network would see is the same too: a few plain numbers of two people agree by chance."""
+    flat = x.reshape(len(x), -1).astype(np.float64)
+    first, second = flat[pairs.first], flat[pairs.second]
+    apart = np.linalg.norm(np.nan_to_num(first - second), axis=1)
+    spread = np.linalg.norm(np.nan_to_num(first - np.nan_to_num(flat).mean(axis=0)), axis=1)
+    return np.asarray(apart <= EQUAL * spread + 1e-12)
 
 
 def near_copies(
