@@ -16,8 +16,10 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import orjson
+import torch
 from jaxtyping import Float, Float32
 from numpy import ndarray as Array
+from torch import Tensor
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.modalities import modality, resolve
@@ -156,6 +158,11 @@ def plan_prep(kind: str, size: str, options: ModalityTask) -> Prep[Signal]:
 
 class NothingKnownError(EvidenceError):
     """The evidence is fine, but holds nothing that this recipe asks for: absent, not rejected."""
+
+
+def widened(x: Array) -> Tensor:
+    """Prepared numbers in single precision: torch widens halves many times faster than NumPy."""
+    return torch.from_numpy(np.ascontiguousarray(x)).float()
 
 
 def quantiles(values: Array, at: tuple[float, ...]) -> Array:

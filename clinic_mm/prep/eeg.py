@@ -16,10 +16,12 @@ from itertools import pairwise
 from typing import ClassVar, Final, Self
 
 import numpy as np
+import torch
 from numpy import ndarray as Array
+from torch import Tensor
 
 from clinic_mm.errors import EvidenceError
-from clinic_mm.prep.base import Mistake, Prep, Prepared, Recipe
+from clinic_mm.prep.base import Mistake, Prep, Prepared, Recipe, widened
 from clinic_mm.prep.eeg_summary import BANDS_HZ, MEASURES, REGIONS, SHARP_LEVELS, TRACES, EegSummary
 from clinic_mm.prep.eeg_windows import resampled, stream
 from clinic_mm.prep.montage import check_montage, derivations, montage, montage_table
@@ -38,7 +40,6 @@ DEFAULT_MONTAGE: Final = "average"
 ELECTRODE: Final = re.compile(r"([A-Z][A-Za-z]*)(\d+)")
 LEAST: Final = 1e-4
 """Of the unit: 5 nanovolts, below what any amplifier tells from nothing."""
-ROWS_AT_ONCE: Final = 64
 """Looked at in single precision: half of it is ten times as slow on CPUs, and all of a cohort would not fit."""
 
 
@@ -103,9 +104,11 @@ class EegPrep(Prep[EegRecording]):
 
     def looks(self, x: Array) -> Array:
         """Amplitude and step of each derivation: log of the typical absolute value and of the typical change."""
-        starts = range(0, len(x), ROWS_AT_ONCE)
-        parts = [_looks(x[start : start + ROWS_AT_ONCE].astype(np.float32)) for start in starts]
-        return np.concatenate([np.zeros((0, len(self.looks_names)), np.float32), *parts])
+        out = np.zeros((len(x), len(self.looks_names)), np.float32)
+        for row, one in enumerate(x):  # one at a time: a recording stays in the processor's cache, all do not
+            volts = widened(one)
+            out[row] = torch.cat([_typical(volts), _typical(volts.diff(dim=2))]).numpy()
+        return out
 
     @property
     def looks_names(self) -> tuple[str, ...]:
@@ -189,17 +192,14 @@ def _other_side(name: str) -> str:
     return ELECTRODE.sub(lambda found: f"{found[1]}{int(found[2]) + (1 if int(found[2]) % 2 else -1)}", name)
 
 
-def _looks(x: Array) -> Array:
-    return np.concatenate([_typical(x), _typical(np.diff(x, axis=3))], axis=1)
-
-
-def _typical(x: Array) -> Array:
-    """Log of the mean absolute value of each derivation [n, window, derivation, sample]; NaN where it is not there."""
-    there = np.isfinite(x)
-    total = np.where(there, np.abs(x), 0).sum(axis=(1, 3), dtype=np.float32)
-    count = there.sum(axis=(1, 3))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(count > 0, np.log(total / count + LEAST), np.nan))
+def _typical(x: Tensor) -> Tensor:
+    """Log of the mean absolute value of each derivation [window, derivation, sample]; NaN where it is not there."""
+    size = x.abs()
+    total, count = size.sum(dim=(0, 2)), size.new_full((x.shape[1],), x.shape[0] * x.shape[2])
+    if not total.isfinite().all():
+        there = x.isfinite()
+        total, count = size.where(there, 0.0).sum(dim=(0, 2)), there.sum(dim=(0, 2))
+    return (total / count + LEAST).log().where(count > 0, torch.nan)
 
 
 def _none() -> EvidenceError:

@@ -7,14 +7,15 @@ Blob response: scale-normalised difference of Gaussians (Lindeberg, doi:10.1023/
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy import ndarray as Array
 from scipy import ndimage
+from torch import Tensor
 
-from clinic_mm.prep.base import quantiles
+from clinic_mm.prep.base import quantiles, widened
 
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 BLOB_LEVELS = (0.99, 0.999, 1.0)
-ROWS_AT_ONCE = 256
 LEAST_ROUGHNESS = 0.004
 """One grey of 256: below it there is nothing to tell apart."""
 
@@ -46,19 +47,25 @@ def blob_names(place: str, sigmas: tuple[float, ...]) -> tuple[str, ...]:
 def thumbnails(x: Array, side: int) -> Array:
     """Images or volumes [n, 1, ...] as means over a coarse grid of `side` places along each axis, [n, place].
 
-    What a length that `side` does not divide leaves over, at the end, is not looked at.
+    What a length that `side` does not divide leaves over, at the end, is not looked at. One at a time: a picture
+    stays in the processor's cache, all of a unit do not.
     """
-    steps = [length // side for length in x.shape[2:]]
-    cut = (slice(None), slice(None), *(slice(0, side * step) for step in steps))
-    small = [_coarse(x[i : i + ROWS_AT_ONCE][cut].astype(np.float32), side) for i in range(0, len(x), ROWS_AT_ONCE)]
-    return np.concatenate(small) if small else np.zeros((0, side ** len(steps)), np.float32)
+    out = np.zeros((len(x), side ** (x.ndim - 2)), np.float32)
+    for row, one in enumerate(x):
+        out[row] = _coarse(_cut(one[0], side), side).numpy()
+    return out
 
 
-def _coarse(x: Array, side: int) -> Array:
+def _cut(one: Array, side: int) -> Tensor:
+    """Lengths cut to multiples of `side`."""
+    return widened(one)[tuple(slice(0, length // side * side) for length in one.shape)]
+
+
+def _coarse(x: Tensor, side: int) -> Tensor:
     """Means over the grid, one axis after the other, the outermost first: what is added then lies side by side."""
-    for axis in range(2, x.ndim):
-        x = x.reshape(*x.shape[:axis], side, x.shape[axis] // side, *x.shape[axis + 1 :]).mean(axis=axis + 1)
-    return x.reshape(len(x), -1)
+    for axis in range(x.ndim):
+        x = x.reshape(*x.shape[:axis], side, x.shape[axis] // side, *x.shape[axis + 1 :]).mean(dim=axis + 1)
+    return x.flatten()
 
 
 def roughness(x: Array, side: int) -> Array:
@@ -66,14 +73,14 @@ def roughness(x: Array, side: int) -> Array:
 
     A photograph, a page of text and a screen differ from a radiograph in this before anything else.
     """
-    size = [length // side for length in x.shape[2:]]
     out = np.zeros((len(x), 2 * side * side), np.float32)
-    for start in range(0, len(x), ROWS_AT_ONCE):
-        part = x[start : start + ROWS_AT_ONCE, 0, : side * size[0], : side * size[1]].astype(np.float32)
-        across = np.abs(np.diff(part, axis=2, append=part[:, :, -1:]))
-        steps = across + np.abs(np.diff(part, axis=1, append=part[:, -1:]))
-        cells = (len(part), side, size[0], side, size[1])
-        step = steps.reshape(cells).mean(axis=(2, 4)).reshape(len(part), -1)
-        spread = part.reshape(cells).std(axis=(2, 4)).reshape(len(part), -1)
-        out[start : start + len(part)] = np.log(np.hstack([step, spread]) + LEAST_ROUGHNESS)
+    for row, one in enumerate(x):
+        part = _cut(one[0], side)
+        step = torch.zeros_like(part)
+        step[:, :-1] += part.diff(dim=1).abs_()
+        step[:-1] += part.diff(dim=0).abs_()
+        middle = _coarse(part, side)
+        cells = part.reshape(side, part.shape[0] // side, side, -1) - middle.reshape(side, 1, side, 1)
+        spread = _coarse(cells.square_().reshape(part.shape), side).sqrt_()
+        out[row] = torch.cat([_coarse(step, side), spread]).add_(LEAST_ROUGHNESS).log_().numpy()
     return out

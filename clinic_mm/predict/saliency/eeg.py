@@ -128,23 +128,32 @@ def _windows(signal: EegRecording, most: int) -> tuple[Float[Array, " t"], float
     return (np.arange(count) + 0.5) * stride, WINDOW * stride
 
 
+def _for_it(time_band: Float[Array, "t b"]) -> Float[Array, " t"]:
+    """What a window says for the class: the costs of its bands together, those that speak against it left out.
+
+    A discharge lies in several bands at once, a blink in one: the dearest single band is often a blink's.
+    """
+    return np.asarray(np.maximum(np.nan_to_num(time_band), 0).sum(axis=1))
+
+
 def _best(time_band: Float[Array, "t b"], count: int) -> Array:
-    """Windows whose hiding moves the answer most."""
-    moved = np.abs(np.nan_to_num(time_band)).max(axis=1)
+    """Windows whose hiding moves the answer most: the one that says most for the class, and others either way."""
+    moved = np.abs(np.nan_to_num(time_band)).sum(axis=1)
+    moved[_for_it(time_band).argmax()] = np.inf
     return np.sort(np.argsort(-moved, kind="stable")[:count])
 
 
 def _peak(arrays: dict[str, Array], names: tuple[str, ...], width: float) -> dict[str, str | float]:
-    """The window and band that cost the class most, and the channel that costs most in it."""
+    """The window that says most for the class, its dearest band, and the channel that costs most, hidden throughout."""
     time_band = np.nan_to_num(arrays["time_band"], nan=-np.inf)
-    t, b = np.unravel_index(int(time_band.argmax()), time_band.shape)
-    inside = arrays["cells"][:, t].sum(axis=1)
-    by_channel = inside if np.isfinite(inside).any() else arrays["channel_band"].sum(axis=1)
+    t = int(_for_it(arrays["time_band"]).argmax())
+    b = int(time_band[t].argmax())
+    by_channel = np.nan_to_num(arrays["channel_band"]).sum(axis=1)
     return {
         "time_s": float(arrays["time_s"][t]),
         "window_s": float(width),
         "band": list(BANDS_HZ)[b],
-        "channel": names[int(np.nan_to_num(by_channel, nan=-np.inf).argmax())],
+        "channel": names[int(by_channel.argmax())],
         "logodds": float(time_band[t, b]),
     }
 
