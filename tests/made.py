@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import pandas as pd
 from numpy import ndarray as Array
 
 from clinic_mm.prep.base import Recipe as PrepRecipe
@@ -13,7 +12,6 @@ from clinic_mm.prep.base import make_prep
 from clinic_mm.prep.batch import Outcome, PreparedCases, Recipe, stack
 from clinic_mm.prep.eeg import CHANNELS
 from clinic_mm.signals import (
-    RECORD_COLUMNS,
     AudioRecording,
     CtVolume,
     EcgRecording,
@@ -26,7 +24,7 @@ from clinic_mm.signals import (
     XrayImage,
 )
 from clinic_mm.sources.ecg.leads import lead_table
-from clinic_mm.sources.record.rows import completed
+from clinic_mm.sources.record.rows import NO_TIME, in_order, record_frame
 from clinic_mm.task import Task, parse_task
 from clinic_mm.types import Absent, CaseRecord
 
@@ -55,10 +53,14 @@ TINY: dict[str, PrepRecipe] = {
 def facts(*rows: tuple[str, str, float, str, str, datetime | None]) -> PatientRecord:
     """A record from (category, code, value, text, unit, time)."""
     full = [
-        ("p", category, code, code, value, text, unit, time, "s") for category, code, value, text, unit, time in rows
+        ("p", category, code, code, value, text, unit, _microseconds(time), "s", np.nan, np.nan, "")
+        for category, code, value, text, unit, time in rows
     ]
-    frame = completed(pd.DataFrame(full, columns=list(RECORD_COLUMNS[:9])))
-    return PatientRecord(frame.sort_values("time", kind="stable", na_position="first", ignore_index=True))
+    return PatientRecord(in_order(record_frame(full)))
+
+
+def _microseconds(time: datetime | None) -> int:
+    return NO_TIME if time is None else round(time.timestamp() * 1e6)
 
 
 def _ct(score: float, rng: np.random.Generator) -> CtVolume:

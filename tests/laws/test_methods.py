@@ -14,6 +14,7 @@ from clinic_mm.cohort.split import folds
 from clinic_mm.fusion.heard import Heard
 from clinic_mm.fusion.joined import Joined, restored
 from clinic_mm.predict.model import heard_of
+from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.training.methods import network
 from clinic_mm.training.methods.base import Lesson, methods
 from tests import made
@@ -34,16 +35,21 @@ def _few_steps() -> Iterator[None]:
 
 
 @cache
+def prepared() -> PreparedCases:
+    return made.prepared(KINDS, N, missing=0.3)
+
+
+@cache
 def heard() -> Heard:
     """Cases whose plain summaries and opinions tell the class."""
-    cases = made.prepared(KINDS, N, missing=0.3)
+    cases = prepared()
     tell = np.random.default_rng(1).normal(1.2 * (2 * cases.labels[:, None] - 1), 1.0, cases.present.shape)
     positive = 1 / (1 + np.exp(-np.where(cases.present, tell, 0.0)))
     return heard_of(cases, np.stack([1 - positive, positive], axis=2), {})
 
 
 def lesson() -> Lesson:
-    cases = made.prepared(KINDS, N, missing=0.3)
+    cases = prepared()
     fold = folds(cases.patients.tolist(), cases.labels.tolist(), 3, 0)
     rows = np.flatnonzero((fold != 0) & cases.present.any(axis=1))
     return Lesson(heard(), cases.labels, cases.patients, PRIOR, rows, made.task(KINDS), seed=0)
