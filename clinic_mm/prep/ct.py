@@ -13,12 +13,11 @@ from typing import ClassVar, Final, Self
 import numpy as np
 from jaxtyping import Float16, Float32
 from numpy import ndarray as Array
-from scipy import ndimage
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.prep.base import Prep, Prepared, quantiles
 from clinic_mm.prep.resample import resize
-from clinic_mm.prep.texture import LEVELS, blob_names, blob_summaries, shares, thumbnails
+from clinic_mm.prep.texture import LEVELS, blob_names, blob_summaries, filled, shares, smoothed, thumbnails
 from clinic_mm.signals import CtVolume
 from clinic_mm.task import ModalityTask
 
@@ -112,8 +111,8 @@ class CtPrep(Prep[CtVolume]):
 
 def lung_and_tissue(hu: Array) -> tuple[Array, Array]:
     """Where there is lung, and what else is inside the body, of a resized volume in HU."""
-    smooth = ndimage.gaussian_filter(hu, 2.0, truncate=2.0)
-    body = ndimage.binary_fill_holes(smooth > LUNG_BELOW_HU)
+    smooth = smoothed(hu, 2.0, truncate=2.0)
+    body = filled(smooth > LUNG_BELOW_HU)
     lung = body & (smooth < LUNG_BELOW_HU)
     return lung, body & ~lung
 

@@ -4,10 +4,13 @@ In:  an image or volume. Out: short float32 vectors with their names. Learns not
 Blob response: scale-normalised difference of Gaussians (Lindeberg, doi:10.1023/A:1008045108935).
 """
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from numpy import ndarray as Array
 from scipy import ndimage
 from torch import Tensor
@@ -26,10 +29,38 @@ def shares(values: Array, edges: Array) -> Array:
     return (counts / max(values.size, 1)).astype(np.float32)
 
 
+def smoothed(image: Array, sigma: float, truncate: float = 3.0) -> Array:
+    """Gaussian of `sigma` samples along each axis, edges mirrored: `scipy.ndimage.gaussian_filter` by matrices.
+
+    Several times faster where the filter is wide against the image, as it is on the grids of the preps.
+    """
+    for axis, length in enumerate(image.shape):
+        weights = _gaussian(length, sigma, truncate)
+        flat = image.reshape(math.prod(image.shape[:axis]), length, -1)
+        image = (flat[..., 0] @ weights.T if flat.shape[2] == 1 else weights @ flat).reshape(image.shape)
+    return image
+
+
+@lru_cache(maxsize=64)
+def _gaussian(length: int, sigma: float, truncate: float) -> Float32[Array, "n n"]:
+    """What a filter makes of each single sample."""
+    weights = ndimage.gaussian_filter1d(np.eye(length), sigma, axis=0, truncate=truncate)
+    return np.asarray(weights, np.float32)
+
+
+def filled(mask: Array) -> Array:
+    """A mask without holes: `scipy.ndimage.binary_fill_holes`, in half of the time."""
+    regions, count = ndimage.label(~mask)
+    around = np.zeros(count + 1, bool)
+    for axis in range(mask.ndim):
+        around[regions.take((0, -1), axis)] = True
+    around[0] = False
+    return np.asarray(~around[regions])
+
+
 def blob_response(image: Array, sigma: float) -> Array:
     """Difference of Gaussians at `sigma` and 1.6 `sigma` (in samples): high inside bright blobs of that size."""
-    near = ndimage.gaussian_filter(image, sigma, truncate=3.0)
-    response: Array = near - ndimage.gaussian_filter(image, 1.6 * sigma, truncate=3.0)
+    response: Array = smoothed(image, sigma) - smoothed(image, 1.6 * sigma)
     return response
 
 

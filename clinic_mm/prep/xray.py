@@ -16,7 +16,7 @@ from scipy import ndimage
 from clinic_mm.errors import EvidenceError
 from clinic_mm.prep.base import Mistake, Prep, Prepared, quantiles
 from clinic_mm.prep.resample import resize
-from clinic_mm.prep.texture import LEVELS, blob_names, blob_summaries, roughness, shares, thumbnails
+from clinic_mm.prep.texture import LEVELS, blob_names, blob_summaries, filled, roughness, shares, smoothed, thumbnails
 from clinic_mm.signals import XrayImage
 from clinic_mm.task import ModalityTask
 
@@ -152,7 +152,7 @@ def lung_fields(x: Array) -> Array:
     Dark regions that touch the left, right or lower edge are air around the body. Without any dark region inside (no
     chest, or white lungs) it is the whole image.
     """
-    smooth = ndimage.gaussian_filter(x, x.shape[0] / 64)
+    smooth = smoothed(x, x.shape[0] / 64, truncate=4.0)
     dark = smooth < np.quantile(smooth, (0.1, 0.9)).mean()
     regions, _ = ndimage.label(dark)
     outside = np.unique(np.concatenate([regions[:, 0], regions[:, -1], regions[-1]]))
@@ -163,5 +163,4 @@ def lung_fields(x: Array) -> Array:
     reach = round(CLOSING * x.shape[0])
     away = ndimage.distance_transform_edt(~inside) > reach
     closed = inside | (ndimage.distance_transform_edt(~away) > reach)
-    filled: Array = ndimage.binary_fill_holes(closed)
-    return filled
+    return filled(closed)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from numpy import ndarray as Array
+from scipy import ndimage
 
 from clinic_mm.prep.base import plan_prep
-from clinic_mm.prep.texture import LEAST_ROUGHNESS, roughness, thumbnails
+from clinic_mm.prep.texture import LEAST_ROUGHNESS, filled, roughness, smoothed, thumbnails
 from clinic_mm.task import ModalityTask
 
 
@@ -51,3 +52,13 @@ def test_an_eeg_is_looked_at_only_where_it_has_a_signal() -> None:
             assert found[case, channel + offset] == pytest.approx(wanted, abs=1e-4)
     assert np.isnan(found[0, [3, rows + 3]]).all()
     assert np.isfinite(np.delete(found, [3, rows + 3], axis=1)).all()
+
+
+@pytest.mark.parametrize("shape", [(40, 33), (12, 20, 17)])
+@pytest.mark.parametrize(("sigma", "truncate"), [(0.8, 3.0), (2.0, 2.0), (9.6, 3.0)])
+def test_smoothing_and_filling_are_those_of_scipy(shape: tuple[int, ...], sigma: float, truncate: float) -> None:
+    x = np.random.default_rng(3).normal(-300, 400, shape).astype(np.float32)
+    plain = ndimage.gaussian_filter(x, sigma, truncate=truncate)
+    np.testing.assert_allclose(smoothed(x, sigma, truncate), plain, atol=1e-3)
+    mask = np.abs(plain - np.median(plain)) > np.std(plain) / 2
+    np.testing.assert_array_equal(filled(mask), ndimage.binary_fill_holes(mask))
