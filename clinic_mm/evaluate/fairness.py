@@ -23,12 +23,13 @@ from numpy import ndarray as Array
 from clinic_mm.bundle import policy
 from clinic_mm.evaluate.bootstrap import draw_counts, percentile
 from clinic_mm.evaluate.metrics import auroc, brier
+from clinic_mm.evaluate.withheld import REST as REST
+from clinic_mm.evaluate.withheld import UNKNOWN as UNKNOWN
+from clinic_mm.evaluate.withheld import few_of, merged, told_counts
 
 DRAWS: Final = 500
 PERMUTED: Final = 100
 LEVEL: Final = 0.95
-UNKNOWN: Final = "not known"
-REST: Final = "small groups together"
 Counts = Float64[Array, "R n"]
 Figure = Callable[[Array, Counts], Float64[Array, " R"]]
 """(rows, counts of all rows) → one value per draw."""
@@ -70,9 +71,10 @@ def fairness(answers: Answers, groups: pd.DataFrame, *, n: int = DRAWS, seed: in
     figures = _figures(answers)
     _, index = np.unique(np.asarray(answers.patients), return_inverse=True)
     counts = np.concatenate(list(draw_counts(index, int(index.max()) + 1, n=n, seed=seed))) if len(index) else None
+    most = int(policy("fairness")["small"]["most_levels"])
     rows: list[dict[str, Any]] = []
     for attribute in groups.columns:
-        levels = merged(groups[attribute].to_numpy(dtype=str), answers.patients)
+        levels = merged(groups[attribute].to_numpy(dtype=str), answers.patients, most=most)
         sizes = {level: _size(answers, levels == level) for level in np.unique(levels)}
         if set(sizes) <= {UNKNOWN} or counts is None:
             continue
@@ -80,7 +82,7 @@ def fairness(answers: Answers, groups: pd.DataFrame, *, n: int = DRAWS, seed: in
         for level in sorted(sizes):
             inside = levels == level
             head = {"attribute": attribute, "group": level, **shown[level]}
-            if why := _withheld(answers, inside, level, sizes[level]):
+            if why := _withheld(inside, level, sizes[level]):
                 rows.append({**head, "figure": "", "withheld": why})
                 continue
             rows += [{**head, **row, "withheld": ""} for row in _scored(figures, inside, counts)]
@@ -94,16 +96,6 @@ COLUMNS: Final = (
 )
 
 
-def merged(levels: Array, patients: Array) -> Array:
-    """Levels with too few patients, and beyond the most frequent ones, as one; what is not known as another."""
-    rule = policy("fairness")["small"]
-    named = np.where(levels == "", UNKNOWN, levels).astype(object)
-    sizes = pd.DataFrame({"level": named, "patient": patients}).groupby("level")["patient"].nunique()
-    ranked = sizes.drop(UNKNOWN, errors="ignore").sort_values(ascending=False, kind="stable")
-    few = set(ranked.index[ranked < rule["suppressed_below"]]) | set(ranked.index[rule["most_levels"] :])
-    return np.array([REST if level in few else level for level in named], dtype=object)
-
-
 def _size(answers: Answers, inside: Bool[Array, " n"]) -> tuple[int, int]:
     """Patients, and patients of the rarest class."""
     of_class = [
@@ -113,29 +105,17 @@ def _size(answers: Answers, inside: Bool[Array, " n"]) -> tuple[int, int]:
 
 
 def _shown(sizes: Mapping[str, tuple[int, int]]) -> dict[str, dict[str, str]]:
-    """Counts as they may be told: few are never counted out, neither directly nor as what the others leave."""
-    least = policy("fairness")["small"]["suppressed_below"]
-    hidden = any(0 < n < least for n, _ in sizes.values())
-
-    def told(n: int) -> str:
-        if n < least:
-            return f"< {least}"
-        return f"≥ {n // least * least}" if hidden else str(n)
-
-    return {level: {"n_patients": told(n), "n_rarest": told(rarest)} for level, (n, rarest) in sizes.items()}
+    """Counts as they may be told."""
+    patients, rarest = told_counts(*(list(column) for column in zip(*sizes.values(), strict=True)))
+    return {level: {"n_patients": n, "n_rarest": few} for level, n, few in zip(sizes, patients, rarest, strict=True)}
 
 
-def _withheld(answers: Answers, inside: Bool[Array, " n"], level: str, size: tuple[int, int]) -> str:
-    rule = policy("fairness")["small"]
+def _withheld(inside: Bool[Array, " n"], level: str, size: tuple[int, int]) -> str:
     if level in (UNKNOWN, REST):
         return "no one group"
-    if size[0] < rule["fewest_patients"]:
-        return f"fewer than {rule['fewest_patients']} patients"
-    if size[1] < rule["fewest_of_class"]:
-        return f"fewer than {rule['fewest_of_class']} patients of a class"
-    if inside.all():
-        return "everybody: nobody to compare with"
-    return ""
+    if why := few_of(*size):
+        return why
+    return "everybody: nobody to compare with" if inside.all() else ""
 
 
 def _scored(figures: Mapping[str, Figure], inside: Bool[Array, " n"], counts: Counts) -> Iterator[dict[str, Any]]:
