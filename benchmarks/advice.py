@@ -20,10 +20,11 @@ from numpy import ndarray as Array
 from benchmarks.section import write_section
 from clinic_mm.fusion.pool import LogPool, unfitted
 from clinic_mm.modalities import modality
-from clinic_mm.predict.advise import Asked, dealt, expected
+from clinic_mm.predict.advise import expected
 from clinic_mm.predict.bank import Bank, bank_bytes, codes_of, information, make_bank
 from clinic_mm.predict.budget import paid
 from clinic_mm.predict.calibrate import Temperatures
+from clinic_mm.predict.deck import Asked, dealt
 from clinic_mm.simulate.latent import DEFAULT, PREVALENCE, World, draw
 from clinic_mm.training.pool import subset_rows
 from clinic_mm.training.secondlevel import Table, crossfit_pool, crossfit_temperatures

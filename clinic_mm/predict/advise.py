@@ -10,8 +10,7 @@ Hot deck: a neighbour lends what the test did to its own out-of-fold answer, bes
 
 That is what putting the neighbour's opinion into a log-linear pool does; it holds for every way of joining, and needs
 no summary of any patient. Neighbours are weighted so that their classes stand as the case's own calibrated answer has
-them: before it is made, a test speaks for neither class. Distances are between answers, to all that is shared and to
-each shared modality alone; what a neighbour lacks counts as far as two patients drawn at random.
+them: before it is made, a test speaks for neither class. `predict.deck` has the distances.
 
 No model runs here and nothing is fitted. Neighbours are counted, never named: no key of a training patient leaves the
 bank. Source of the hot deck: Andridge & Little, doi:10.1111/j.1751-5823.2010.00103.x.
@@ -24,73 +23,24 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
-from scipy.spatial.distance import cdist
 
 from clinic_mm.fusion.pool import softmax
 from clinic_mm.modalities import modality
-from clinic_mm.predict.bank import MOST_MODALITIES, Bank, codes_of, information
+from clinic_mm.predict.bank import MOST_MODALITIES, Bank, information
 from clinic_mm.predict.conformal import Thresholds, stands
+from clinic_mm.predict.deck import FLOOR, Asked, Deck, asked_of, centred, dealt, distances
 from clinic_mm.predict.model import Model
 from clinic_mm.predict.prediction import Advice, Prediction
-from clinic_mm.predict.seen import patient_hash
 
 NEAREST: Final = 30
 """Neighbours behind what is said of a test (METHODS §2.6)."""
 WIDE: Final = 300
 """Neighbours behind the information, by which patients and tests are ranked: 30 are too few to rank by. Chosen on seeds
-other than those reported, as the share below."""
+other than those reported, as the share in `predict.deck`."""
 FEWEST: Final = 10
 """Training cases with a test below which nothing is said of it."""
-TOGETHER: Final = 0.5
-"""Share of the answer to everything shared in the distance; the rest is the mean over modalities."""
-FLOOR: Final = 1e-6
-SQUARED: Final = "sqeuclidean"
 NO_BANK: Final = "Nothing is said of further tests: this model has no bank of training answers (see docs/artifact.md)."
 MANY: Final = f"Nothing is said of further tests: the model has more than {MOST_MODALITIES} modalities."
-
-
-@dataclass(frozen=True, slots=True)
-class Deck:
-    """A bank made ready for many cases.
-
-    Attributes:
-        bank: What it is of.
-        codes: Of what each training case has.
-        log: Logarithms of its answers.
-        alone: Centred logarithms of the answers to each modality alone, in units of the distance between two training
-            cases drawn at random; 0 where absent.
-        scale: Of these units.
-        patients: Whose cases they are.
-    """
-
-    bank: Bank
-    codes: Int[Array, " N"]
-    log: Float[Array, "N k C"]
-    alone: Float[Array, "N M C"]
-    scale: Float[Array, " M"]
-    patients: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Cases that ask for advice.
-
-    Attributes:
-        codes: Of what each has.
-        answers: By subset, as in the bank.
-        set_size: Classes in each prediction set.
-        patients: Hashed pseudonyms.
-    """
-
-    codes: Int[Array, " n"]
-    answers: Float[Array, "n k C"]
-    set_size: Int[Array, " n"]
-    patients: tuple[str, ...]
-
-    def now(self, cases: Int[Array, " c"]) -> Float[Array, "c C"]:
-        """Answers of some cases to all that they have."""
-        answer: Array = self.answers[cases, self.codes[cases]]
-        return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,26 +63,6 @@ class Expected:
         return expected
 
 
-def dealt(bank: Bank) -> Deck:
-    """Make a bank ready."""
-    log = np.log(np.clip(bank.answers.astype(np.float64), FLOOR, 1.0))
-    columns = range(len(bank.names))
-    alone = np.stack([_centred(log[:, 1 << column]) for column in columns], axis=1)
-    scale = np.array([_apart(alone[bank.present[:, column], column]) for column in columns])
-    alone = np.where(bank.present[:, :, None], alone / scale[:, None], 0.0)
-    return Deck(bank, codes_of(bank.present), log, alone, scale, frozenset(bank.patients))
-
-
-def _centred(log: Float[Array, "... C"]) -> Float[Array, "... C"]:
-    centred: Array = log - log.mean(axis=-1, keepdims=True)
-    return centred
-
-
-def _apart(u: Float[Array, "n C"]) -> float:
-    """Root mean square distance of two rows drawn at random; 1 where all are equal."""
-    return float(np.sqrt(2 * u.var(axis=0).sum())) or 1.0 if len(u) else 1.0
-
-
 def expected(deck: Deck, asked: Asked, cases: Int[Array, " n"], column: int) -> tuple[Expected, Expected] | None:
     """What the test in a column would do to cases that share one pattern, by the nearest 30 and by the nearest 300.
 
@@ -145,7 +75,7 @@ def expected(deck: Deck, asked: Asked, cases: Int[Array, " n"], column: int) -> 
     shared = deck.codes[donors] & code
     before = deck.log[donors, shared]
     effect = deck.log[donors, shared | (1 << column)] - before
-    apart = _distances(deck, asked, cases, donors, _centred(before))
+    apart = distances(deck, asked, cases, donors, centred(before))
     near = _nearest(apart) if code else _spread(len(cases), len(donors))
     labels = deck.bank.labels[donors]
 
@@ -157,32 +87,6 @@ def expected(deck: Deck, asked: Asked, cases: Int[Array, " n"], column: int) -> 
         return Expected(after, weight, distance)
 
     return of(near[:, :NEAREST] if code else near), of(near)
-
-
-def _distances(
-    deck: Deck, asked: Asked, cases: Int[Array, " n"], donors: Int[Array, " d"], together: Float[Array, "d C"]
-) -> Float[Array, "n d"]:
-    """Squared distances of cases with one pattern to donors; infinite for the patient's own training cases."""
-    code = int(asked.codes[cases[0]])
-    columns = [column for column in range(len(deck.bank.names)) if code >> column & 1]
-    total = np.zeros((len(cases), len(donors)))
-    for column in columns:
-        mine = _centred(np.log(np.clip(asked.answers[cases, 1 << column], FLOOR, 1.0))) / deck.scale[column]
-        total += np.where(deck.bank.present[donors, column], cdist(mine, deck.alone[donors, column], SQUARED), 1.0)
-    if columns:
-        mine = _centred(np.log(np.clip(asked.answers[cases, code], FLOOR, 1.0)))
-        scale = _apart(together)
-        total = (1 - TOGETHER) * total / len(columns) + TOGETHER * cdist(mine / scale, together / scale, SQUARED)
-    if not deck.patients.isdisjoint(asked.patients):
-        total[_same(deck.bank, asked, cases, donors)] = np.inf
-    return total
-
-
-def _same(bank: Bank, asked: Asked, cases: Int[Array, " n"], donors: Int[Array, " d"]) -> Bool[Array, "n d"]:
-    """Which donors are training cases of the patient who asks: nobody is a neighbour of oneself."""
-    mine = np.array([asked.patients[case] for case in cases])
-    same: Array = mine[:, None] == np.array(bank.patients)[donors]
-    return same
 
 
 def _nearest(apart: Float[Array, "n d"]) -> Int[Array, "n k"]:
@@ -275,21 +179,6 @@ def figures_of(
 
 def _order(advice: Advice) -> tuple[bool, float, str]:
     return bool(advice.silent), -advice.gain_per_cost, advice.modality
-
-
-def asked_of(bank: Bank, predictions: Sequence[Prediction]) -> Asked:
-    """Stored answers in the order of a bank."""
-    bit = {name: 1 << column for column, name in enumerate(bank.names)}
-    code = {key: sum(bit[name] for name in key.split("+") if name) for p in predictions for key in p.subsets}
-    answers = np.full((len(predictions), *bank.answers.shape[1:]), np.nan)
-    for row, prediction in enumerate(predictions):
-        answers[row, [code[key] for key in prediction.subsets]] = list(prediction.subsets.values())
-    return Asked(
-        np.array([sum(bit[name] for name in p.pattern) for p in predictions], dtype=np.int64),
-        answers,
-        np.array([len(p.prediction_set.classes) for p in predictions], dtype=np.int64),
-        tuple(patient_hash(p.patient_key) for p in predictions),
-    )
 
 
 def advised(model: Model, predictions: Sequence[Prediction]) -> list[Prediction]:

@@ -1,7 +1,8 @@
 """The bank: what the training cases were answered, out of fold, with and without each test. PATIENT-DERIVED.
 
 In:  the out-of-fold calibrated answers to every subset of what each training case has, from second-level fitting.
-Out: `Bank`, from which advice is drawn (`predict.advise`); to and from the file of an artifact.
+Out: `Bank`, from which advice (`predict.advise`) and similar cases (`predict.similar`) are drawn; to and from the file
+of an artifact.
 
 It holds probabilities, presence, the class and a hashed pseudonym per case: no signal, no summary of one, no name.
 Still it says of single patients what they had and were: keep it where the cohort may be kept, or take the file out of
@@ -43,9 +44,9 @@ class Usual:
     gain: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Bank:
-    """Training cases as the model answered them out of fold.
+    """Training cases as the model answered them out of fold; equal to itself alone, so that it can key a cache.
 
     Attributes:
         names: Modalities, in the order of the columns and of the bits of a subset's code.

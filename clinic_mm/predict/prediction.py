@@ -114,6 +114,50 @@ class Advice(Frozen):
         return self.gain / max(self.cost, 1e-9)
 
 
+class Neighbour(Frozen):
+    """A training case of another patient, with at least the evidence of the case at hand. No key of it is told.
+
+    Attributes:
+        distance: Between what experts said of both; 1 is that of two training cases drawn at random. Two digits.
+        outcome: Its class.
+        answered: What it was answered unseen, by no more than the evidence of the case at hand; two digits.
+        pattern: Sorted names of all that it had.
+        wrong: Whether the most probable class was another than the outcome.
+        ruled_out: Whether the prediction set would have been without the outcome, too.
+    """
+
+    distance: float
+    outcome: str
+    answered: tuple[float, ...]
+    pattern: tuple[str, ...]
+    wrong: bool
+    ruled_out: bool = False
+
+
+class Similar(Frozen):
+    """Training cases alike in what the experts said, not in how they look; one case of each patient.
+
+    Attributes:
+        silent: Why none are told, "" where some are.
+        n: The nearest ones that were counted.
+        outcomes: How many of them were of each class.
+        wrong: How many of them were answered wrongly, unseen.
+        reach: Distance of the farthest one counted.
+        among: How many of all training cases with at least this evidence, of other patients, were of each class.
+        nearest: The nearest of those counted, the nearest first.
+        errors: The nearest of all that were answered wrongly, be they counted or not.
+    """
+
+    silent: str = ""
+    n: int = 0
+    outcomes: dict[str, int] = Field(default_factory=dict)
+    wrong: int = 0
+    reach: float = 0.0
+    among: dict[str, int] = Field(default_factory=dict)
+    nearest: tuple[Neighbour, ...] = ()
+    errors: tuple[Neighbour, ...] = ()
+
+
 class Prediction(Frozen):
     """A calibrated answer for one case.
 
@@ -141,6 +185,7 @@ class Prediction(Frozen):
             that lie nearer to the middle of training (`predict.outside`). None for what has no detector.
         advice: What each absent test could change, the one that tells most for its cost first.
         advice_silent: Why there is none, "" where there is, or nothing is absent.
+        similar: Training cases like this one, and the nearest past errors; None in older runs.
         withheld: Why monitoring hides this answer, "" where it does not. The answer is stored all the same.
     """
 
@@ -170,6 +215,7 @@ class Prediction(Frozen):
     distance_percentile: dict[str, float] = Field(default_factory=dict)
     advice: tuple[Advice, ...] = ()
     advice_silent: str = ""
+    similar: Similar | None = None
     withheld: str = ""
     model_hash: str
     input_hash: str
@@ -179,8 +225,12 @@ class Prediction(Frozen):
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 over canonical JSON, floats to 6 digits, without time stamps or run ids."""
-        return canonical_hash(self.model_dump(mode="json", exclude=set(NOT_HASHED)))
+        """SHA-256 over canonical JSON, floats to 6 digits, without time stamps or run ids.
+
+        What older runs did not have is left out where it lacks: signed answers keep the hash that was signed.
+        """
+        lacks = {"similar"} if self.similar is None else set()
+        return canonical_hash(self.model_dump(mode="json", exclude={*NOT_HASHED, *lacks}))
 
     def probability_of(self, name: str) -> float:
         """Calibrated probability of one class by name."""

@@ -22,6 +22,7 @@ from clinic_mm.predict.model import Model, listen_inside, subset_probabilities
 from clinic_mm.predict.prediction import MissingEvidence, Prediction, SeenFlag, canonical_hash
 from clinic_mm.predict.set_of import prediction_set
 from clinic_mm.predict.shifted import rules_of, shift_notices
+from clinic_mm.predict.similar import likened
 from clinic_mm.predict.within.asked import Why
 from clinic_mm.predict.within.explain import explained
 from clinic_mm.predict.within.told import Within
@@ -78,7 +79,7 @@ def predict_cases(
     ]
     said = support(model.pool, heard.opinions, heard.present)
     told = [abstaining(model.silence, one, mine, model.names) for one, mine in zip(answered, said, strict=True)]
-    return advised(model, told)
+    return likened(model, advised(model, told))
 
 
 def _within(

@@ -8,10 +8,11 @@ from numpy import ndarray as Array
 
 from clinic_mm.fusion.pool import LogPool, softmax, subsets
 from clinic_mm.predict import advise as module
-from clinic_mm.predict.advise import FEWEST, Asked, advise, dealt, expected
+from clinic_mm.predict.advise import FEWEST, advise, expected
 from clinic_mm.predict.bank import Bank, codes_of, information, make_bank
 from clinic_mm.predict.budget import candidates, money_of, paid
 from clinic_mm.predict.conformal import Thresholds, single
+from clinic_mm.predict.deck import Asked, dealt
 from clinic_mm.predict.prediction import Advice, Prediction
 from clinic_mm.predict.seen import patient_hash
 from tests.report.predictions import made_up
@@ -159,7 +160,7 @@ def test_nobody_is_a_neighbour_of_oneself() -> None:
 
 def test_every_pattern_and_the_empty_one_gets_finite_advice_that_does_not_see_the_batch() -> None:
     bank = bank_of(80)
-    several = [_prediction(f"c{k}", mask, k) for k, mask in enumerate(product([False, True], repeat=3))]
+    several = [asking(f"c{k}", mask, k) for k, mask in enumerate(product([False, True], repeat=3))]
     many = advise(bank, THRESHOLDS, COSTS, several)
     for prediction, mine in zip(several, many, strict=True):
         assert {one.modality for one in mine} == set(NAMES) - set(prediction.pattern)
@@ -188,7 +189,7 @@ def test_every_pattern_and_the_empty_one_gets_finite_advice_that_does_not_see_th
 def test_a_test_that_hardly_anybody_had_is_not_spoken_of() -> None:
     bank = bank_of(60)
     bank.present[FEWEST - 1 :, 2] = False
-    [advice] = list(advise(bank, THRESHOLDS, COSTS, [_prediction("c", (True, True, False), 1)])[0])
+    [advice] = list(advise(bank, THRESHOLDS, COSTS, [asking("c", (True, True, False), 1)])[0])
     assert "training cases had it" in advice.silent
     assert advice.flips == 0
     assert advice.had < FEWEST
@@ -199,13 +200,13 @@ def test_a_test_that_tells_something_comes_before_one_that_does_not() -> None:
     assert bank.usual["c"].gain > 5 * bank.usual["a"].gain
     equal = dict.fromkeys(NAMES, 1.0)
     for seed in range(5):
-        mine = advise(bank, THRESHOLDS, equal, [_prediction("c", (True, False, False), seed)])[0]
+        mine = advise(bank, THRESHOLDS, equal, [asking("c", (True, False, False), seed)])[0]
         assert [one.modality for one in mine] == ["c", "a"]
 
 
 def test_no_key_of_a_training_patient_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     bank = bank_of(60)
-    told = "".join(a.model_dump_json() for a in advise(bank, THRESHOLDS, COSTS, [_prediction("c", (True,) * 2, 1)])[0])
+    told = "".join(a.model_dump_json() for a in advise(bank, THRESHOLDS, COSTS, [asking("c", (True,) * 2, 1)])[0])
     assert not any(patient in told or patient[:8] in told for patient in bank.patients)
     assert module.NEAREST == 30
 
@@ -232,7 +233,7 @@ def _advised(key: str, gain: float, cost: float) -> Prediction:
     return made_up(key).model_copy(update={"advice": (advice,)})
 
 
-def _prediction(key: str, mask: tuple[bool, ...], seed: int) -> Prediction:
+def asking(key: str, mask: tuple[bool, ...], seed: int) -> Prediction:
     opinions = drawn(1, seed + 50)[1]
     present = np.array([[*mask, *(False,) * (3 - len(mask))]])
     answers = answers_of(opinions, present)[0]
