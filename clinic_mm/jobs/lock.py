@@ -6,14 +6,18 @@ In:  a run folder. Out: a hold on it for as long as the work lasts. Nothing stal
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from clinic_mm.errors import InputError
+from clinic_mm.report.driven import FILE as FILE
+from clinic_mm.report.driven import is_driven as is_driven
 
-FILE: Final = "driver.lock"
+TRIES: Final = 5
+NAP_S: Final = 0.05
 
 
 @contextmanager
@@ -40,27 +44,23 @@ def only_driver(run: Path, name: str = FILE) -> Iterator[None]:
         os.close(handle)
 
 
-def is_driven(run: Path) -> bool:
-    """Whether a driver is at work on a run."""
-    try:
-        handle = os.open(run / FILE, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
-
-
 def _held(handle: int, run: Path) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _taken(handle):
         who = os.read(handle, 200).decode(errors="replace").strip()
         mend = f"Wait for {who or 'it'}, stop it, or name another folder"
-        raise InputError("Another process screens into this run", str(run), mend) from None
+        raise InputError("Another process screens into this run", str(run), mend)
     os.ftruncate(handle, 0)
     os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+
+
+def _taken(handle: int) -> bool:
+    """Take the lock: whoever only looks whether a run is driven holds it for a moment, which must refuse nobody."""
+    for last in (False,) * (TRIES - 1) + (True,):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not last:
+                time.sleep(NAP_S)
+        else:
+            return True
+    return False

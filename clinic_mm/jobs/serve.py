@@ -23,7 +23,8 @@ from typing import Final
 from clinic_mm.bundle import folder
 from clinic_mm.errors import UsageError
 from clinic_mm.evaluate.monitor.state import read_state
-from clinic_mm.report.run import Run, open_run
+from clinic_mm.jobs.taking_in import TakingIn
+from clinic_mm.report.run import open_run
 from clinic_mm.site import SiteSettings, read_site
 from clinic_mm.store.store import Store, open_store
 from clinic_mm.store.values import ROLES
@@ -34,7 +35,6 @@ HOME: Final = "reading_room"
 """Beside the run where no folder is named: signatures must outlive a run that is made anew."""
 DEMO_NAME: Final = "demo"
 LOOKS_EVERY_S: Final = 0.5
-IMPORTS_EVERY_S: Final = 20.0
 STARTS_WITHIN_S: Final = 120.0
 
 
@@ -78,13 +78,14 @@ def serve_dashboard(run: Path, place: Place, say: Say) -> int:
     if place.demo and not opened.info.simulated:
         raise UsageError("A demo asks for no password; this run is not simulated", str(run), "Leave out --demo")
     store = _store(place, read_site(place.site))
-    store.import_run(run)
+    taking_in = TakingIn(run, place.home.resolve(), store, place.monitor, say)
+    taking_in.take()
     token = _link_for(store, place)
     try:
         with _processes(run, place) as running:
             _wait(running, place)
             _tell(say, place, token)
-            return _until_one_ends(running, opened, store)
+            return _until_one_ends(running, taking_in)
     except KeyboardInterrupt:
         return 0
 
@@ -170,15 +171,12 @@ def _tell(say: Say, place: Place, token: str) -> None:
     say(f"What people do here is kept in {place.home}. Stop with Ctrl-C.")
 
 
-def _until_one_ends(running: list[subprocess.Popen[bytes]], run: Run, store: Store) -> int:
-    """Take in what a running screening finishes, until a process ends."""
-    last = time.monotonic()
+def _until_one_ends(running: list[subprocess.Popen[bytes]], taking_in: TakingIn) -> int:
+    """Take in what a screening finishes, also one that begins again later, until a process ends."""
     while True:
         for one in running:
             code = one.poll()
             if code is not None:
                 return code
-        if run.info.finished_at is None and time.monotonic() - last > IMPORTS_EVERY_S:
-            store.import_run(run.path)
-            last = time.monotonic()
+        taking_in.look_now_and_then()
         time.sleep(LOOKS_EVERY_S)

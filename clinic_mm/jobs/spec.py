@@ -10,7 +10,7 @@ workers, cache or selection they were run with. Nothing here runs a model.
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 from pydantic import AwareDatetime, Field, JsonValue, ValidationError
@@ -18,10 +18,12 @@ from pydantic import AwareDatetime, Field, JsonValue, ValidationError
 from clinic_mm import __version__
 from clinic_mm.errors import ArtifactError
 from clinic_mm.predict.sealed import read_sealed
-from clinic_mm.prep.cache import PrepCache
 from clinic_mm.report.atomic import written_whole
 from clinic_mm.task import Task, parse_task
 from clinic_mm.types import SCHEMA_VERSION, Frozen
+
+if TYPE_CHECKING:
+    from clinic_mm.prep.cache import PrepCache
 
 FILE: Final = "job.json"
 UNIT: Final = 64
@@ -89,7 +91,7 @@ class CacheAt(Frozen):
     verify: bool = False
 
     @classmethod
-    def of(cls, cache: PrepCache | None) -> "CacheAt | None":
+    def of(cls, cache: "PrepCache | None") -> "CacheAt | None":
         """Where a cache lies."""
         if cache is None:
             return None
@@ -98,12 +100,15 @@ class CacheAt(Frozen):
         most_gb = cache.kept.most_bytes / 1e9
         return cls(folder=str(cache.kept.folder.resolve()), most_gb=most_gb, verify=cache.contents.verify)
 
-    def opened(self) -> PrepCache:
+    def opened(self) -> "PrepCache":
         """As a worker uses it.
 
         Raises:
             InputError: If the folder cannot be made.
         """
+        # Only workers need it: it brings torch, and who asks how far a run is does not wait for that.
+        from clinic_mm.prep.cache import PrepCache
+
         return PrepCache(Path(self.folder) if self.folder else None, self.most_gb, verify=self.verify)
 
 

@@ -3,7 +3,7 @@
 In:  a run folder. Out: one `Live` per case, in the order of the cohort; nothing where the run has no ledger.
 
 The ledger is opened for reading alone. What the states mean stands in `jobs.unit`; a waiting case that a worker has is
-`claimed` here.
+`claimed` here, as long as the driver of the run is alive: what a killed one had handed out waits again.
 """
 
 import sqlite3
@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from clinic_mm.report.driven import is_driven
 from clinic_mm.report.ledger_file import FILE, reading, told
 
 
@@ -35,8 +36,9 @@ def live_cases(run: Path) -> Iterator[Live]:
     path = run / FILE
     if not path.is_file():
         return
+    worked_on = "claimed" if is_driven(run) else "pending"
     with closing(reading(path)) as db, told(path):
-        yield from map(Live._make, _rows(db))
+        yield from map(Live._make, _rows(db, worked_on))
 
 
 def changed_at(run: Path) -> int:
@@ -46,8 +48,9 @@ def changed_at(run: Path) -> int:
     return sum(stat.st_mtime_ns + stat.st_size for stat in stats)
 
 
-def _rows(db: sqlite3.Connection) -> Iterator[tuple[str, str, float | None, str, str]]:
+def _rows(db: sqlite3.Connection, worked_on: str) -> Iterator[tuple[str, str, float | None, str, str]]:
     yield from db.execute(
-        "SELECT case_key, iif(cases.state = 'pending' AND units.state = 'claimed', 'claimed', cases.state),"
-        " urgency, pattern, reason FROM cases LEFT JOIN units ON unit = number ORDER BY place"
+        "SELECT case_key, iif(cases.state = 'pending' AND units.state = 'claimed', ?, cases.state),"
+        " urgency, pattern, reason FROM cases LEFT JOIN units ON unit = number ORDER BY place",
+        (worked_on,),
     )

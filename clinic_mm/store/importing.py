@@ -9,7 +9,7 @@ that the cohort had is kept as an outcome. Nothing here runs a model; urgency an
 
 import hashlib
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from clinic_mm.store.database import Database, Writing
 from clinic_mm.store.live import with_states
 from clinic_mm.store.models import ActRow, AnswerRow, CaseRow, OutcomeRow, RunRow, ShardRow
 from clinic_mm.store.states import moved
-from clinic_mm.store.told import hidden_now, tell
+from clinic_mm.store.told import hidden_now, hide_from_the_start, tell, withhold
 from clinic_mm.store.values import Imported
 
 AT_ONCE: Final = 16
@@ -51,8 +51,16 @@ class Answer:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def import_run(db: Database, path: Path, now: datetime | None = None) -> Imported:
+def import_run(
+    db: Database, path: Path, now: datetime | None = None, hides: Callable[[tuple[str, ...]], str] | None = None
+) -> Imported:
     """Import what is finished of a run and not in the store yet.
+
+    Args:
+        db: Of the store.
+        path: Run folder.
+        now: By the clock where it is not given.
+        hides: Why the answers of a pattern are hidden, "" where they are not: they are hidden from the first moment on.
 
     Raises:
         ArtifactError: If the folder is no run, or a shard is damaged.
@@ -61,12 +69,14 @@ def import_run(db: Database, path: Path, now: datetime | None = None) -> Importe
     run = open_run(path)
     with db.writing(now) as work:
         _run_known(work, run)
+    if hides is not None:
+        withhold(db, hides)
     done = Imported(run_id=run.info.run_id)
     shards = run.shards
     for start in range(0, len(shards), AT_ONCE):
         with db.writing(now) as work:
             for shard in shards[start : start + AT_ONCE]:
-                done = _shard(work, run, shard, done)
+                done = _shard(work, run, shard, done, hides)
     return with_states(db, run, now, done)
 
 
@@ -92,7 +102,9 @@ def _run_known(work: Writing, run: Run) -> None:
         work.link("run", run=info.run_id, model=info.model.hash)
 
 
-def _shard(work: Writing, run: Run, shard: Path, done: Imported) -> Imported:
+def _shard(
+    work: Writing, run: Run, shard: Path, done: Imported, hides: Callable[[tuple[str, ...]], str] | None
+) -> Imported:
     """One shard, if it is new or another than before."""
     name, stat = shard.relative_to(run.path / "shards").as_posix(), shard.stat()
     known = work.session.get(ShardRow, (run.info.run_id, name))
@@ -103,6 +115,8 @@ def _shard(work: Writing, run: Run, shard: Path, done: Imported) -> Imported:
         known.size, known.mtime_ns = stat.st_size, stat.st_mtime_ns
         return done.model_copy(update={"known": done.known + 1})
     answers = list(_answers(run, shard))
+    if hides is not None:
+        hide_from_the_start(work, (one.prediction.pattern for one in answers), hides)
     fresh, changed = _kept(work, run, answers)
     row = known or ShardRow(run_id=run.info.run_id, name=name)
     row.size, row.mtime_ns, row.sha256 = stat.st_size, stat.st_mtime_ns, sha256

@@ -13,6 +13,7 @@ from typing import Final
 
 from sqlalchemy import select
 
+from clinic_mm.report.driven import is_driven
 from clinic_mm.report.live import Live, changed_at, live_cases
 from clinic_mm.report.run import Run
 from clinic_mm.report.urgency import MOST
@@ -34,7 +35,7 @@ def with_states(db: Database, run: Run, now: datetime | None, done: Imported) ->
     Raises:
         ArtifactError: If ledger or list are damaged.
     """
-    key, stands = f"ledger:{run.info.run_id}"[:64], str(changed_at(run.path))
+    key, stands = f"ledger:{run.info.run_id}"[:64], f"{changed_at(run.path)}{' driven' if is_driven(run.path) else ''}"
     with db.reading() as session:
         before = session.get(Meta, key)
         if before is not None and before.value == stands and stands != "0":

@@ -56,9 +56,11 @@ class Store:
         """Give back all connections."""
         self.db.close()
 
-    def import_run(self, run: Path, now: datetime | None = None) -> Imported:
+    def import_run(
+        self, run: Path, now: datetime | None = None, hides: Callable[[tuple[str, ...]], str] | None = None
+    ) -> Imported:
         """Import what is finished of a run and not in the store yet; see `store.importing`."""
-        return importing.import_run(self.db, run, now)
+        return importing.import_run(self.db, run, now, hides)
 
     def withhold(self, hides: Callable[[tuple[str, ...]], str]) -> int:
         """Hide the answers of some patterns from now on, and those of all others no more; see `store.told`.

@@ -7,7 +7,7 @@ cases that nobody decided say so and stand where nothing is known of them; the P
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -49,6 +49,26 @@ def hidden_now(session: Session) -> dict[str, str]:
     """Why monitoring hides the answers of a pattern, by pattern."""
     found = session.get(Meta, HIDDEN)
     return dict(json.loads(found.value)) if found else {}
+
+
+def hide_from_the_start(
+    work: Writing, patterns: Iterable[tuple[str, ...]], hides: Callable[[tuple[str, ...]], str]
+) -> None:
+    """Before answers are kept: hide those of patterns that no case had so far, so that none is shown for a moment.
+
+    What cases say that are there already is the business of `withhold`, which comes first.
+
+    Args:
+        work: The transaction that keeps the answers.
+        patterns: Of the answers.
+        hides: As `withhold` takes it.
+    """
+    before = hidden_now(work.session)
+    new = {JOIN.join(pattern) for pattern in patterns} - before.keys()
+    fresh = {pattern: why for pattern in sorted(new) if (why := _why(hides, pattern))}
+    if fresh:
+        work.session.merge(Meta(key=HIDDEN, value=json.dumps(before | fresh)))
+        work.link("withhold", hidden=sorted(before | fresh), shown=[])
 
 
 def withhold(db: Database, hides: Callable[[tuple[str, ...]], str]) -> int:

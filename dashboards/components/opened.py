@@ -96,12 +96,12 @@ def _opened(folder: str, changed: int) -> Run:
 
 @st.cache_resource(max_entries=4, show_spinner="Taking the run into the store")
 def _taken_in(folder: str, home: str, stamp: int) -> bool:
-    room.opened().store.import_run(Path(folder))
+    room.opened().store.import_run(Path(folder), hides=hidden)
     return True
 
 
-# What is hidden is a matter of the states and of the patterns there are: new cases may bring new ones.
-@st.cache_resource(max_entries=4, show_spinner=False)
+# Only the last states count: those of before, come back, are heeded again. What is taken in is hidden as it comes.
+@st.cache_resource(max_entries=1, show_spinner=False)
 def _held_back(folder: str, home: str, states: str, cases: int) -> bool:
     room.opened().store.withhold(hidden)
     return True

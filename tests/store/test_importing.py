@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from clinic_mm.errors import ArtifactError, InputError
+from clinic_mm.jobs.lock import only_driver
 from clinic_mm.report.ledger_file import FILE, SCHEMA
 from clinic_mm.report.run import open_run, write_skipped
 from clinic_mm.store import Store, WorklistQuery, open_store
@@ -81,17 +82,30 @@ def test_who_reads_is_told_of_another_answer_and_a_decision_is_never_touched(emp
     assert empty.audit.verify().whole
 
 
+def test_a_new_answer_is_hidden_from_its_first_moment_on(empty: Store, tmp_path: Path) -> None:
+    folder = write_made_run(tmp_path / "run", {"c01": 1.0})
+    ledger(folder, [("c01", "pending", None, "")])
+    empty.import_run(folder, hides=lambda pattern: "drift of the CT" if "ct" in pattern else "")
+    (row,) = empty.worklist(WorklistQuery(states=())).rows
+    assert (row.state, row.answered, row.decision) == ("ready", False, "")
+    assert "drift of the CT" in row.reason
+    assert empty.audit.verify().whole
+
+
 def test_a_run_that_goes_on_shows_what_waits_and_what_is_worked_on(empty: Store, tmp_path: Path) -> None:
     folder = write_made_run(tmp_path / "run", {"c01": 1.0})
     ledger(folder, [("c01", "done", 0.8, ""), ("c02", "claimed", None, ""), ("c03", "pending", None, "")])
-    assert empty.import_run(folder).model_dump(include={"ready", "running", "waiting"}) == {
-        "ready": 1, "running": 1, "waiting": 1,
-    }  # fmt: skip
+    with only_driver(folder):
+        assert empty.import_run(folder).model_dump(include={"ready", "running", "waiting"}) == {
+            "ready": 1, "running": 1, "waiting": 1,
+        }  # fmt: skip
     assert empty.counts() | {"signed": 0} == {
         "new": 1, "running": 1, "ready": 1, "in_review": 0, "signed": 0, "amended": 0,
     }  # fmt: skip
     with pytest.raises(InputError, match="no answer yet"):
         empty.begin("c02", empty.users.add("Ann", ["reader"]).id)
+    killed = empty.import_run(folder)
+    assert (killed.running, killed.waiting, empty.counts()["new"]) == (0, 2, 2)
     write_made_run(folder, {"c02": 1.0}, shard=1)
     told = "No usable evidence"
     ledger(folder, [("c01", "done", 0.8, ""), ("c02", "done", 0.8, ""), ("c03", "skipped", 0.3, told)])
