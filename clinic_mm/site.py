@@ -65,6 +65,15 @@ class Glass(Frozen):
     """Characters."""
 
 
+class Figures(Frozen):
+    """Where the pages for data scientists look for evaluations, comparisons, cohorts, watches and further runs."""
+
+    beside_run: bool = True
+    """What lies directly beside the run that is served, as `clinic-mm demo` puts it."""
+    folders: tuple[Path, ...] = ()
+    """Further folders: one of these kinds, or one that holds such. Nothing else is ever looked at."""
+
+
 class SiteSettings(Frozen):
     """dashboard.toml."""
 
@@ -83,6 +92,7 @@ class SiteSettings(Frozen):
     oidc: Oidc = Oidc()
     glass: Glass = Glass()
     proxy: Proxy = Proxy()
+    figures: Figures = Figures()
 
     @field_validator("allowed_hosts")
     @classmethod
@@ -107,4 +117,5 @@ def read_site(path: Path | None) -> SiteSettings:
     if glass.closed_cases is not None:
         glass = glass.model_copy(update={"closed_cases": beside / glass.closed_cases})
     heads = None if found.heads is None else beside / found.heads
-    return found.model_copy(update={"heads": heads, "glass": glass})
+    figures = found.figures.model_copy(update={"folders": tuple(beside / one for one in found.figures.folders)})
+    return found.model_copy(update={"heads": heads, "glass": glass, "figures": figures})

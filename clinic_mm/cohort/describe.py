@@ -138,7 +138,7 @@ class _Tally:
     late: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, joined: pd.DataFrame, cases: pd.Index, modalities: Sequence[str]) -> None:
-        status = _status(joined, cases, modalities)
+        status = status_of_cases(joined, cases, modalities)
         for name in modalities:
             self.status.setdefault(name, Counter()).update(status[name].tolist())
         names = sorted(modalities)
@@ -230,7 +230,7 @@ def as_text(told: Description) -> str:
     return "\n".join(lines)
 
 
-def _status(joined: pd.DataFrame, cases: pd.Index, modalities: Sequence[str]) -> pd.DataFrame:
+def status_of_cases(joined: pd.DataFrame, cases: pd.Index, modalities: Sequence[str]) -> pd.DataFrame:
     """Per case and modality: the best status there is."""
     rank = joined["status"].cat.codes  # 0 present, 1 rejected, 2 failed
     best = rank.groupby([joined["case"], joined["modality"]]).min().unstack("modality")
