@@ -4,7 +4,8 @@ In:  a piece of evidence, the folders of its roots. Out: a `Readable`; or `Evide
 
 A view is named by the content that ingest noted, the part of the files that is meant and the code that reads them, so
 no name can lead to another study. Files that hold something else than at ingest are refused, never shown as the study.
-Compressed pixels are decoded in the guarded worker of `sources.dicom`.
+Compressed pixels are decoded in the guarded worker of `sources.dicom`. A CT of single slices opens when its headers
+have been checked and its files are those of ingest; what is asked for first is decoded first (`ComingVolume`).
 """
 
 import hashlib
@@ -13,20 +14,22 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from threading import BoundedSemaphore, Lock
-from typing import Any, Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from clinic_mm.cohort.load import load_evidence, locate
 from clinic_mm.errors import ClinicError, EvidenceError
 from clinic_mm.prep.code import code_version
 from clinic_mm.signals import CtVolume
 from clinic_mm.sources.contents import stamp
+from clinic_mm.sources.ct.slicewise import slicewise
 from clinic_mm.sources.place import content_hash
 from clinic_mm.types import Evidence
 from clinic_mm.viewing.cache import ViewCache
+from clinic_mm.viewing.coming import ComingVolume
 from clinic_mm.viewing.picture import picture
 from clinic_mm.viewing.volume import FreshVolume, Readable
 
-VERSION: Final = "view 1"
+VERSION: Final = "view 2"
 ID_DIGITS: Final = 16
 KINDS: Final = ("ct", "xray")
 IN_MEMORY: Final = 3
@@ -34,7 +37,12 @@ IN_MEMORY: Final = 3
 AT_ONCE: Final = 3
 """Studies of one process that are being decoded or written: a CT of 300 slices takes 0.5 GB meanwhile."""
 MOST_WAITING: Final = 16
+BESIDE: Final = 2
+"""Volumes that are decoded at the same time while their first slices are looked at."""
 INGEST_AGAIN: Final = "Run clinic-mm ingest again"
+
+
+Read = TypeVar("Read")
 
 
 class Fresh(Readable, Protocol):
@@ -64,6 +72,8 @@ class Studies:
         self._decoding: dict[str, Future[Fresh]] = {}
         self._fresh: OrderedDict[str, Fresh] = OrderedDict()
         self._lock = Lock()
+        self._decoder = ThreadPoolExecutor(BESIDE, "decode volumes")
+        self._as_a_whole: set[str] = set()  # what failed after its first slices were shown
         self._keeper = ThreadPoolExecutor(1, "keep views")
         self._warmer = ThreadPoolExecutor(1, "warm views")
         self._room = BoundedSemaphore(AT_ONCE)
@@ -86,7 +96,13 @@ class Studies:
             mine = name not in self._decoding
             waiting = self._decoding.setdefault(name, Future())
         if mine:
-            self._decode(name, waiting, lambda: decoded(evidence, kind, roots))
+            slices_first = kind == "ct" and name not in self._as_a_whole
+            self._decode(
+                name,
+                waiting,
+                lambda: (coming(evidence, roots) if slices_first else None) or decoded(evidence, kind, roots),
+                lambda: decoded(evidence, kind, roots),
+            )
         return waiting.result()
 
     def damaged(self, evidence: Evidence, kind: str, roots: Mapping[str, Path]) -> None:
@@ -108,6 +124,7 @@ class Studies:
         with self._lock:
             self._waiting.clear()
         self._warmer.shutdown()
+        self._decoder.shutdown()
         self._keeper.shutdown()
 
     def _warm(self) -> None:
@@ -117,14 +134,18 @@ class Studies:
                     return
                 _, (evidence, kind, roots) = self._waiting.popitem()
             try:
-                self.opened(evidence, kind, roots)
+                found = self.opened(evidence, kind, roots)
+                if isinstance(found, ComingVolume):
+                    found.finished()
             except ClinicError:
                 continue  # told to whoever opens it
 
-    def _decode(self, name: str, waiting: "Future[Fresh]", make: Callable[[], Fresh]) -> None:
+    def _decode(
+        self, name: str, waiting: "Future[Fresh]", begin: Callable[[], Fresh], whole: Callable[[], Fresh]
+    ) -> None:
         self._room.acquire()
         try:
-            fresh = make()
+            fresh = begin()
         except BaseException as error:
             self._room.release()
             waiting.set_exception(error)
@@ -135,10 +156,25 @@ class Studies:
                 while len(self._fresh) > IN_MEMORY:
                     self._fresh.popitem(last=False)
             waiting.set_result(fresh)
-            self._keeper.submit(self._keep, name, fresh)
+            if isinstance(fresh, ComingVolume):
+                self._decoder.submit(self._finish, name, fresh, whole)
+            else:
+                self._keeper.submit(self._keep, name, fresh)
         finally:
             with self._lock:
                 self._decoding.pop(name, None)
+
+    def _finish(self, name: str, fresh: ComingVolume, whole: Callable[[], Fresh]) -> None:
+        """Decode the rest; a series that the reader refuses is taken back, and opens as a whole or not at all."""
+        try:
+            fresh.finish(whole)
+        except Exception:  # noqa: BLE001 - told to whoever reads on; the room must be given back
+            with self._lock:
+                self._as_a_whole.add(name)
+                self._fresh.pop(name, None)
+            self._room.release()
+        else:
+            self._keeper.submit(self._keep, name, fresh)
 
     def _keep(self, name: str, fresh: Fresh) -> None:
         try:
@@ -169,10 +205,31 @@ def decoded(evidence: Evidence, kind: str, roots: Mapping[str, Path]) -> Fresh:
         EvidenceError: If it cannot be decoded; `file.changed`.
     """
     files = locate(evidence, roots)
+    return _of_ingest(evidence, kind, files, lambda: _load(evidence, kind, roots, files))
+
+
+def coming(evidence: Evidence, roots: Mapping[str, Path]) -> ComingVolume | None:
+    """A CT whose slices can be had before all are decoded: headers checked, files held against what ingest noted.
+
+    Returns:
+        None where it can only be had as a whole.
+
+    Raises:
+        EvidenceError: As `decoded`, of headers.
+    """
+    files = locate(evidence, roots)
+    if len(files) < 2:  # one file is read as a whole anyway
+        return None
+    series = _of_ingest(evidence, "ct", files, lambda: slicewise(files, evidence.locator))
+    return ComingVolume(series) if series else None
+
+
+def _of_ingest(evidence: Evidence, kind: str, files: tuple[Path, ...], read: Callable[[], Read]) -> Read:
+    """What is read of files, while these are held against what ingest noted."""
     with ThreadPoolExecutor(1) as beside:  # hashing lets go of the interpreter: on two cores it costs no time
         seen = beside.submit(content_hash, files) if evidence.content_hash else None
         try:
-            fresh: Any = _load(evidence, kind, roots, files)
+            found = read()
         except ClinicError:
             raise
         except Exception as error:  # noqa: BLE001 - the border to the readers: a viewer gets a reason, never a traceback
@@ -180,7 +237,7 @@ def decoded(evidence: Evidence, kind: str, roots: Mapping[str, Path]) -> Fresh:
             raise EvidenceError("reader.failed", what, kind, "Report this as a fault of clinic_mm") from None
         if seen is not None and seen.result() != evidence.content_hash:
             raise EvidenceError("file.changed", "The files are no longer what ingest read", kind, INGEST_AGAIN)
-    return fresh  # type: ignore[no-any-return]  # a FreshVolume or a FreshPicture
+    return found
 
 
 def _load(evidence: Evidence, kind: str, roots: Mapping[str, Path], files: tuple[Path, ...]) -> Fresh:

@@ -14,6 +14,7 @@ from numpy import ndarray as Array
 
 from clinic_mm.errors import InputError
 from clinic_mm.signals import CtVolume
+from clinic_mm.sources.ct.slicewise import SliceWise
 
 AXES: Final = {"axial": 0, "coronal": 1, "sagittal": 2}
 """Plane to the axis of the blocks that it goes along: blocks are [z, y, x]."""
@@ -67,13 +68,20 @@ class FreshVolume:
         return self.read(0, len(self._hu))
 
 
-def told_of(volume: CtVolume) -> dict[str, Any]:
-    """What a screen must know to draw a volume true: counts and mm along Right, Anterior, Superior."""
+def told_of(
+    volume: CtVolume | SliceWise, frame: str = "", first_mm: tuple[float, float, float] | None = None
+) -> dict[str, Any]:
+    """What a screen must know to draw a volume true: counts and mm along Right, Anterior, Superior.
+
+    `frame` and `first_mm` are those of `SliceWise`: volumes of one frame can be laid side by side by mm.
+    """
     return {
         "kind": "ct",
         "unit": "HU",
-        "shape": list(volume.hu.shape),
+        "shape": list(volume.hu.shape if isinstance(volume, CtVolume) else volume.shape),
         "spacing_mm": [float(mm) for mm in volume.spacing_mm],
+        "frame": frame if first_mm else "",
+        "first_mm": list(first_mm) if first_mm else None,
         "flags": [flag.model_dump() for flag in volume.flags],
     }
 

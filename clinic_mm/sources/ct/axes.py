@@ -14,6 +14,8 @@ from clinic_mm.errors import EvidenceError
 
 SHEAR_TOLERANCE: Final = 0.01
 """Cosine of the angle between axes; half a degree."""
+ALONG_COSINE: Final = 0.9998
+"""About one degree."""
 Affine = Float[np.ndarray, "4 4"]
 
 
@@ -53,6 +55,27 @@ def ras_geometry(
     source = np.argsort(_orientation(affine)[:, 0])
     sizes, mm = [shape[axis] for axis in source], [float(lengths[axis]) for axis in source]
     return (sizes[0], sizes[1], sizes[2]), (mm[0], mm[1], mm[2])
+
+
+def third_axis(affine: Affine) -> tuple[int, bool]:
+    """Which axis of RAS the third axis of the array (across slices) is nearest to, and whether it grows with it."""
+    axis, way = _orientation(affine)[2]
+    return int(axis), bool(way > 0)
+
+
+def first_mm(shape: tuple[int, int, int], affine: Affine) -> tuple[float, float, float] | None:
+    """Where the first voxel lies once the volume is turned (`to_ras`), mm along Right, Anterior, Superior.
+
+    Returns:
+        None where the axes do not lie along those of the body: then no such number tells where a plane is.
+    """
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    if np.abs(directions).max(axis=0).min() < ALONG_COSINE:
+        return None
+    ways = _orientation(affine)[:, 1]
+    corner = [0 if way > 0 else size - 1 for way, size in zip(ways, shape, strict=True)]
+    x, y, z = (float(mm) for mm in (affine @ np.array([*corner, 1]))[:3])
+    return x, y, z
 
 
 def _orientation(affine: Affine) -> Float[np.ndarray, "3 2"]:

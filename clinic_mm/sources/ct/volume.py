@@ -71,12 +71,11 @@ def _load_nifti(path: Path) -> Placed:
 
 
 def _load_dicom(files: Sequence[Path], locator: str) -> Placed:
-    opened = open_dicom(files[0])
-    header = header_of(files[0], opened)
+    first, header = opened(files[0])
     if header.sop_class in ENHANCED_CT and len(files) == 1:
-        slices, headers = _frames(opened, header, locator)
+        slices, headers = _frames(first, header, locator)
     else:
-        slices, headers = _files(files, (opened, header))
+        slices, headers = _files(files, (first, header))
     placed = stack(headers, numbered=locator != SHARED_NUMBERS)
     filled = fill_outside(slices)
     padded = any(header.padding is not None for header in headers)
@@ -92,36 +91,50 @@ def _files(files: Sequence[Path], first: tuple[Opened, Header]) -> tuple[Slices,
     headers: list[Header] = []
     slices = np.empty((0, 0, 0), np.float32)
     for number, path in enumerate(files):
-        opened, header = first if number == 0 else _opened(path)
-        shape = (len(files), header.pixels.rows, header.pixels.columns)
-        if header.pixels.frames != 1:
-            raise EvidenceError("dicom.multiframe", "A slice of the series holds several frames", "NumberOfFrames")
+        read, header = first if number == 0 else opened(path)
+        check_slice(header, (headers or [header])[0])
         if number == 0:
-            slices = _room(shape)
-        if kind_of(header) != "ct" or slices.shape != shape or group_of(header) != group_of((headers or [header])[0]):
-            raise EvidenceError("ct.mixed_slices", "The files are not one CT series", "", "Give one series at a time")
+            slices = _room((len(files), header.pixels.rows, header.pixels.columns))
         headers.append(header)
-        _write_hounsfield(slices[number], header, *decode(opened.stream, header.pixels, header.padding))
+        write_hounsfield(slices[number], header, *decode(read.stream, header.pixels, header.padding))
     return slices, headers
 
 
-def _opened(path: Path) -> tuple[Opened, Header]:
-    opened = open_dicom(path)
-    return opened, header_of(path, opened)
+def check_slice(header: Header, first: Header) -> None:
+    """Refuse what is no slice of the same CT series as the first.
+
+    Raises:
+        EvidenceError: `dicom.multiframe` or `ct.mixed_slices`, or what `kind_of` says.
+    """
+    if header.pixels.frames != 1:
+        raise EvidenceError("dicom.multiframe", "A slice of the series holds several frames", "NumberOfFrames")
+    sizes = {(one.pixels.rows, one.pixels.columns) for one in (header, first)}
+    if kind_of(header) != "ct" or len(sizes) > 1 or group_of(header) != group_of(first):
+        raise EvidenceError("ct.mixed_slices", "The files are not one CT series", "", "Give one series at a time")
 
 
-def _frames(opened: Opened, header: Header, locator: str) -> tuple[Slices, list[Header]]:
+def opened(path: Path) -> tuple[Opened, Header]:
+    """A whole file, and its header.
+
+    Raises:
+        EvidenceError: See `sources.dicom.header`.
+    """
+    read = open_dicom(path)
+    return read, header_of(path, read)
+
+
+def _frames(read: Opened, header: Header, locator: str) -> tuple[Slices, list[Header]]:
     """Frames of a multi-frame file, in the file's order."""
     kind_of(header)
-    every = frame_headers(opened, header)
+    every = frame_headers(read, header)
     chosen = frames_named(locator, len(every))
     headers = [every[frame] for frame in chosen]
     stack(headers)  # what makes no volume is told before a hundred frames are decoded
-    stored, outside = decode(opened.stream, header.pixels, header.padding)
+    stored, outside = decode(read.stream, header.pixels, header.padding)
     stored = stored.reshape(len(every), header.pixels.rows, header.pixels.columns)
     slices = _room((len(chosen), header.pixels.rows, header.pixels.columns))
     for out, frame, of in zip(slices, chosen, headers, strict=True):
-        _write_hounsfield(out, of, stored[frame], None if outside is None else outside.reshape(stored.shape)[frame])
+        write_hounsfield(out, of, stored[frame], None if outside is None else outside.reshape(stored.shape)[frame])
     return slices, headers
 
 
@@ -130,7 +143,7 @@ def _room(shape: tuple[int, int, int]) -> Slices:
     return np.empty(shape, np.float32)
 
 
-def _write_hounsfield(
+def write_hounsfield(
     out: Float32[np.ndarray, "row column"],
     header: Header,
     stored: Integer[np.ndarray, "row column"],
