@@ -34,9 +34,9 @@ def worklist(session: Session, query: WorklistQuery, now: datetime) -> WorklistP
         now: Waiting is told until then.
     """
     kept = _filters(query, session.get_bind().dialect.name)
-    total = session.scalar(select(func.count()).select_from(CaseRow).where(*kept, _in_states(query))) or 0
-    keys = _keys(session, query, kept) if total else []
+    keys = _keys(session, query, kept)
     page, more = keys[: query.limit], len(keys) > query.limit
+    total = len(page) if query.after is None and not more else _total(session, query, kept)
     names = [key for _, key in page]
     found = {row.case_key: row for row in session.scalars(select(CaseRow).where(CaseRow.case_key.in_(names)))}
     own = _with_opinion(session, names, query.sealed_for)
@@ -49,6 +49,11 @@ def counts(session: Session) -> dict[State, int]:
     asked = select(CaseRow.state, func.count()).group_by(CaseRow.state)
     found = {str(state): int(n) for state, n in session.execute(asked)}
     return {state: found.get(state, 0) for state in STATES}
+
+
+def _total(session: Session, query: WorklistQuery, kept: Sequence[ColumnElement[bool]]) -> int:
+    """Rows of all pages."""
+    return session.scalar(select(func.count()).select_from(CaseRow).where(*kept, _in_states(query))) or 0
 
 
 def _keys(session: Session, query: WorklistQuery, kept: Sequence[ColumnElement[bool]]) -> list[tuple[float, str]]:
@@ -100,8 +105,10 @@ def _filters(query: WorklistQuery, dialect: str) -> list[ColumnElement[bool]]:
     if query.assigned is not None:
         found.append(CaseRow.assigned == query.assigned)
     if text := query.text.strip():
-        # LIKE of SQLite minds no case by itself, and a call of lower() for every case is what takes the time.
-        holds = CaseRow.case_key.contains if dialect == "sqlite" else CaseRow.case_key.icontains
+        # Letters of ASCII count the same in both cases. LIKE of SQLite does so by itself, and a call of lower() for
+        # every case is what takes the time; in PostgreSQL the rules of a language are what takes it.
+        key = CaseRow.case_key
+        holds = key.contains if dialect == "sqlite" else key.collate("C").icontains
         found.append(holds(text, autoescape=True))
     if query.answer is not None:
         found.append(~CaseRow.answered if query.answer == NO_ANSWER else CaseRow.decision == query.answer)

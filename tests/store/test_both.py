@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from clinic_mm.errors import ArtifactError
@@ -88,13 +88,26 @@ def test_the_tables_are_those_of_the_models(both: Store) -> None:
 
 def test_a_store_of_a_newer_version_is_refused(both: Store, place: tuple[str, Path]) -> None:
     with both.db.engine.begin() as db:
+        stands = db.scalar(text("SELECT version_num FROM alembic_version"))
         db.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     try:
         with pytest.raises(ArtifactError, match="not known here"):
             open_store(place[0], heads=place[1])
     finally:
         with both.db.engine.begin() as db:
-            db.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+            db.execute(text("UPDATE alembic_version SET version_num = :stands"), {"stands": stands})
+
+
+def test_a_store_of_the_first_version_is_brought_to_this_one(both: Store, place: tuple[str, Path]) -> None:
+    asked = WorklistQuery(text="C0", limit=2)
+    before = both.worklist(asked)
+    with both.db.engine.begin() as db:
+        db.execute(text("DROP INDEX ix_cases_state"))
+        db.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with open_store(place[0], heads=place[1], clock=Clock()) as store:
+        assert "ix_cases_state" in {index["name"] for index in inspect(store.db.engine).get_indexes("cases")}
+        assert store.worklist(asked) == before
+        assert (before.total, len(before.rows)) == (6, 2)
 
 
 def test_the_database_itself_refuses_to_change_what_was_done(both: Store) -> None:
