@@ -25,6 +25,7 @@ class Address(str):
     token: str
     cookie_name: str
     home: Path
+    process: int
 
     @property
     def cookie(self) -> dict[str, str]:
@@ -73,6 +74,7 @@ def serving(
         server = subprocess.Popen(command, env={**os.environ, **named}, stdout=out, stderr=out)  # noqa: S603 - ours
         try:
             _wait(port, server, log)
+            found.process = server.pid
             yield found
         finally:
             server.terminate()
