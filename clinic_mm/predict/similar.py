@@ -19,10 +19,11 @@ Proc. AMIA Symp. 212-215; of neighbours as a measure of trust: Papernot & McDani
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy import ndarray as Array
 
 from clinic_mm.predict.bank import MOST_MODALITIES, Bank
@@ -39,6 +40,8 @@ TOLD: Final = 5
 """Of those counted the nearest are told one by one."""
 ERRORS: Final = 3
 DIGITS: Final = 2
+PATTERNS: Final = 32
+"""Patterns whose training cases are kept at hand: all of five modalities."""
 NO_BANK: Final = "No similar cases are told: this model has no bank of training answers (see docs/artifact.md)."
 MANY: Final = f"No similar cases are told: the model has more than {MOST_MODALITIES} modalities."
 NOTHING: Final = "No similar cases are told: no modality spoke."
@@ -68,7 +71,7 @@ def similar(
     found = [Similar(silent=NOTHING)] * len(predictions)
     for code in np.unique(asked.codes[asked.codes > 0]):
         cases = np.flatnonzero(asked.codes == code)
-        for case, mine in zip(cases, _kin(deck, asked, cases, thresholds, classes), strict=True):
+        for case, mine in zip(cases, _alike(deck, asked, cases, thresholds, classes), strict=True):
             found[case] = mine
     return found
 
@@ -101,90 +104,114 @@ def _first(person: Int[Array, " k"]) -> Int[Array, " p"]:
 
 @dataclass(frozen=True, slots=True)
 class _Kin:
-    """Training cases with at least one pattern, and how far they are from the cases that have it.
+    """Training cases with at least one pattern.
 
     Attributes:
-        classes: Their names.
-        apart: Squared distances; infinite for one's own cases.
+        donors: Their rows in the deck.
+        together: Centred logarithms of their answers.
         answered: Out of fold, by no more than the pattern.
         label: Class of each.
-        wrong: Whose most probable class is another.
-        ruled_out: Whose set is without the truth.
+        mistaken: Those whose most probable class is another.
         person: Whose case each is.
-        names: Modalities, in the order of the bits.
-        codes: Of all that each had.
-        most: Cases of one patient, at most.
+        had: All that each had.
     """
 
-    classes: tuple[str, ...]
-    apart: Float[Array, "n d"]
+    donors: Int[Array, " d"]
+    together: Float[Array, "d C"]
     answered: Float[Array, "d C"]
     label: Int[Array, " d"]
-    wrong: Bool[Array, " d"]
-    ruled_out: Bool[Array, " d"]
+    mistaken: Int[Array, " w"]
     person: Int[Array, " d"]
-    names: tuple[str, ...]
-    codes: Int[Array, " d"]
-    most: int
-
-    def told(self, row: int, places: Int[Array, " k"]) -> list[dict[str, Any]]:
-        """Neighbours of one case."""
-        return [
-            {
-                "distance": self.far(row, at),
-                "outcome": self.classes[self.label[at]],
-                "answered": tuple(np.round(self.answered[at], DIGITS).tolist()),
-                "pattern": _names(self.names, int(self.codes[at])),
-                "wrong": self.wrong[at],
-                "ruled_out": self.ruled_out[at],
-            }
-            for at in places.tolist()
-        ]
-
-    def far(self, row: int, at: int) -> float:
-        """Distance as it is told."""
-        return round(float(np.sqrt(self.apart[row, at])), DIGITS)
-
-    def counts(self, places: Array) -> dict[str, int]:
-        """How many are of each class."""
-        counts = np.bincount(self.label[places], minlength=len(self.classes))
-        return dict(zip(self.classes, counts.tolist(), strict=True))
-
-    def one(self, row: int, near: Int[Array, " k"], errors: Int[Array, " e"]) -> Similar:
-        """What is told of one case."""
-        if len(near) < FEWEST:
-            return Similar(silent=_few(len(near)))
-        told = {"nearest": self.told(row, near[:TOLD]), "errors": self.told(row, errors)}
-        figures = {"n": len(near), "wrong": int(self.wrong[near].sum()), "reach": self.far(row, int(near[-1]))}
-        among = self.counts(np.isfinite(self.apart[row]))
-        return Similar.model_validate({**figures, **told, "outcomes": self.counts(near), "among": among})
+    had: tuple[tuple[str, ...], ...]
 
 
-def _kin(
+@lru_cache(maxsize=PATTERNS)
+def _kin(bank: Bank, code: int) -> _Kin:
+    """Training cases of a bank with at least what a code says; kept, since unit after unit asks for them."""
+    deck = dealt(bank)
+    donors = np.flatnonzero(deck.codes & code == code)
+    answered, label = bank.answers[donors, code].astype(np.float64), bank.labels[donors]
+    mistaken = np.flatnonzero(answered.argmax(axis=1) != label)
+    names = {had: _names(bank.names, had) for had in np.unique(deck.codes[donors]).tolist()}
+    had = tuple(names[had] for had in deck.codes[donors].tolist())
+    return _Kin(donors, centred(deck.log[donors, code]), answered, label, mistaken, deck.person[donors], had)
+
+
+def _alike(
     deck: Deck, asked: Asked, cases: Int[Array, " n"], thresholds: Thresholds, classes: tuple[str, ...]
 ) -> list[Similar]:
     """Of cases that share one pattern."""
     code = int(asked.codes[cases[0]])
-    donors = np.flatnonzero(deck.codes & code == code)
-    apart = distances(deck, asked, cases, donors, centred(deck.log[donors, code]))
-    answered, label = deck.bank.answers[donors, code].astype(np.float64), deck.bank.labels[donors]
-    score = thresholds.of(_names(deck.bank.names, code)).score
-    kin = _Kin(
-        classes,
-        apart,
-        answered,
-        label,
-        answered.argmax(axis=1) != label,
-        ~stands(answered, score[None])[np.arange(len(donors)), label],
-        deck.person[donors],
-        deck.bank.names,
-        deck.codes[donors],
-        deck.most,
-    )
-    mistaken = np.flatnonzero(kin.wrong)
+    kin = _kin(deck.bank, code)
+    apart = distances(deck, asked, cases, kin.donors, kin.together)
     near = nearest(apart, kin.person, COUNTED, deck.most)
-    errors = nearest(apart[:, mistaken], kin.person[mistaken], ERRORS, deck.most)
-    return [kin.one(row, near[row], mistaken[errors[row]]) for row in range(len(cases))]
+    errors = nearest(apart[:, kin.mistaken], kin.person[kin.mistaken], ERRORS, deck.most)
+    shown = [np.append(mine[:TOLD], kin.mistaken[wrong]) for mine, wrong in zip(near, errors, strict=True)]
+    score = thresholds.of(_names(deck.bank.names, code)).score
+    told = iter(_told(kin, apart, shown, score, classes))
+    among = np.isfinite(apart) @ (kin.label[:, None] == np.arange(len(classes))).astype(np.float64)
+    return [
+        _similar(kin, mine, [next(told) for _ in few], among[row], apart[row], classes)
+        for row, (mine, few) in enumerate(zip(near, shown, strict=True))
+    ]
+
+
+def _told(
+    kin: _Kin,
+    apart: Float[Array, "n d"],
+    shown: Sequence[Int[Array, " k"]],
+    score: Float[Array, " s"],
+    classes: tuple[str, ...],
+) -> list[dict[str, object]]:
+    """Neighbours as they are told, those of one case after those of another."""
+    row, at = np.repeat(np.arange(len(shown)), [len(one) for one in shown]), np.concatenate(shown)
+    answered, label = kin.answered[at], kin.label[at]
+    each = zip(
+        np.round(np.sqrt(apart[row, at]), DIGITS).tolist(),
+        label.tolist(),
+        np.round(answered, DIGITS).tolist(),
+        at.tolist(),
+        (answered.argmax(axis=1) != label).tolist(),
+        (~stands(answered, score[None])[np.arange(len(at)), label]).tolist(),
+        strict=True,
+    )
+    return [
+        {
+            "distance": distance,
+            "outcome": classes[label],
+            "answered": tuple(answered),
+            "pattern": kin.had[at],
+            "wrong": wrong,
+            "ruled_out": ruled_out,
+        }
+        for distance, label, answered, at, wrong, ruled_out in each
+    ]
+
+
+def _similar(
+    kin: _Kin,
+    near: Int[Array, " k"],
+    told: list[dict[str, object]],
+    among: Float[Array, " C"],
+    apart: Float[Array, " d"],
+    classes: tuple[str, ...],
+) -> Similar:
+    """What is told of one case."""
+    if len(near) < FEWEST:
+        return Similar(silent=_few(len(near)))
+    label, answered = kin.label[near], kin.answered[near]
+    counted = np.bincount(label, minlength=len(classes)).tolist()
+    return Similar.model_validate(
+        {
+            "n": len(near),
+            "outcomes": dict(zip(classes, counted, strict=True)),
+            "wrong": int((answered.argmax(axis=1) != label).sum()),
+            "reach": round(float(np.sqrt(apart[near[-1]])), DIGITS),
+            "among": dict(zip(classes, among.astype(np.int64).tolist(), strict=True)),
+            "nearest": told[:TOLD],
+            "errors": told[TOLD:],
+        }
+    )
 
 
 def _few(n: int) -> str:

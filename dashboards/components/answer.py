@@ -23,14 +23,13 @@ from clinic_mm.report.words import (
     set_in_words,
     share_in_words,
     share_unit,
-    shows_answer,
     signed,
 )
-from clinic_mm.store.alike import NEAR, Alike
 from components.plain import plain
 
 TOWARDS, AWAY, QUIET = "#e3a857", "#6cb2e8", "#8a949e"
 ROW_PX = 34
+BAR = " "
 DOUBLES = ": \\+0\\.7 doubles the odds, −0\\.7 halves them"
 
 Labels = dict[str, str]
@@ -55,14 +54,6 @@ def headline(prediction: Prediction) -> None:
     st.caption(plain(set_basis(prediction.prediction_set)))
     if len(prediction.classes) > 2:
         _class_bars(prediction)
-
-
-def here_before(prediction: Prediction, found: Alike | None) -> None:
-    """What became of cases with such an answer at this place, where enough is known of them."""
-    if found is None or not shows_answer(prediction):
-        return
-    said = f"Of the last {found.n} cases like this here, {found.positive} were {found.name}."
-    st.markdown(plain(said), help=f"Answers within {NEAR:g} of this one, of cases whose outcome is known in this store")
 
 
 def remarks(prediction: Prediction, labels: Labels) -> None:
@@ -166,10 +157,12 @@ def _bars(frame: pd.DataFrame, unit: str) -> alt.LayerChart:
 
 
 def _class_bars(prediction: Prediction) -> None:
-    frame = pd.DataFrame({"Class": prediction.classes, "Probability": prediction.probabilities})
-    column = st.column_config.ProgressColumn(format="%.2f", min_value=0.0, max_value=1.0)
-    ranked = frame.sort_values("Probability", ascending=False)
-    st.dataframe(ranked, hide_index=True, column_config={"Probability": column})
+    """The number as it is written everywhere, beside a bar that says none of its own."""
+    told = [probability(value) for value in prediction.probabilities]
+    frame = pd.DataFrame({"Class": prediction.classes, "Probability": told, BAR: prediction.probabilities})
+    column = st.column_config.ProgressColumn(BAR, format=" ", min_value=0.0, max_value=1.0)
+    ranked = frame.sort_values(BAR, ascending=False)
+    st.dataframe(ranked, hide_index=True, column_config={BAR: column})
 
 
 def _list(lines: list[str]) -> str:

@@ -14,13 +14,15 @@ from clinic_mm.report.words import shows_answer
 from clinic_mm.store.values import CaseFile, WorklistQuery
 from components.acts import tell
 from components.ahead import ahead
-from components.answer import further, headline, here_before, remarks, shares, what_if
+from components.answer import further, headline, remarks, shares, what_if
 from components.bindings import bindings
 from components.case_key import asked_case
 from components.decision import history, panel
+from components.handed_on import report_links
 from components.opened import marked, opened_run, store
 from components.plain import plain
 from components.ranking import labels
+from components.similar import like_this_one, nearest_cases
 from components.tiles import tiles
 from guard import room
 
@@ -56,10 +58,11 @@ def main() -> None:
         if found is not None and not file.sealed:
             with st.container(border=True):
                 headline(found)
-                here_before(found, store().alike(case_key))
+                like_this_one(found, store().alike(case_key))
         with st.container(border=True):
             panel(file, found, info, person)
             history(file, person)
+            report_links(file, found, info, person)
     with right:
         if file.sealed or found is None:
             _without(file, found, named)
@@ -90,6 +93,7 @@ def _answer(found: Prediction, named: dict[str, str]) -> None:
             shares(found, named)
             what_if(found, named)
             further(found, named)
+            nearest_cases(found, named)
     with st.container(border=True):
         remarks(found, named)
 
