@@ -5,6 +5,7 @@ In:  the address of a study (its slices travel over guarded routes), stored fact
 Nothing is decoded here. Patient's right is on the left of axial and coronal planes, anterior on the left of sagittal.
 """
 
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ import streamlit as st
 from clinic_mm.bundle import policy
 from clinic_mm.report.saliency_store import Saliency
 from clinic_mm.types import Evidence
+from components.beside import moment
 from components.canvas.mount import mount
 from components.keys import keymap
 from components.plain import plain
@@ -20,9 +22,26 @@ from components.saliency import attention, legend
 
 
 @st.fragment
-def view_ct(address: str, key: str, evidence: Evidence, saliency: Saliency | None = None) -> None:
-    """The tile of one CT series."""
-    data = {"address": address, "keymap": keymap("ct"), "windows": windows(), "attention": attention(saliency)}
+def view_ct(
+    address: str,
+    key: str,
+    evidence: Evidence,
+    at: datetime | None = None,
+    saliency: Saliency | None = None,
+    case: str = "",
+) -> None:
+    """The tile of one CT series.
+
+    Args:
+        address: Where its slices are served.
+        key: Of its widgets.
+        evidence: What ingest noted of it.
+        at: The decision time.
+        saliency: What is stored of it and may be shown.
+        case: Whose time cursor it shares, and whose priors it offers.
+    """
+    shown = {"address": address, "keymap": keymap("ct"), "windows": windows(), "attention": attention(saliency)}
+    data = {**shown, **moment(case, "ct", evidence, at)}
     mount("ct", f"{key}-canvas", data)
     st.caption(plain(in_words(evidence)))
     if saliency is not None:

@@ -14,6 +14,7 @@ import streamlit as st
 from clinic_mm.bundle import policy
 from clinic_mm.report.saliency_store import Saliency
 from clinic_mm.types import Evidence
+from components.beside import taken_h
 from components.canvas.mount import mount
 from components.eeg_saliency import attention
 from components.keys import keymap
@@ -44,18 +45,11 @@ def view_eeg(
         "case": case,
         "keymap": keymap("eeg"),
         "view": view_choices(),
-        "starts_h": starts_h(evidence, at),
+        "starts_h": taken_h(evidence, at),
         "attention": attention(saliency),
     }
     mount("eeg", f"{key}-canvas", data, style="eeg.css")
     st.caption(plain(in_words(evidence)))
-
-
-def starts_h(evidence: Evidence, at: datetime | None) -> float | None:
-    """Hours from the first sample to the decision; None where one of the two is not known."""
-    if at is None or evidence.acquired_at is None:
-        return None
-    return (at - evidence.acquired_at).total_seconds() / 3600
 
 
 @cache

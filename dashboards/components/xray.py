@@ -5,10 +5,13 @@ In:  the address of a study (its pixels travel over guarded routes), stored fact
 Nothing is decoded here.
 """
 
+from datetime import datetime
+
 import streamlit as st
 
 from clinic_mm.report.saliency_store import Saliency
 from clinic_mm.types import Evidence
+from components.beside import moment
 from components.canvas.mount import mount
 from components.keys import keymap
 from components.plain import plain
@@ -16,9 +19,26 @@ from components.saliency import attention, legend
 
 
 @st.fragment
-def view_xray(address: str, key: str, evidence: Evidence, saliency: Saliency | None = None) -> None:
-    """The tile of one radiograph."""
-    data = {"address": address, "keymap": keymap("xray"), "attention": attention(saliency)}
+def view_xray(
+    address: str,
+    key: str,
+    evidence: Evidence,
+    at: datetime | None = None,
+    saliency: Saliency | None = None,
+    case: str = "",
+) -> None:
+    """The tile of one radiograph.
+
+    Args:
+        address: Where its pixels are served.
+        key: Of its widgets.
+        evidence: What ingest noted of it.
+        at: The decision time.
+        saliency: What is stored of it and may be shown.
+        case: Whose time cursor it shares, and whose priors it offers.
+    """
+    shown = {"address": address, "keymap": keymap("xray"), "attention": attention(saliency)}
+    data = {**shown, **moment(case, "xray", evidence, at)}
     mount("xray", f"{key}-canvas", data)
     st.caption(plain(in_words(evidence)))
     if saliency is not None:

@@ -6,6 +6,7 @@
 // with anterior on the left. Axes of the volume grow toward Right, Anterior and Head.
 
 import { ask } from "./ask.js";
+import { apartMm, linkedAt, linkedPlace, linkedSlice, linkedView, sameFrame } from "./beside.js";
 import { Slices } from "./ct_slices.js";
 import { make } from "./gestures.js";
 import { heatPixels } from "./heat.js";
@@ -20,10 +21,13 @@ const PLANES = {
 };
 const DIRECTIONS = [[1, 0, 0], [0, 1, 0], [0, 0, 1]];
 const MOST_HEAT = 192;
+const PRIOR_BYTES = 256 * 1024 * 1024;
+const LINKED = "The same frame of reference: both go by position in mm";
+const NOT_LINKED = "Another frame of reference: which slice answers to which is not known. Both go by mm from their middles; shift the prior with its slider";
 
 class CtStage extends Stage {
   constructor(root, data) {
-    super(root, { place: "ct", keymap: data.keymap, attention: data.attention });
+    super(root, { ...data, place: "ct" });
     this.data = data;
     this.area.classList.add("planes");
     this.area.append(make("p", { class: "waiting", role: "status" }, "The study is being read"));
@@ -33,7 +37,7 @@ class CtStage extends Stage {
     try {
       const told = await (await ask(`${this.data.address}/header`)).json();
       if (this.ended) return;
-      this.slices = new Slices(this.data.address, told, { arrived: (held) => (this.root.dataset.held = held) });
+      this.slices = new Slices(this.data.address, told, { arrived: (held) => (this.root.dataset.held = held), failed: (error) => this.refuse(error) });
       this.cleanups.push(() => this.slices.close());
       this.at = told.shape.map((n) => (n - 1) >> 1);
       this.addPanes(told);
@@ -71,6 +75,10 @@ class CtStage extends Stage {
 
   draw() {
     for (const pane of this.panes) {
+      if (pane.name === "prior") {
+        this.drawPrior(pane);
+        continue;
+      }
       const index = this.at[pane.along];
       const values = this.slices.get(pane.name, index);
       if (values) pane.show(values, this.colours);
@@ -87,6 +95,74 @@ class CtStage extends Stage {
       pane.canvas.dataset.shown = values ? String(index) : "";
       pane.slider.value = index;
     }
+  }
+
+  // --- a prior study -----------------------------------------------------------------------------------------------
+
+  async openPrior(which, mine) {
+    const told = await (await ask(`${which.address}/header`)).json();
+    if (this.ended || this.prior !== mine) return;
+    const failed = (error) => (this.besides.textContent = `The prior study cannot be shown: ${error.message}`);
+    const slices = new Slices(which.address, told, { mostBytes: PRIOR_BYTES, failed });
+    this.cleanups.push(() => slices.close());
+    const leader = this.panes.find((one) => one.name === "axial");
+    const canvas = make("canvas", { tabindex: 0, role: "application", "aria-roledescription": "CT plane of a prior study" });
+    const [c, r] = [lettersOf(DIRECTIONS[0]), lettersOf(DIRECTIONS[1])];
+    const plane = { columns: told.shape[0], rows: told.shape[1], mmColumn: told.spacing_mm[0], mmRow: told.spacing_mm[1] };
+    const pane = new Pane(canvas, plane, { columns: c, rows: r }, hanging(true));
+    Object.assign(pane, { name: "prior", title: "Prior axial", across: [0, 1], along: 2, told, slices });
+    const slider = make("input", { type: "range", min: 0, max: told.shape[2] - 1, "aria-label": "Prior axial slice: shifts the prior against this one" });
+    slider.addEventListener("input", () => this.shiftPrior(told.shape[2] - 1 - Number(slider.value)));
+    pane.slider = slider;
+    this.area.append(make("div", { class: "plane prior" }, canvas, slider));
+    this.area.classList.add("beside");
+    Object.assign(mine, { pane, told, slices, offset: 0, words: which.words, apart: which.apart });
+    const apart = apartMm(this.told, told);
+    this.follow(pane, leader, () => linkedView(plane, pane.size, leader.plane, leader.size, leader.view, apart));
+    this.sayBeside();
+    this.redraw();
+    await slices.want("axial", this.priorIndex() ?? told.shape[2] >> 1);
+    slices.prefetch(this.priorIndex() ?? told.shape[2] >> 1);
+  }
+
+  closePrior(before) {
+    before.slices.close();
+    this.leave(before.pane);
+  }
+
+  priorIndex() {
+    return linkedSlice(this.told, this.prior.told, this.at[2], this.prior.offset);
+  }
+
+  /** Put the prior at a slice of its own: from now on it goes so far beside the current one. */
+  shiftPrior(index) {
+    this.prior.offset = index - linkedAt(this.told, this.prior.told, this.at[2]);
+    this.sayBeside();
+    this.redraw();
+  }
+
+  sayBeside() {
+    const { offset, told, words } = this.prior;
+    const shifted = offset ? ` Shifted by ${Math.abs(offset * told.spacing_mm[2]).toFixed(1)} mm toward the ${offset > 0 ? "head" : "feet"}.` : "";
+    this.besides.textContent = `Prior: ${words}. ${sameFrame(this.told, told) ? LINKED : NOT_LINKED}.${shifted} Window and zoom are those of this study.`;
+  }
+
+  drawPrior(pane) {
+    const { told, slices, words, apart } = this.prior;
+    const index = this.priorIndex();
+    const values = index === null ? null : slices.get("axial", index);
+    if (values) pane.show(values, this.colours);
+    else pane.blank();
+    if (index !== null && !values) {
+      slices.want("axial", index).then(() => this.prior && this.priorIndex() === index && this.redraw(), () => {});
+    }
+    if (index !== null) slices.prefetch(index);
+    const cross = this.cross ? linkedPlace(this.told, told, [this.at[0] + 0.5, this.at[1] + 0.5]) : null;
+    const place = index === null ? "nothing was scanned here" : `${index + 1} / ${told.shape[2]}${values ? "" : ": being read"}`;
+    pane.draw({ cross, ruler: this.rulerOf(pane), opacity: 0, said: `PRIOR\n${apart}\n${place}` });
+    pane.canvas.setAttribute("aria-label", `Prior study, ${words}, axial slice ${place}`);
+    pane.canvas.dataset.shown = values ? String(index) : "";
+    if (index !== null) pane.slider.value = told.shape[2] - 1 - index;
   }
 
   /** Show nothing rather than another slice until this one is here. */
@@ -121,6 +197,14 @@ class CtStage extends Stage {
       this.slice(pane, steps[action]);
       return true;
     }
+    const shifts = { prior_down: -1, prior_up: 1 };
+    if (action in shifts) {
+      if (this.prior && this.prior.pane) {
+        this.prior.offset += shifts[action];
+        this.sayBeside();
+      }
+      return true;
+    }
     const cursor = { cursor_left: [-1, 0], cursor_right: [1, 0], cursor_up: [0, -1], cursor_down: [0, 1] };
     if (action in cursor) {
       const { right, down } = pane.view.hang;
@@ -145,6 +229,7 @@ class CtStage extends Stage {
   }
 
   click(pane, place) {
+    if (pane.name === "prior") place = linkedPlace(this.prior.told, this.told, place) || [-1, -1];
     if (place.every((one, part) => one >= 0 && one < this.told.shape[pane.across[part]])) {
       pane.across.forEach((axis, part) => this.go(axis, Math.floor(place[part])));
       this.slices.prefetch(this.at[2]);
@@ -152,12 +237,18 @@ class CtStage extends Stage {
   }
 
   cursor(pane) {
+    if (pane.name === "prior") return linkedPlace(this.told, pane.told, [this.at[0] + 0.5, this.at[1] + 0.5]) || [pane.plane.columns / 2, pane.plane.rows / 2];
     return pane.across.map((axis) => this.at[axis] + 0.5);
   }
 
   /** Hounsfield units under the mouse, and where that is. */
   valueWords(pane, place) {
     const index = place.map(Math.floor);
+    if (pane.name === "prior") {
+      const [inside, at] = [index.every((one, part) => one >= 0 && one < pane.told.shape[part]), this.priorIndex()];
+      const values = at === null ? null : pane.slices.get("axial", at);
+      return inside && values ? `Prior: ${values[index[1] * pane.plane.columns + index[0]]} HU` : "";
+    }
     if (index.some((one, part) => one < 0 || one >= this.told.shape[pane.across[part]])) return "";
     const values = this.slices.get(pane.name, this.at[pane.along]);
     if (!values) return "";
@@ -171,6 +262,7 @@ class CtStage extends Stage {
   }
 
   words(pane) {
+    if (pane.name === "prior") return `${pane.canvas.getAttribute("aria-label")}${this.rulerOf(pane) ? ` · ${this.rulerOf(pane).words}` : ""}`;
     const { center, width, name } = this.window;
     const index = this.at[pane.along];
     const value = this.valueWords(pane, this.cursor(pane)).split(" · ")[0];

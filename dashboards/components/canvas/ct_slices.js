@@ -12,12 +12,13 @@ const RUN = 16; // neighbours of one request ahead
 const REQUESTS = 2; // ahead at once: what is on screen must not queue behind them
 
 export class Slices {
-  constructor(address, told, { fetcher = undefined, mostBytes = MOST_BYTES, arrived = () => {} } = {}) {
+  constructor(address, told, { fetcher = undefined, mostBytes = MOST_BYTES, arrived = () => {}, failed = () => {} } = {}) {
     const [x, y, z] = told.shape;
     this.address = address;
     this.fetcher = fetcher;
     this.mostBytes = mostBytes;
     this.arrived = arrived;
+    this.failed = failed; // slices may come before the whole is decoded, and the whole may turn out not to be usable
     this.sizes = { axial: [x, y, z], coronal: [x, z, y], sagittal: [y, z, x] };
     this.held = new Map(); // "plane index" in the order of use
     this.bytes = 0;
@@ -62,7 +63,10 @@ export class Slices {
       if (!run) return;
       this.ahead += 1;
       this.fetch("axial", run[0], run[1])
-        .catch(() => (this.closed = true)) // said by what is on screen
+        .catch((error) => {
+          if (!this.closed) this.failed(error);
+          this.closed = true;
+        })
         .finally(() => {
           this.ahead -= 1;
           this.prefetch(this.middle);

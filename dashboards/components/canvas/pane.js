@@ -34,7 +34,11 @@ export class Pane {
   }
 
   matrix() {
-    return matrix(this.plane, this.view, ...this.size);
+    return this.matrixOf(this.view);
+  }
+
+  matrixOf(view) {
+    return matrix(this.plane, view, ...this.size);
   }
 
   /** Place of a mouse event in the plane, as [column, row] with fractions. */
@@ -68,7 +72,7 @@ export class Pane {
     if (this.heat) this.heat.getContext("2d").putImageData(new ImageData(pixels, columns, rows), 0, 0);
   }
 
-  /** Draw. `over`: cross [column, row] or null, ruler {from, to, words} or null, opacity, said (words in a corner). */
+  /** Draw. `over`: cross [column, row] or null, ruler {from, to, words} or null, opacity, said (lines in a corner). */
   draw(over) {
     const [wide, high] = this.size;
     const ratio = window.devicePixelRatio || 1;
@@ -94,7 +98,8 @@ export class Pane {
     if (over.cross) drawCross(pen, toScreen(place, over.cross), wide, high);
     if (over.ruler) drawRuler(pen, toScreen(place, over.ruler.from), toScreen(place, over.ruler.to), over.ruler.words);
     this.drawLetters(pen, wide, high);
-    if (over.said) write(pen, over.said, 8, high - 8, "left", "bottom", INK);
+    const lines = (over.said || "").split("\n").reverse();
+    lines.forEach((line, at) => line && write(pen, line, 8, high - 8 - 18 * at, "left", "bottom", INK));
   }
 
   drawLetters(pen, wide, high) {

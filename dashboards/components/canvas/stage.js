@@ -1,9 +1,12 @@
 // What CT and radiographs have in common on the screen: tools, keys, mouse, window, turning, measuring, attention.
 //
 // In:  a root element and what a viewer is made of. Out: a Stage that viewers fill with panes and draw on.
+// A picture is of one moment: it says how far the time cursor of the page is from it, and can bring it there.
 //
 // Every control can be reached by the keyboard: buttons by Tab, all actions by the keymap while a picture has the focus.
 
+import { priorList } from "./beside.js";
+import { hearCursor, hoursInWords, tellCursor } from "./cursor.js";
 import { Mouse, actionOf, gestureOf, helpPanel, make } from "./gestures.js";
 import { distance, mirrored, turned, zoomed } from "./place.js";
 import { coloursOf, dragged, greysOf } from "./window.js";
@@ -11,12 +14,19 @@ import { coloursOf, dragged, greysOf } from "./window.js";
 const CLICK_PX = 4;
 const STEP_PX = 40;
 const ZOOM_STEP = 1.25;
+const HERE_H = 1 / 60; // a time cursor within a minute stands on the picture
+const stages = { next: 0 };
 export const ATTENTION = "Model attention, not lesion boundary";
 
 export class Stage {
-  /** `given`: place (of the keymap), keymap, windows, attention (or null). */
+  /** `given`: place (of the keymap), keymap, attention (or null), case, taken_h (before the decision), priors. */
   constructor(root, given) {
     this.root = root;
+    this.id = `${given.place}-${(stages.next += 1)}`;
+    this.case = given.case;
+    this.takenH = Number.isFinite(given.taken_h) ? given.taken_h : null;
+    this.priors = given.priors || [];
+    this.prior = null;
     this.keymap = given.keymap;
     this.mouse = new Mouse(given.place, given.keymap.mouse, window.localStorage);
     this.panes = [];
@@ -26,11 +36,13 @@ export class Stage {
     this.area = make("div", { class: "area" });
     this.readout = make("div", { class: "readout" });
     this.said = make("output", { class: "said", "aria-live": "polite" });
+    this.moment = make("p", { class: "moment" });
+    this.besides = make("p", { class: "besides", "aria-live": "polite", hidden: true });
     this.attentionTools = make("span", { class: "attention" });
     this.help = helpPanel(this.keymap, this.mouse, () => this.act("help"));
-    root.replaceChildren(this.tools, this.area, make("div", { class: "below" }, this.readout, this.said), this.help);
+    root.replaceChildren(this.tools, this.area, make("div", { class: "below" }, this.readout, this.said), this.besides, this.moment, this.help);
     this.told = null;
-    this.windows = given.windows || [];
+    this.windows = [];
     this.setAttention(given.attention);
   }
 
@@ -41,6 +53,71 @@ export class Stage {
     this.first = { window: windows[0], inverted: false, cross: true, measuring: false };
     Object.assign(this, this.first, { ruler: null, greys: null });
     this.addTools();
+    this.heard(null);
+    this.cleanups.push(hearCursor(this.id, this.case, (hours) => this.heard(hours)));
+  }
+
+  // --- time --------------------------------------------------------------------------------------------------------
+
+  /** The time cursor stands so many hours before the decision; null for nowhere. */
+  heard(hours) {
+    const here = this.takenH !== null && hours !== null && Math.abs(hours - this.takenH) <= HERE_H;
+    this.root.dataset.cursor = here ? "here" : "";
+    if (this.takenH === null) {
+      this.moment.textContent = "When this was taken is not known: it has no place on the time cursor";
+      return;
+    }
+    const parts = [`Taken ${hoursInWords(this.takenH)} the decision`];
+    if (here) parts.push("the time cursor stands here");
+    else if (hours !== null) parts.push(`${hoursInWords(this.takenH - hours)} the time cursor`);
+    this.moment.textContent = parts.join(" · ");
+  }
+
+  /** Bring the time cursor of the page to this picture. */
+  cursorHere() {
+    if (this.takenH === null) return;
+    tellCursor(this.takenH, this.id, this.case);
+    this.heard(this.takenH);
+  }
+
+  // --- a prior study -----------------------------------------------------------------------------------------------
+
+  /** Show a prior study beside this one; the same again, or none, takes it away. */
+  async beside(which) {
+    const before = this.prior;
+    if (before && before.pane) this.closePrior(before);
+    this.prior = null;
+    this.besides.hidden = true;
+    this.area.classList.remove("beside");
+    if (which && !(before && before.of === which)) {
+      const mine = (this.prior = { of: which });
+      this.besides.hidden = false;
+      this.besides.textContent = "The prior study is being read";
+      try {
+        await this.openPrior(which, mine);
+      } catch (error) {
+        if (this.prior === mine) this.besides.textContent = `The prior study cannot be shown: ${error.message}`;
+      }
+    }
+    if (this.list) this.list.hidden = !this.prior;
+    this.press();
+    this.redraw();
+  }
+
+  /** A pane that is held as its leader is: zoom, moves and turns of either are those of both. */
+  follow(pane, leader, viewOf) {
+    Object.defineProperty(pane, "view", { get: () => leader.view, set: (view) => (leader.view = view) });
+    pane.matrix = () => pane.matrixOf(viewOf());
+    this.panes.push(pane);
+    this.listen(pane);
+  }
+
+  /** Take the pane of a prior away. */
+  leave(pane) {
+    this.panes = this.panes.filter((one) => one !== pane);
+    if (this.ruler && this.ruler.pane === pane) this.ruler = null;
+    if (this.active === pane) this.active = this.panes[0];
+    pane.canvas.closest(".plane").remove();
   }
 
   /** Watch an element for as long as the stage stands. */
@@ -100,17 +177,21 @@ export class Stage {
     const windows = this.windows.map((one, at) => button(`window_${at + 1}`, one.name));
     const more = [["invert", "Invert"], ["turn_left", "⟲"], ["turn_right", "⟳"], ["mirror", "Mirror"], ["measure", "Measure"]];
     if (this.panes.length > 1) more.push(["crosshair", "Crosshair"]);
+    if (this.priors.length) more.push(["prior", "Prior beside"]);
+    if (this.takenH !== null) more.push(["cursor_here", "Time cursor here"]);
     more.push(["reset", "Reset"], ["help", "Keys ?"]);
     const names = { turn_left: "Turn by 90° to the left", turn_right: "Turn by 90° to the right" };
     const others = more.map(([action, words]) => button(action, words));
     others.forEach((one) => names[one.dataset.action] && one.setAttribute("aria-label", names[one.dataset.action]));
-    this.tools.replaceChildren(...windows, ...others, this.attentionTools);
+    this.list = priorList(this.priors, (one) => this.beside(one));
+    if (this.list) this.list.hidden = true;
+    this.tools.replaceChildren(...windows, ...others, ...(this.list ? [this.list] : []), this.attentionTools);
     this.press();
   }
 
   /** Show on the buttons what is on. */
   press() {
-    const on = { invert: this.inverted, measure: this.measuring, crosshair: this.cross, saliency: this.attentionOn, help: !this.help.hidden };
+    const on = { invert: this.inverted, measure: this.measuring, crosshair: this.cross, saliency: this.attentionOn, prior: this.prior, help: !this.help.hidden };
     this.windows.forEach((one, at) => (on[`window_${at + 1}`] = this.window === one));
     for (const one of this.tools.querySelectorAll("button")) {
       if (one.dataset.action in on) one.setAttribute("aria-pressed", String(Boolean(on[one.dataset.action])));
@@ -185,6 +266,8 @@ export class Stage {
       saliency: () => (this.attentionOn = Boolean(this.attention) && !this.attentionOn),
       fainter: () => this.attention && this.setOpacity(this.opacity - 0.1),
       stronger: () => this.attention && this.setOpacity(this.opacity + 0.1),
+      prior: () => this.beside(this.prior ? null : this.priors[this.list ? this.list.selectedIndex : 0]),
+      cursor_here: () => this.cursorHere(),
       reset: () => this.reset(),
       help: () => this.showHelp(),
     }[action];
@@ -310,6 +393,10 @@ export class Stage {
   own() {
     return false;
   }
+
+  async openPrior() {}
+
+  closePrior() {}
 
   slice() {}
 

@@ -6,12 +6,13 @@
 // only where the file says how large a pixel is.
 
 import { ask } from "./ask.js";
+import { linkedView, linkedWindow } from "./beside.js";
 import { make } from "./gestures.js";
 import { heatPixels } from "./heat.js";
 import { Pane } from "./pane.js";
 import { hanging } from "./place.js";
 import { Stage, mounted } from "./stage.js";
-import { littleEndian, measured } from "./window.js";
+import { coloursOf, greysOf, littleEndian, measured } from "./window.js";
 
 const MOST_HEAT = 256;
 const WHERE = {
@@ -23,7 +24,7 @@ const WHERE = {
 
 class XrayStage extends Stage {
   constructor(root, data) {
-    super(root, { place: "xray", keymap: data.keymap, attention: data.attention });
+    super(root, { ...data, place: "xray" });
     this.data = data;
     this.area.append(make("p", { class: "waiting", role: "status" }, "The picture is being read"));
   }
@@ -45,22 +46,56 @@ class XrayStage extends Stage {
   }
 
   addPane(told) {
-    const [rows, columns] = told.shape;
-    const [mmRow, mmColumn] = told.spacing_mm || [1, 1];
-    const canvas = make("canvas", { tabindex: 0, role: "application", "aria-roledescription": "Radiograph" });
-    const letters = told.letters ? { columns: told.letters[0], rows: told.letters[1] } : null;
-    const pane = new Pane(canvas, { columns, rows, mmColumn, mmRow }, letters, hanging(false));
+    const pane = paneOf(told, "Radiograph");
     this.panes.push(pane);
     this.active = pane;
-    this.area.replaceChildren(make("div", { class: "plane whole" }, canvas));
+    this.area.replaceChildren(make("div", { class: "plane whole" }, pane.canvas));
     this.listen(pane);
     const resized = new ResizeObserver(() => this.redraw());
-    resized.observe(canvas);
+    resized.observe(pane.canvas);
     this.cleanups.push(() => resized.disconnect());
+  }
+
+  /** Beside it: as large on the screen by mm where both say how large a pixel is; its own window, changed alike. */
+  async openPrior(which, mine) {
+    const told = await (await ask(`${which.address}/header`)).json();
+    const values = littleEndian(await (await ask(`${which.address}/pixels`)).arrayBuffer());
+    if (this.ended || this.prior !== mine) return;
+    const pane = Object.assign(paneOf(told, "Radiograph of a prior study"), { told, values, prior: true });
+    const [leader] = this.panes;
+    this.area.append(make("div", { class: "plane whole prior" }, pane.canvas));
+    this.area.classList.add("beside");
+    Object.assign(mine, { pane, words: which.words, apart: which.apart });
+    const measurable = Boolean(told.spacing_mm && this.told.spacing_mm);
+    this.follow(pane, leader, () => (measurable ? linkedView(pane.plane, pane.size, leader.plane, leader.size, leader.view) : leader.view));
+    const scale = measurable ? "Both at the same scale in mm" : "A pixel size is unknown: not at the same scale";
+    this.besides.textContent = `Prior: ${which.words}. ${scale}; zoom, turns and changes of the window are those of both.`;
+    this.redraw();
+  }
+
+  closePrior(before) {
+    this.leave(before.pane);
+  }
+
+  drawPrior(pane) {
+    const base = this.windows.find((one) => one.name === this.window.name) || this.lastPreset || this.windows[0];
+    this.lastPreset = base;
+    const priorBase = pane.told.windows[Math.min(this.windows.indexOf(base), pane.told.windows.length - 1)];
+    const key = JSON.stringify([this.window, this.inverted]);
+    if (pane.coloursKey !== key) {
+      pane.coloursKey = key;
+      pane.colours = coloursOf(greysOf(linkedWindow(this.window, base, priorBase), pane.told, this.inverted));
+    }
+    pane.show(pane.values, pane.colours);
+    const said = `PRIOR\n${this.prior.apart}${pane.told.letters ? "" : "\nOrientation not stated"}`;
+    pane.draw({ cross: null, ruler: this.rulerOf(pane), opacity: 0, said });
+    pane.canvas.setAttribute("aria-label", `Prior study, ${this.prior.words}`);
+    pane.canvas.dataset.shown = "0";
   }
 
   draw() {
     const [pane] = this.panes;
+    if (this.prior && this.prior.pane) this.drawPrior(this.prior.pane);
     pane.show(this.values, this.colours);
     this.lay(pane);
     pane.draw({
@@ -86,7 +121,8 @@ class XrayStage extends Stage {
     pane.lay(heatPixels(wanted.map, wanted.full, columns, rows, placeOf), columns, rows);
   }
 
-  own(action, pane) {
+  own(action) {
+    const [pane] = this.panes;
     const cursor = { cursor_left: [-1, 0], cursor_right: [1, 0], cursor_up: [0, -1], cursor_down: [0, 1] };
     if (!(action in cursor)) return false;
     const { right, down } = pane.view.hang;
@@ -104,29 +140,34 @@ class XrayStage extends Stage {
   }
 
   click(pane, place) {
+    if (pane.prior) return; // nothing says which of its places that is
     this.at = place;
     this.crossAt = true;
   }
 
-  cursor() {
-    return this.at;
+  cursor(pane) {
+    return pane && pane.prior ? [pane.plane.columns / 2, pane.plane.rows / 2] : this.at;
   }
 
   valueWords(pane, place) {
     const [column, row] = place.map(Math.floor);
     if (column < 0 || row < 0 || column >= pane.plane.columns || row >= pane.plane.rows) return "";
-    const value = this.values[row * pane.plane.columns + column];
-    if (value === this.told.padding) return `No measurement · row ${row + 1}, column ${column + 1}`;
-    return `Value ${Number(measured(value, this.told).toPrecision(6))} · row ${row + 1}, column ${column + 1}`;
+    const [told, values, whose] = pane.prior ? [pane.told, pane.values, "Prior: "] : [this.told, this.values, ""];
+    const value = values[row * pane.plane.columns + column];
+    const where = `row ${row + 1}, column ${column + 1}`;
+    if (value === told.padding) return `${whose}No measurement · ${where}`;
+    return `${whose}Value ${Number(measured(value, told).toPrecision(6))} · ${where}`;
   }
 
   lengthWords(pane, mm, from, to) {
-    if (this.told.spacing_mm) return `${mm.toFixed(1)} ${WHERE[this.told.spacing_at] || WHERE[""]}`;
+    const told = pane.told || this.told;
+    if (told.spacing_mm) return `${mm.toFixed(1)} ${WHERE[told.spacing_at] || WHERE[""]}`;
     const pixels = Math.hypot(to[0] - from[0], to[1] - from[1]);
     return `${pixels.toFixed(0)} pixels: their size is unknown, so no mm`;
   }
 
   words(pane) {
+    if (pane.prior) return [pane.canvas.getAttribute("aria-label"), ...(this.rulerOf(pane) ? [this.rulerOf(pane).words] : [])].join(" · ");
     const { center, width, name } = this.window;
     const number = (one) => Number(one.toPrecision(4));
     const ruler = this.rulerOf(pane);
@@ -137,6 +178,15 @@ class XrayStage extends Stage {
       ...(ruler ? [ruler.words] : []),
     ].join(" · ");
   }
+}
+
+/** A pane for a radiograph, with letters where the file says how it lies. */
+function paneOf(told, role) {
+  const [rows, columns] = told.shape;
+  const [mmRow, mmColumn] = told.spacing_mm || [1, 1];
+  const canvas = make("canvas", { tabindex: 0, role: "application", "aria-roledescription": role });
+  const letters = told.letters ? { columns: told.letters[0], rows: told.letters[1] } : null;
+  return new Pane(canvas, { columns, rows, mmColumn, mmRow }, letters, hanging(false));
 }
 
 export default mounted(XrayStage);
