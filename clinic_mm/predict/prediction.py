@@ -138,13 +138,13 @@ class Similar(Frozen):
     """Training cases alike in what the experts said, not in how they look; one case of each patient.
 
     Attributes:
-        silent: Why none are told, "" where some are.
+        silent: Why none are counted, "" where some are; of few patients the nearest are told all the same.
         n: The nearest ones that were counted.
         outcomes: How many of them were of each class.
         wrong: How many of them were answered wrongly, unseen.
         reach: Distance of the farthest one counted.
         among: How many of all training cases with at least this evidence, of other patients, were of each class.
-        nearest: The nearest of those counted, the nearest first.
+        nearest: The nearest one by one, the nearest first.
         errors: The nearest of all that were answered wrongly, be they counted or not.
     """
 

@@ -34,8 +34,11 @@ from clinic_mm.predict.prediction import Prediction, Similar
 
 COUNTED: Final = 40
 """Patients behind the counts: as many as a reader can still think of one by one."""
-FEWEST: Final = 20
-"""Patients with at least this evidence below which nothing is said."""
+SHARE: Final = 0.25
+"""Of all patients with at least this evidence, those that may be called the nearest: the nearest 39 of 39 are
+everybody, and their outcomes the base rate."""
+FEWEST: Final = 10
+"""Patients below which nothing is counted, and of whom alone nobody is told."""
 TOLD: Final = 5
 """Of those counted the nearest are told one by one."""
 ERRORS: Final = 3
@@ -89,11 +92,12 @@ def nearest(apart: Float[Array, "n d"], person: Int[Array, " d"], k: int, most: 
     near = np.broadcast_to(np.arange(apart.shape[1]), apart.shape)
     if enough < apart.shape[1]:
         near = np.sort(np.argpartition(apart, enough - 1, axis=1)[:, :enough], axis=1)
-    far = np.take_along_axis(apart, near, axis=1)
+    rows = np.arange(len(apart))[:, None]
+    far = apart[rows, near]
     order = np.argsort(far, axis=1, kind="stable")
-    near, there = np.take_along_axis(near, order, axis=1), np.isfinite(np.take_along_axis(far, order, axis=1))
-    rows = [row[finite] for row, finite in zip(near, there, strict=True)]
-    return [(row if most == 1 else row[_first(person[row])])[:k] for row in rows]
+    near, there = near[rows, order], np.isfinite(far[rows, order])
+    found = [row[finite] for row, finite in zip(near, there, strict=True)]
+    return [(row if most == 1 else row[_first(person[row])])[:k] for row in found]
 
 
 def _first(person: Int[Array, " k"]) -> Int[Array, " p"]:
@@ -113,6 +117,7 @@ class _Kin:
         label: Class of each.
         mistaken: Those whose most probable class is another.
         person: Whose case each is.
+        patients: How many they are.
         had: All that each had.
     """
 
@@ -122,6 +127,7 @@ class _Kin:
     label: Int[Array, " d"]
     mistaken: Int[Array, " w"]
     person: Int[Array, " d"]
+    patients: int
     had: tuple[tuple[str, ...], ...]
 
 
@@ -134,7 +140,9 @@ def _kin(bank: Bank, code: int) -> _Kin:
     mistaken = np.flatnonzero(answered.argmax(axis=1) != label)
     names = {had: _names(bank.names, had) for had in np.unique(deck.codes[donors]).tolist()}
     had = tuple(names[had] for had in deck.codes[donors].tolist())
-    return _Kin(donors, centred(deck.log[donors, code]), answered, label, mistaken, deck.person[donors], had)
+    person = deck.person[donors]
+    together = centred(deck.log[donors, code])
+    return _Kin(donors, together, answered, label, mistaken, person, len(np.unique(person)), had)
 
 
 def _alike(
@@ -149,9 +157,8 @@ def _alike(
     shown = [np.append(mine[:TOLD], kin.mistaken[wrong]) for mine, wrong in zip(near, errors, strict=True)]
     score = thresholds.of(_names(deck.bank.names, code)).score
     told = iter(_told(kin, apart, shown, score, classes))
-    among = np.isfinite(apart) @ (kin.label[:, None] == np.arange(len(classes))).astype(np.float64)
     return [
-        _similar(kin, mine, [next(told) for _ in few], among[row], apart[row], classes)
+        _similar(kin, apart[row], mine, [next(told) for _ in few], classes)
         for row, (mine, few) in enumerate(zip(near, shown, strict=True))
     ]
 
@@ -190,28 +197,39 @@ def _told(
 
 def _similar(
     kin: _Kin,
+    apart: Float[Array, " d"],
     near: Int[Array, " k"],
     told: list[dict[str, object]],
-    among: Float[Array, " C"],
-    apart: Float[Array, " d"],
     classes: tuple[str, ...],
 ) -> Similar:
-    """What is told of one case."""
-    if len(near) < FEWEST:
-        return Similar(silent=_few(len(near)))
-    label, answered = kin.label[near], kin.answered[near]
-    counted = np.bincount(label, minlength=len(classes)).tolist()
-    return Similar.model_validate(
-        {
-            "n": len(near),
-            "outcomes": dict(zip(classes, counted, strict=True)),
-            "wrong": int((answered.argmax(axis=1) != label).sum()),
-            "reach": round(float(np.sqrt(apart[near[-1]])), DIGITS),
-            "among": dict(zip(classes, among.astype(np.int64).tolist(), strict=True)),
-            "nearest": told[:TOLD],
-            "errors": told[TOLD:],
-        }
-    )
+    """What is told of one case: of few patients the nearest one by one, of very few nothing."""
+    others = np.isfinite(apart)
+    patients = kin.patients - int(not others.all())
+    counted = near[: int(SHARE * patients)]
+    if patients < FEWEST:
+        return Similar(silent=_few(patients))
+    one_by_one = {"nearest": told[:TOLD], "errors": told[TOLD:]}
+    if len(counted) < FEWEST:
+        return Similar.model_validate({"silent": _uncounted(patients), **one_by_one})
+    wrong = kin.answered[counted].argmax(axis=1) != kin.label[counted]
+    figures = {
+        "n": len(counted),
+        "outcomes": _counts(kin.label[counted], classes),
+        "wrong": int(wrong.sum()),
+        "reach": round(float(np.sqrt(apart[counted[-1]])), DIGITS),
+        "among": _counts(kin.label[others], classes),
+    }
+    return Similar.model_validate({**figures, **one_by_one})
+
+
+def _counts(label: Int[Array, " k"], classes: tuple[str, ...]) -> dict[str, int]:
+    return dict(zip(classes, np.bincount(label, minlength=len(classes)).tolist(), strict=True))
+
+
+def _uncounted(patients: int) -> str:
+    least = int(np.ceil(FEWEST / SHARE))
+    had = f"{patients} training patients had at least this evidence"
+    return f"Similar cases are not counted: {had}, {least} are asked for."
 
 
 def _few(n: int) -> str:

@@ -12,7 +12,7 @@ from clinic_mm.predict.bank import Bank, codes_of
 from clinic_mm.predict.conformal import Thresholds, single
 from clinic_mm.predict.prediction import NOT_HASHED, Prediction, Similar, canonical_hash
 from clinic_mm.predict.seen import patient_hash
-from clinic_mm.predict.similar import COUNTED, ERRORS, FEWEST, NOTHING, TOLD, similar
+from clinic_mm.predict.similar import COUNTED, ERRORS, FEWEST, NOTHING, SHARE, TOLD, similar
 from tests.predict.test_advise import NAMES, THRESHOLDS, asking, bank_of
 from tests.report.predictions import made_up
 
@@ -53,11 +53,11 @@ def plainly(bank: Bank, found: Prediction) -> list[tuple[float, int]]:
 
 @pytest.mark.parametrize("mask", [(True, False, False), (True, True, False), (True, True, True)])
 def test_similar_cases_equal_a_plain_loop(mask: tuple[bool, ...]) -> None:
-    bank, found = bank_of(150), asking("c", mask, 1)
-    told, ranked = of(bank, [found], STRICT)[0], plainly(bank_of(150), found)
+    bank, found = bank_of(250), asking("c", mask, 1)
+    told, ranked = of(bank, [found], STRICT)[0], plainly(bank, found)
     code = int(codes_of(np.array([mask]))[0])
     answers = bank.answers[:, code]
-    near = [j for _, j in ranked[:COUNTED]]
+    near = [j for _, j in ranked[: min(COUNTED, int(SHARE * len(ranked)))]]
     missed = [(d, j) for d, j in ranked if answers[j].argmax() != bank.labels[j]]
     assert told.n == len(near)
     assert told.outcomes["positive"] == sum(bank.labels[j] for j in near)
@@ -77,7 +77,7 @@ def test_similar_cases_equal_a_plain_loop(mask: tuple[bool, ...]) -> None:
 
 
 def test_nobody_is_a_neighbour_of_oneself_and_of_a_patient_only_the_nearest_case_is_one() -> None:
-    bank, found = bank_of(120), asking("c", (True, True, False), 1)
+    bank, found = bank_of(150), asking("c", (True, True, False), 1)
     ranked = plainly(bank, found)
     first, second = (bank.patients[j] for _, j in ranked[:2])
     me = patient_hash(found.patient_key)
@@ -89,7 +89,7 @@ def test_nobody_is_a_neighbour_of_oneself_and_of_a_patient_only_the_nearest_case
     twins = replace(bank, patients=tuple(first if p == second else p for p in bank.patients))
     both = of(twins, [found])[0]
     assert [one.distance for one in both.nearest[:2]] == pytest.approx([ranked[0][0], ranked[2][0]], abs=0.006)
-    assert both.n == min(COUNTED, len(ranked) - 1)
+    assert both.n == int(SHARE * (len(ranked) - 1))
     all_mine = replace(bank, patients=(me,) * len(bank))
     assert "no training patients had" in of(all_mine, [found])[0].silent
 
@@ -111,7 +111,7 @@ def test_every_pattern_is_told_the_same_in_a_batch_of_one_and_in_any_order_of_mo
     assert of(mixed, several) == many
     for one in many[1:]:
         assert sum(one.outcomes.values()) == one.n
-        assert one.n == COUNTED
+        assert one.n == min(COUNTED, int(SHARE * sum(one.among.values())))
         assert [near.distance for near in one.nearest] == sorted(near.distance for near in one.nearest)
         assert one.nearest[-1].distance <= one.reach
         assert len(one.errors) == ERRORS
@@ -126,7 +126,7 @@ def _turned(bank: Bank, order: tuple[int, ...]) -> Bank:
 
 
 def test_counts_follow_the_answer_and_not_the_base_rate() -> None:
-    bank = bank_of(2000, strength=(2.0, 2.0, 2.0))
+    bank = bank_of(900, strength=(2.0, 2.0, 2.0))
     several = [asking(f"c{k}", (True, True, True), k) for k in range(30)]
     told = of(bank, several)
     share = np.array([one.outcomes["positive"] / one.n for one in told])
@@ -135,15 +135,27 @@ def test_counts_follow_the_answer_and_not_the_base_rate() -> None:
     assert np.corrcoef(share, said)[0, 1] > 0.9
 
 
-def test_of_few_patients_nothing_is_said_and_no_key_is_ever_told() -> None:
-    bank, found = bank_of(60), asking("c", (True, True, True), 1)
-    there = np.flatnonzero(bank.present.all(axis=1))
+def having(bank: Bank, n: int) -> Bank:
+    """The bank with as many complete cases."""
     few = bank.present.copy()
-    few[there[FEWEST - 1 :], 2] = False
-    said = of(replace(bank, present=few), [found])[0]
-    assert said.silent
-    assert (said.n, said.nearest, said.outcomes) == (0, (), {})
-    told = of(bank, [found])[0].model_dump_json()
+    few[np.flatnonzero(few.all(axis=1))[n:], 2] = False
+    return replace(bank, present=few)
+
+
+def test_of_few_patients_nothing_is_counted_and_of_very_few_nothing_told() -> None:
+    bank, found = bank_of(250), asking("c", (True, True, True), 1)
+    least = int(FEWEST / SHARE)
+    [enough], [few], [hardly] = (of(having(bank, n), [found]) for n in (least, least - 1, FEWEST - 1))
+    assert (enough.silent, enough.n) == ("", FEWEST)
+    assert f"{least - 1} training patients had" in few.silent
+    assert (few.n, few.outcomes, few.among) == (0, {}, {})
+    assert (len(few.nearest), len(few.errors)) == (TOLD, ERRORS)
+    assert hardly == Similar(silent=hardly.silent)
+
+
+def test_no_key_of_a_training_patient_is_told_among_similar_cases() -> None:
+    bank = bank_of(250)
+    told = of(bank, [asking("c", (True, True, True), 1)])[0].model_dump_json()
     assert not any(patient[:8] in told for patient in bank.patients)
 
 
