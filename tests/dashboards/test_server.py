@@ -5,7 +5,9 @@ import random
 import re
 import secrets
 import shutil
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,12 +15,15 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from clinic_mm.bundle import policy
+from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.report.model_card.kept import CARD_PAGE, CARD_TEXT
 from clinic_mm.report.run import open_run
+from clinic_mm.store.store import open_store
 from clinic_mm.store.values import ROLES
+from clinic_mm.viewing.study import study_id
 from tests.serving import Address, a_session, serving
 from tests.signed_in import signed_in
-from tests.wire import reading
+from tests.wire import Reader, reading
 
 TABLE = policy("roles")
 CARD = "<p>the whole card</p>"
@@ -129,37 +134,95 @@ def test_media_is_served_to_him_whom_a_page_showed_it_and_to_nobody_else(served:
             assert get(served, path, tokens[1])[0] == 200
 
 
+def mark_of(place: str) -> str:
+    return f"{place}-{secrets.token_hex(8)}"
+
+
 def two_readers(served: Address, made_run: Path, actions: int) -> int:
-    """Two people take turns on one server; returns how many bytes of the other each was sent."""
-    rng = random.Random(7)
+    """Two people act at the same moments on one server, so often each; how many bytes of the other they were sent.
+
+    Each has a mark of his own in his name, in what he searches, in the name of a list that he keeps, in his address.
+    """
     keys = list(open_run(made_run).worklist()["case_key"])
-    names = ["first-" + secrets.token_hex(8), "second-" + secrets.token_hex(8)]
+    names = [mark_of("first"), mark_of("second")]
     tokens = [a_session(served.home, name, ["reader", "viewer"]) for name in names]
-    held: list[set[str]] = [set(), set()]
-    foreign = 0
-    with reading(served, tokens[0]) as one, reading(served, tokens[1]) as two:
-        for at in range(actions):
-            me = at % 2
-            page = rng.choice(["", "case", "about", "glass"])
-            typed = f"case={rng.choice(keys)}&mark={names[me]}"
-            sent = (one, two)[me].asks(page, typed)
-            assert names[me].encode() in sent.replace(b"\\", b"")
-            foreign += sent.replace(b"\\", b"").count(names[1 - me].encode()) * len(names[1 - me])
-            held[me] |= {found.decode() for found in MEDIA.findall(sent)}
+    together, held, foreign = threading.Barrier(2, timeout=600), [set[str](), set[str]()], [0, 0]
+
+    def acts(me: int) -> None:
+        rng, mine, other = random.Random(me), names[me].encode(), names[1 - me].encode()
+        with reading(served, tokens[me]) as page:
+            for at in range(actions):
+                together.wait()
+                sent = act(page, at, rng, names[me], keys).replace(b"\\", b"")
+                assert mine in sent
+                foreign[me] += sent.count(other) * len(other)
+                held[me] |= {found.decode() for found in MEDIA.findall(sent)}
+            together.wait()
             for path in held[1 - me] - held[me]:
                 status, body, _ = get(served, path, tokens[me])
-                foreign += len(body) if status not in REFUSED else 0
-    return foreign
+                foreign[me] += len(body) if status not in REFUSED else 0
+            together.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(acts, (0, 1)))
+    return sum(foreign)
+
+
+def act(page: Reader, at: int, rng: random.Random, mark: str, keys: list[str]) -> bytes:
+    """Open a page; on the work list, search and keep the list under a name."""
+    if at % 4 == 1:
+        page.asks("", f"mark={mark}")
+        page.sets("Keep what", string_value=mark)
+        return page.presses("Keep")
+    if at % 4 == 3:
+        page.asks("", f"mark={mark}")
+        return page.sets("Case key", string_value=mark)
+    return page.asks(rng.choice(["", "case", "about", "glass", "feedback"]), f"case={rng.choice(keys)}&mark={mark}")
 
 
 def test_two_readers_at_once_get_nothing_of_each_other(served: Address, made_run: Path) -> None:
-    assert two_readers(served, made_run, 12) == 0
+    assert two_readers(served, made_run, 4) == 0
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_two_readers_with_two_hundred_actions_each_get_nothing_of_each_other(served: Address, made_run: Path) -> None:
-    assert two_readers(served, made_run, 400) == 0
+    assert two_readers(served, made_run, 200) == 0
+
+
+@pytest.fixture(scope="module")
+def addresses_of_bytes(made_run: Path) -> list[str]:
+    """Where viewers fetch pixels and samples, of real studies, one of each kind."""
+    found = {}
+    for case in open_cohort(made_run.parent / "cohort").cases():
+        for kind in ("ct", "xray", "eeg"):
+            for one in case.usable(kind)[:1]:
+                found[kind] = f"/v1/case/{case.case_key}/{kind}/{study_id(one)}"
+    return [
+        *(f"{found['ct']}/header", f"{found['ct']}/axial/0?count=2"),
+        *(f"{found['xray']}/header", f"{found['xray']}/pixels"),
+        *(found["eeg"], f"{found['eeg']}/page?start=0&stop=256"),
+    ]
+
+
+def test_bytes_of_viewers_are_served_to_clinical_roles_and_to_nobody_else(
+    served: Address, addresses_of_bytes: list[str]
+) -> None:
+    tokens = {role: a_session(served.home, f"bytes-{role}", [role]) for role in ROLES}
+    with open_store(f"sqlite:///{served.home / 'store.sqlite'}", heads=served.home / "heads") as store:
+        gone = store.users.add("bytes-gone", ["reader"])
+        tokens |= {"disabled": store.sessions.open(gone.id), "signed out": store.sessions.open(gone.id), "nobody": ""}
+        store.sessions.close(tokens["signed out"])
+        store.users.disable(gone.id, by=gone.id)
+    may = set(TABLE["acts"]["see_evidence"]["roles"])
+    for path in addresses_of_bytes:
+        status, whole, headers = get(served, path, tokens["reader"])
+        assert (status, headers["Cache-Control"]) == (200, "private, no-store"), path
+        assert len(whole) > 100
+        for who, token in tokens.items():
+            status, body, _ = get(served, path, token)
+            assert status == (200 if who in may else 403 if who in ROLES else 401), (who, path)
+            assert (body == whole) == (who in may)
 
 
 def test_planted_identifiers_reach_no_log_no_address_and_no_title(served: Address, case_key: str) -> None:
