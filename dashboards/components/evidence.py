@@ -17,8 +17,9 @@ from clinic_mm.cohort.manifest import Cohort, open_cohort
 from clinic_mm.errors import ClinicError, EvidenceError, InputError
 from clinic_mm.report.run import RunInfo
 from clinic_mm.signals import Signal
+from clinic_mm.sources.choose import in_order
 from clinic_mm.types import CaseRecord, Evidence
-from clinic_mm.viewing.study import study_id, study_of
+from clinic_mm.viewing.study import KINDS, study_id, study_of
 from components.opened import changed_at, opened_run
 
 KEPT_SIGNALS: Final = 12
@@ -69,6 +70,16 @@ def study(case_key: str, kind: str, study: str) -> Evidence:
 def address(case_key: str, kind: str, evidence: Evidence) -> str:
     """Where the pixels or signals of a study are served, to those who may see the case."""
     return f"/v1/case/{quote(case_key, safe='')}/{kind}/{study_id(evidence)}"
+
+
+def pictures(case_key: str) -> list[tuple[Evidence, str]]:
+    """The latest study of each kind that is a picture, CT first, with its kind.
+
+    Raises:
+        InputError: If the cohort is gone or no longer forms this case.
+    """
+    case = case_record(case_key)
+    return [(one, kind) for kind in KINDS for one in in_order(case.usable(kind), "latest")[:1]]
 
 
 def cohort_folder(info: RunInfo, run: Path) -> Path:

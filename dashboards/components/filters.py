@@ -18,11 +18,20 @@ from components.ranking import STATE_WORDS, labels
 ORDERS: Final[dict[str, Literal["urgency", "waiting"]]] = {"Most urgent": "urgency", "Waiting longest": "waiting"}
 ANY, MINE, NOBODYS = "Anybody", "Me", "Nobody"
 NONE: Final = "none"
+ORDER_NEXT: Final = "list-order-next"
 KEYS: Final = ("text", "states", "pattern", "answer", "assigned", "order")
+
+
+def in_order(order: str) -> None:
+    """Draw the whole page anew with another order; for the list, which is drawn after the filters."""
+    st.session_state[ORDER_NEXT] = next(words for words, one in ORDERS.items() if one == order)
+    st.rerun()
 
 
 def asked(info: RunInfo, person: guard.Person) -> WorklistQuery:
     """Draw the filters; what they ask for."""
+    if wanted := st.session_state.pop(ORDER_NEXT, ""):  # a filter that is on the page already cannot be set
+        st.session_state["list-order"] = wanted
     one, three, four, five, six = st.columns([2, 3, 2, 2, 1.6], vertical_alignment="bottom")
     with one, st.container(key="list-search"):
         text = st.text_input("Case key contains", key="list-text")

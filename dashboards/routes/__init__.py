@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from guard.guarded import MARK
 
-MODULES: Final[Sequence[str]] = ("pixels", "eeg", "report")
+MODULES: Final[Sequence[str]] = ("pixels", "eeg", "report", "thumb")
 """Modules of this folder: `pixels`, `eeg` …"""
 BELOW: Final = "/v1/"
 

@@ -20,11 +20,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from clinic_mm.errors import ClinicError, EvidenceError, InputError
-from clinic_mm.sources.choose import in_order
 from clinic_mm.viewing.cache import DamagedError, ViewCache
-from clinic_mm.viewing.study import KINDS, Studies
+from clinic_mm.viewing.study import Studies
 from clinic_mm.viewing.volume import Readable, planes
-from components.evidence import case_record, roots, study
+from components.evidence import pictures, roots, study
 from guard import guarded, room
 
 FOLDER: Final = "views"
@@ -42,9 +41,7 @@ def studies() -> Studies:
 def ahead(request: Request) -> Response:
     """Decode the latest CT and radiograph of a case beside the work: it will be opened soon."""
     with suppress(ClinicError):  # told to whoever opens it
-        case = case_record(request.path_params["case_key"])
-        latest = [(one, kind) for kind in KINDS for one in in_order(case.usable(kind), "latest")[:1]]
-        studies().warm(latest, roots())
+        studies().warm(pictures(request.path_params["case_key"]), roots())
     return Response(status_code=202)
 
 

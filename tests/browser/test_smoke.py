@@ -37,9 +37,9 @@ def test_a_reader_goes_from_the_worklist_to_a_case(served: str, browser_page: Pa
     page = browser_page
     page.goto(served)
     expect(page.get_by_text("SIMULATED COHORT")).to_be_visible(timeout=30_000)
-    expect(page.get_by_test_id("stDataFrame")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("grid")).to_be_visible(timeout=30_000)
     calm(page, "worklist")
-    page.get_by_test_id("stDataFrame").click(position={"x": 300, "y": 52})
+    page.get_by_role("grid").get_by_role("link").first.click()
     page.wait_for_url("**/case?case=*")
     expect(page.get_by_text("Reading ·")).to_be_visible(timeout=30_000)
     frame = open_run(made_run).worklist()  # who has no answer stands first

@@ -7,6 +7,7 @@ import pytest
 
 from clinic_mm.evaluate.monitor.state import FILE, Detector, MonitorState, Place, Stop, write_state
 from tests.dashboards.conftest import Page
+from tests.dashboards.listed import listed
 from tests.dashboards.test_pages import answered, texts
 
 SAID, MEND = "ct no longer looks as it did in the reference", "Ask what changed at the source"
@@ -51,7 +52,7 @@ def test_a_hidden_answer_is_on_no_page(page: Page, hidden: Path) -> None:
     assert MEND in texts(test)
     assert "The AI's answer is hidden" in texts(test)
     assert "What the answer rests on" not in texts(test)
-    table = page().dataframe[0].value.set_index("Case")
+    table = listed(page()).set_index("Case")
     assert table.loc[found.case_key, "Answer"] == "Hidden"
     assert table["Urgency"].isna()[found.case_key]
 

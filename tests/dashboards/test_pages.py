@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from clinic_mm.report.run import Prediction, open_run
 from clinic_mm.report.words import label_of, probability
 from tests.dashboards.conftest import ABSTAINED, Page
+from tests.dashboards.listed import listed
 
 
 def answered(run: Path) -> Prediction:
@@ -26,7 +27,7 @@ def texts(test: AppTest) -> str:
 def test_the_worklist_ranks_by_urgency_and_says_why(page: Page) -> None:
     test = page()
     assert not test.exception
-    table = test.dataframe[0].value.set_index("Case")
+    table = listed(test).set_index("Case")
     assert table["Urgency"].dropna().is_monotonic_decreasing
     assert all(table["Why it stands here"])
     assert "No answer" in set(table["Answer"])
@@ -36,9 +37,9 @@ def test_the_worklist_ranks_by_urgency_and_says_why(page: Page) -> None:
 def test_the_worklist_filters_by_key_and_by_answer(page: Page) -> None:
     test = page()
     test.text_input[0].set_value("STRANG").run()
-    assert list(test.dataframe[0].value["Case"]) == ["stranger"]
+    assert list(listed(test)["Case"]) == ["stranger"]
     test.text_input[0].set_value("no such key").run()
-    assert len(test.dataframe[0].value) == 0
+    assert len(listed(test)) == 0
     assert not test.exception
 
 

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from clinic_mm.bundle import folder
 from clinic_mm.store.store import Store
 from clinic_mm.store.values import ROLES, Role, User
+from tests.dashboards.listed import listed
 from tests.dashboards.test_pages import answered, texts
 from tests.dashboards.test_silence import sent
 from tests.report.silent import leaked
@@ -77,7 +78,7 @@ def labels(test: AppTest) -> list[str]:
 
 def test_the_answer_is_in_no_page_before_the_opinion_and_in_it_afterwards(enter: Callable[..., Room]) -> None:
     room = enter()
-    row = room.page("worklist").dataframe[0].value.set_index("Case").loc[room.key]
+    row = listed(room.page("worklist")).set_index("Case").loc[room.key]
     assert row["Answer"] == "Sealed"
     assert leaked(room.found, row.to_csv()) == []
     test = room.page()
@@ -132,8 +133,8 @@ def test_of_two_readers_one_wins_and_the_other_is_told_who_and_when(enter: Calla
     assert "UTC" in test.warning[-1].value
     assert not {"Begin to read", "Sign"} & set(labels(test))
     assert any("bo reads this case" in one.value for one in test.info)
-    seen = room.page("worklist").dataframe[0].value.set_index("Case").loc[room.key, "Read by"]
-    assert seen.startswith("bo, since ")
+    seen = listed(room.page("worklist")).set_index("Case").loc[room.key, "Read by"]
+    assert seen.startswith("Being read by bo since ")
     room.store.release(room.key, room.bo.id)
     test = opinion(press(room.page(), "Begin to read"), room.found.decision)
     room.store.comment(room.key, room.bo.id, version=room.store.case(room.key).version, text="Look at the left base")
@@ -170,13 +171,13 @@ def test_a_reader_keeps_a_list_under_a_name_and_takes_it_again(enter: Callable[.
     room = enter()
     test = room.page("worklist")
     test.text_input(key="list-text").set_value("STRANG").run()
-    assert list(test.dataframe[0].value["Case"]) == ["stranger"]
+    assert list(listed(test)["Case"]) == ["stranger"]
     test.text_input(key="list-name").set_value("Odd ones")
     test = press(test, "Keep")
     assert [one.query.text for one in room.store.filters(room.me.id)] == ["STRANG"]
     test = room.page("worklist")
-    assert len(test.dataframe[0].value) > 1
-    assert list(press(test, "Odd ones").dataframe[0].value["Case"]) == ["stranger"]
+    assert len(listed(test)) > 1
+    assert list(listed(press(test, "Odd ones"))["Case"]) == ["stranger"]
 
 
 def test_keys_of_the_page_lead_to_buttons_that_stand_on_it(enter: Callable[..., Room]) -> None:

@@ -16,6 +16,7 @@ from clinic_mm.predict.saliency.result import KINDS, evidence_hash
 from clinic_mm.report.run import Prediction, open_run, write_shard
 from clinic_mm.report.saliency_store import FOLDER, write_saliency
 from tests.dashboards.conftest import Page
+from tests.dashboards.listed import listed
 from tests.dashboards.test_monitor import state_of, stop
 from tests.dashboards.test_pages import answered
 from tests.report.saliencies import made_saliency
@@ -76,7 +77,7 @@ def test_what_an_answered_case_shows_is_seen_by_this_test(page: Page, silent_run
     shown = sent(page("case", case=found.case_key))
     assert len(leaked(found, shown)) > len(found.pattern)
     assert "lowers the log-odds of positive by 1.50" in shown
-    row = page().dataframe[0].value.set_index("Case").loc[found.case_key]
+    row = listed(page()).set_index("Case").loc[found.case_key]
     assert row["Urgency"] == pytest.approx(found.probabilities[1])
 
 
@@ -103,7 +104,7 @@ def test_no_page_tells_an_answer_that_is_not_shown(
     for shown in (sent(case), sent(about)):
         assert leaked(found, shown) == []
         assert "hiding it lowers" not in shown
-    row = page().dataframe[0].value.set_index("Case").loc[found.case_key]
+    row = listed(page()).set_index("Case").loc[found.case_key]
     assert row["Answer"] == ("No answer" if how == "abstained" else "Hidden")
     assert np.isnan(row["Urgency"])
     assert leaked(found, row.to_csv()) == []

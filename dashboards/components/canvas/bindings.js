@@ -1,7 +1,7 @@
 // Keys of a whole page: a key presses the button that Python named for its action; `?` shows the keys.
 //
-// In:  data.keymap; data.targets, action to [CSS selector, which of those found]; data.lines, how many cases can be opened by number.
-// Out: clicks on buttons of the page; the trigger `open` with the line, from 0.
+// In:  data.keymap; data.targets, action to [CSS selector, which of those found]; data.lines, the cases that can be opened by number.
+// Out: clicks on buttons of the page; the trigger `open` with the case.
 
 import { Mouse, actionOf, helpPanel, keyName } from "./gestures.js";
 
@@ -38,7 +38,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     }
     if (action === "open") {
       const line = data.keymap.keys.find((row) => row.action === "open").keys.indexOf(keyName(event));
-      if (line < data.lines) setTriggerValue("open", line);
+      if (line < data.lines.length) setTriggerValue("open", data.lines[line]);
       return;
     }
     const [selector, place] = data.targets[action] || [];
