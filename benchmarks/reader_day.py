@@ -104,7 +104,7 @@ class Visit:
             if not key:  # he has read all of his
                 continue
             sent: list[bytes] = []
-            yield "opens a case", lambda sent=sent: sent.append(self._calm(page, page.picks(0)))
+            yield "opens a case", lambda sent=sent, key=key: sent.append(self._opens(page, key))
             studies = sorted({one.decode() for one in STUDY.findall(sent[0])}) if sent else []
             yield "begins to read", lambda: self._calm(page, page.presses("Begin"))
             for study in studies:
@@ -135,6 +135,9 @@ class Visit:
         span = min(int(EEG_PAGE_S * told["sfreq_hz"]), told["samples"])
         first = self._chance.randrange(max(1, told["samples"] - span))
         self._gets(f"{study}/page?start={first}&stop={first + span}")
+
+    def _opens(self, page: Reader, key: str) -> bytes:
+        return self._calm(page, page.triggers("clinic_mm_worklist", "open", key))
 
     def _gives(self, page: Reader) -> None:
         for label, value in OPINION.items():

@@ -6,6 +6,7 @@ As the browser does, it sends back what every widget holds, runs a part of the p
 one, and runs by itself what the page asked to be run by the clock (`waits`). It draws nothing and fetches nothing.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ WAIT_S = 120.0
 ENDED = {0, 1}
 ENDED_IN_PART = 3
 """Of ForwardMsg.ScriptFinishedStatus; 2 is a run that another one follows."""
+EVENTS = "$$STREAMLIT_INTERNAL_KEY_{}__events"
+"""Where a component of version 2 puts what it tells."""
 
 
 class Reader:
@@ -61,12 +64,11 @@ class Reader:
         self._values[key] = WidgetState(id=key, **value)
         return self._runs(part) if run else b""
 
-    def picks(self, row: int) -> bytes:
-        """Click a row of the first table from which rows can be picked."""
-        key, (_, part) = self._find("", lambda one: hasattr(one, "selection_mode") and one.id)
-        chosen = WidgetState(id=key, string_value=f'{{"selection":{{"rows":[{row}],"columns":[],"cells":[]}}}}')
-        self._values[key] = chosen
-        return self._runs(part)
+    def triggers(self, component: str, event: str, value: object) -> bytes:
+        """What the script of a component tells Python (`setTriggerValue`)."""
+        key, (_, part) = self._find("", lambda one: getattr(one, "component_name", "").endswith(component))
+        told = json.dumps([{"event": event, "value": value}])
+        return self._runs(part, WidgetState(id=EVENTS.format(key), json_trigger_value=told))
 
     def shows(self, label: str) -> bool:
         """Whether there is a button or another widget whose label begins so."""
@@ -102,6 +104,7 @@ class Reader:
         asked.query_string, asked.page_script_hash, asked.page_name = self._query, self._page, name
         asked.fragment_id, asked.is_auto_rerun = part, by_clock
         held = {**self._values, **{one.id: one for one in more}}
+        asked.widget_states.widgets.extend(one for one in more if one.id not in self.widgets)
         asked.widget_states.widgets.extend(one for key, one in held.items() if key in self.widgets)
         asked.cached_message_hashes.extend(self._known)
         self.socket.send(message.SerializeToString())

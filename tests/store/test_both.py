@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -142,6 +144,36 @@ def test_a_thousand_races(both: Store) -> None:
     _races(both, 1000)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(3000)
+def test_a_thousand_races_between_two_processes(both: Store, place: tuple[str, Path]) -> None:
+    """As two servers of one room would: each with connections and a copy of the heads' key of its own."""
+    spawn, users, rounds = get_context("spawn"), ids(both), 1000
+    start, said = spawn.Barrier(2), spawn.Queue()
+    racers = [spawn.Process(target=_racer, args=(*place, user, rounds, start, said)) for user in users]
+    for racer in racers:
+        racer.start()
+    told = dict(said.get(timeout=2400) for _ in racers)
+    for racer in racers:
+        racer.join(60)
+    for pair in zip(*(told[user] for user in users), strict=True):
+        (winner,) = [user for user, quicker in zip(users, pair, strict=True) if quicker == ""]
+        assert [quicker for quicker in pair if quicker] == [winner]
+    assert len(both.case("c02").comments) == rounds
+    assert verify_audit(*place).whole
+
+
+def _racer(url: str, heads: Path, user: str, rounds: int, start: Any, said: Any) -> None:  # noqa: ANN401 - of no type
+    found = []
+    with open_store(url, heads=heads, clock=Clock()) as store:
+        for _ in range(rounds):
+            start.wait(600)
+            version = store.case("c02").version
+            start.wait(600)
+            found.append(won(lambda version=version: store.comment("c02", user, version=version, text="mine")))
+    said.put((user, found))
+
+
 def won(act: Callable[[], object]) -> str:
     """ "" for who won; else who was quicker."""
     try:
@@ -152,26 +184,34 @@ def won(act: Callable[[], object]) -> str:
 
 
 def _races(store: Store, rounds: int) -> None:
-    """Two act on one version at once; then two begin at once. Never two winners, never none."""
+    """Two remark on, amend, begin one version of a case at once. Never two winners, never none."""
     ann, bo = ids(store)
+    seen = store.begin("c05", ann)
+    seen = store.opinion("c05", ann, version=seen.version, verdict="positive", sure=0.9)
+    seen = store.decide("c05", ann, version=seen.version, act="accept", verdict="positive")
+    store.sign("c05", ann, version=seen.version)
     with ThreadPoolExecutor(2) as pool:
         for number in range(rounds):
-            version = store.case("c02").version
+            version, signed = store.case("c02").version, store.case("c05").version
+            verdict = "positive" if number % 2 else "negative"
 
             def remark(user: str, version: int = version) -> str:
                 return won(lambda: store.comment("c02", user, version=version, text="mine"))
+
+            def amend(user: str, version: int = signed, verdict: str = verdict) -> str:
+                return won(lambda: store.amend("c05", user, version=version, verdict=verdict, reason="seen anew"))
 
             def begin(user: str) -> str:
                 return won(lambda: store.begin("c03", user))
 
             users = (ann, bo) if number % 2 else (bo, ann)
-            for act in (remark, begin):
+            for act in (remark, amend, begin):
                 said = dict(zip(users, pool.map(act, users), strict=True))
                 (winner,) = [user for user, told in said.items() if told == ""]
                 assert [told for told in said.values() if told] == [winner]
             for user in users:
                 store.release("c03", user)
-    assert len(store.case("c02").comments) == rounds
+    assert (len(store.case("c02").comments), len(store.case("c05").amendments)) == (rounds, rounds)
     assert store.audit.verify().whole
 
 
