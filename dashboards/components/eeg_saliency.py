@@ -20,13 +20,17 @@ Shade = tuple[float, float, tuple[str, ...], float]
 
 
 def attention(found: Saliency | None) -> dict[str, Any] | None:
-    """What the canvas draws: `windows` (start, end, strength) of the strip, `shades`, where most is, and the legend."""
+    """What the canvas draws: `windows` (start, end, strength) of the strip, `shades`, where most is, and the legend.
+
+    `alone` (start, end, probability) is what the expert says of each window by itself; none in files of before.
+    """
     if found is None:
         return None
     every = list(shades(found))[:MOST_SHADES]
     return {
         "windows": [[start, end, strength] for start, end, strength in windows(found)],
         "shades": [[start, end, list(channels), strength] for start, end, channels, strength in every],
+        "alone": [list(one) for one in alone(found)],
         "peak_s": strongest(found)["time_s"],
         "words": in_words(found),
     }
@@ -38,6 +42,16 @@ def windows(found: Saliency) -> Iterator[tuple[float, float, float]]:
     for at, value in zip(times, _strongest(found.arrays["time_band"]), strict=True):
         if np.isfinite(value):
             yield float(at - half), float(at + half), float(np.clip(value / full, -1, 1))
+
+
+def alone(found: Saliency) -> Iterator[tuple[float, float, float]]:
+    """Every window with the probability that the expert gives it by itself; not calibrated."""
+    if "alone" not in found.arrays:
+        return
+    times, half = _times(found)
+    for at, logodds in zip(times, found.arrays["alone"], strict=True):
+        if np.isfinite(logodds):
+            yield float(at - half), float(at + half), float(1 / (1 + np.exp(-logodds)))
 
 
 def shades(found: Saliency) -> Iterator[Shade]:
@@ -59,7 +73,17 @@ def in_words(found: Saliency) -> str:
     name, most = found.told.target, peak_in_words(found.told)
     return (
         f"Model attention: amber speaks for {name}, blue against it; full colour "
-        f"{full_colour(found):.2f} log-odds. {most[:1].upper() + most[1:]}. {CAUTION}"
+        f"{full_colour(found):.2f} log-odds. {most[:1].upper() + most[1:]}. {CAUTION}{_alone_in_words(found)}"
+    )
+
+
+def _alone_in_words(found: Saliency) -> str:
+    if "alone" not in found.arrays:
+        return ""
+    stretch = max(float(str(found.told.settings.get("alone_s", 0))), 2 * _times(found)[1])
+    return (
+        f" Expert alone: the probability of {found.told.target} that the EEG expert gives to each {stretch:.2g} s by "
+        "itself; not calibrated, no other evidence in it."
     )
 
 

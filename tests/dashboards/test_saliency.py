@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -121,3 +122,18 @@ def test_the_canvas_of_an_eeg_gets_windows_shades_and_the_peak() -> None:
     ]
     assert "not the outline" in told["words"]
     assert attention(None) is None
+
+
+def test_the_expert_alone_is_drawn_as_probabilities_and_old_files_have_none() -> None:
+    old = made_saliency("eeg")
+    logodds = np.full(32, -1.0)
+    logodds[3], logodds[5] = 2.0, np.nan
+    new = type(old)(old.told, {**old.arrays, "alone": logodds})
+    drawn, before = attention(new), attention(old)
+    assert drawn
+    assert before
+    assert before["alone"] == []
+    assert "Expert alone" not in before["words"]
+    assert len(drawn["alone"]) == 31, "a window across a gap has none"
+    assert drawn["alone"][3] == pytest.approx([3.0, 4.0, 0.880797], abs=1e-5)
+    assert "not calibrated" in drawn["words"]

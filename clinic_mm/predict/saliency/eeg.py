@@ -3,12 +3,18 @@
 In:  how to ask the expert, a recording. Out: three pictures in log-odds:
      time_band     one window, one band, hidden in all channels;
      channel_band  one channel, one band, hidden throughout the recording;
-     cells         one channel, one window, one band, in the windows that matter most (NaN elsewhere).
+     cells         one channel, one window, one band, in the windows that matter most (NaN elsewhere);
+     and one that hides nothing:
+     alone         what the expert says of each window by itself, as if it were all that there is (NaN across a gap).
+
+`alone` is of one expert and of short pieces, which it was not fitted to: no calibrated probability, and said so.
 
 To hide is to take a band out of the signal, softly in time: what is left of the window is the rest of the same signal.
 The recording goes through the whole prep again each time. A recording of any length gets a bounded number of windows.
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -20,7 +26,7 @@ from clinic_mm.errors import EvidenceError
 from clinic_mm.predict.saliency.asked import Asked
 from clinic_mm.predict.saliency.bands import split
 from clinic_mm.predict.saliency.result import Found
-from clinic_mm.prep.eeg import CHANNELS
+from clinic_mm.prep.eeg import CHANNELS, WINDOW_S
 from clinic_mm.prep.eeg_summary import BANDS_HZ
 from clinic_mm.signals import EegRecording
 
@@ -42,7 +48,8 @@ Hide = tuple[Array | slice, slice, tuple[int, ...]]
 
 def eeg_settings() -> dict[str, float]:
     """What governs the pictures."""
-    return {"stride_s": LEAST_STRIDE_S, "window": WINDOW, "soft": SOFT, "windows": WINDOWS, "refined": REFINED}
+    told = {"stride_s": LEAST_STRIDE_S, "window": WINDOW, "soft": SOFT, "windows": WINDOWS, "refined": REFINED}
+    return {**told, "alone_s": WINDOW_S}
 
 
 def eeg_saliency(ask: Asked, signal: EegRecording) -> Found:
@@ -71,14 +78,17 @@ def eeg_saliency(ask: Asked, signal: EegRecording) -> Found:
     cells = np.full((len(hider.rows), len(at), len(bands)), np.nan)
     near = drops([(row, spans[t], (b,)) for row in hider.rows for t in best for b in bands])
     cells[:, best] = near.reshape(len(hider.rows), len(best), len(bands))
-    arrays = {"time_band": time_band, "channel_band": channel_band, "cells": cells, "time_s": at}
+    pieces = [(index, one) for index, one in enumerate(_pieces(signal, at)) if one is not None]
+    alone = np.full(len(at), np.nan)
+    alone[[index for index, _ in pieces]] = ask(one for _, one in pieces)
+    arrays = {"time_band": time_band, "channel_band": channel_band, "cells": cells, "time_s": at, "alone": alone}
     return Found(
         arrays=arrays,
         settings=eeg_settings(),
         logodds=base,
         stride=f"{_stride(at):.2g} s, windows of {width:.2g} s",
         peak=_peak(arrays, hider.names, width),
-        asked=time_band.size + channel_band.size + near.size,
+        asked=time_band.size + channel_band.size + near.size + len(pieces),
         names={"channels": hider.names, "bands": tuple(BANDS_HZ)},
     )
 
@@ -126,6 +136,18 @@ def _windows(signal: EegRecording, most: int) -> tuple[Float[Array, " t"], float
     count = max(1, min(most, round(length / LEAST_STRIDE_S)))
     stride = length / count
     return (np.arange(count) + 0.5) * stride, WINDOW * stride
+
+
+def _pieces(signal: EegRecording, at: Float[Array, " t"]) -> Iterator[EegRecording | None]:
+    """Each window as a recording of its own, as long as the expert needs; None where it would reach over a gap."""
+    length = max(round(_stride(at) * signal.sfreq_hz), math.ceil(WINDOW_S * signal.sfreq_hz) + 1)
+    last = signal.volts.shape[1] - length
+    for centre in at:
+        start = int(min(max(0, round(centre * signal.sfreq_hz - length / 2)), max(0, last)))
+        stop = start + length
+        whole = any(first <= start and stop <= end for first, end in signal.segments)
+        volts = np.asarray(signal.volts[:, start:stop], np.float32) if whole else None
+        yield None if volts is None else replace(signal, volts=volts, gaps=(), annotations=(), events=())
 
 
 def _for_it(time_band: Float[Array, "t b"]) -> Float[Array, " t"]:

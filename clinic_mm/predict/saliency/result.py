@@ -63,7 +63,8 @@ class Saliency:
     Attributes:
         told: What the arrays are.
         arrays: `map` and the centres of its cells on each axis for images (`row`, `column`; `x`, `y`, `z`);
-            `time_band`, `channel_band`, `cells` and `time_s` for EEG. NaN where nothing was asked.
+            `time_band`, `channel_band`, `cells` and `time_s` for EEG, and `alone`, the log-odds of each window by
+            itself, which files of earlier versions have not. NaN where nothing was asked.
     """
 
     told: SaliencyTold

@@ -1,10 +1,10 @@
-// The strips below the traces: spectrogram, amplitude, model attention, annotations; the whole recording at a glance.
+// The strips below the traces: spectrogram, amplitude, model attention, the expert's answer to each window, annotations; the whole recording at a glance.
 //
 // In:  a 2D context in CSS pixels, what the server said of the whole recording. Out: pixels; seconds of a click.
 
 import { LEFT_PX } from "./eeg_draw.js";
 
-const STRIP_PX = { spectrum: 46, amplitude: 34, attention: 16, marks: 12, axis: 16 };
+const STRIP_PX = { spectrum: 46, amplitude: 34, attention: 16, alone: 30, marks: 12, axis: 16 };
 // From dark to light, even in lightness: readable in grey and by those who do not tell red from green.
 const STOPS = [[6, 6, 30], [50, 18, 92], [120, 28, 109], [187, 55, 84], [237, 105, 37], [251, 180, 26], [252, 255, 164]];
 
@@ -14,6 +14,7 @@ export function stripsOf(overview, attention) {
   for (const region of overview ? overview.regions : []) found.push({ kind: "spectrum", region, high: STRIP_PX.spectrum });
   if (overview) found.push({ kind: "amplitude", high: STRIP_PX.amplitude });
   if (attention) found.push({ kind: "attention", high: STRIP_PX.attention });
+  if (attention && attention.alone && attention.alone.length) found.push({ kind: "alone", high: STRIP_PX.alone });
   found.push({ kind: "marks", high: STRIP_PX.marks }, { kind: "axis", high: STRIP_PX.axis });
   return found;
 }
@@ -53,6 +54,7 @@ export function drawStrips(ctx, width, strips, given, colours) {
     if (strip.kind === "spectrum") drawSpectrum(ctx, strip, given, top, x);
     if (strip.kind === "amplitude") drawAmplitude(ctx, strip, given.overview.amplitude, top, x, colours);
     if (strip.kind === "attention") drawAttentionStrip(ctx, strip, given.attention, top, x, colours);
+    if (strip.kind === "alone") drawAlone(ctx, strip, given.attention.alone, top, x, colours);
     if (strip.kind === "marks") drawMarks(ctx, strip, given, top, x, colours);
     if (strip.kind === "axis") drawAxis(ctx, given.clockOf, total, top + strip.high / 2, x, colours);
     top += strip.high;
@@ -107,6 +109,20 @@ function drawAttentionStrip(ctx, strip, attention, top, x, colours) {
     ctx.fillRect(x(start), top + 1, Math.max(1, x(end) - x(start)), strip.high - 3);
     ctx.globalAlpha = 1;
   }
+}
+
+/** What the expert says of each window by itself: probability from 0 to 1, a line at one half. */
+function drawAlone(ctx, strip, alone, top, x, colours) {
+  const y = (p) => top + strip.high - 3 - p * (strip.high - 6);
+  ctx.fillText("Expert alone", 4, top + strip.high / 2 - 6);
+  ctx.fillText("p 0–1", 4, top + strip.high / 2 + 7);
+  ctx.fillStyle = colours.ink;
+  ctx.globalAlpha = 0.7;
+  for (const [start, end, p] of alone) ctx.fillRect(x(start), y(p), Math.max(1, x(end) - x(start)), y(0) - y(p));
+  ctx.globalAlpha = 1;
+  ctx.fillStyle = colours.faint;
+  const [, end] = alone[alone.length - 1];
+  ctx.fillRect(x(0), y(0.5), x(end) - x(0), 1);
 }
 
 function drawMarks(ctx, strip, given, top, x, colours) {
