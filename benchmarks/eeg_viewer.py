@@ -10,14 +10,13 @@ On the screen: the same file served as `clinic-mm dashboard` serves it, Debian's
 moment at which a key is acted on to the end of drawing, pages forward (fetched ahead) and leaps (not fetched ahead).
 """
 
-import argparse
 import json
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from datetime import time as clock
 from pathlib import Path
 from statistics import median
@@ -29,20 +28,17 @@ from playwright.sync_api import sync_playwright
 from scipy import signal as dsp
 
 from benchmarks.section import machine, write_section
+from benchmarks.viewer_room import CHROMIUM, WAIT_MS, asked, run_over
 from clinic_mm.bundle import folder
-from clinic_mm.cohort.ingest import ingest
 from clinic_mm.prep.montage import montage, montage_table
-from clinic_mm.report.run import Counts, ModelOf, RunInfo, write_run, write_shard, write_skipped
 from clinic_mm.sources.eeg.recording import open_eeg
 from clinic_mm.viewing.eeg import page, told
 from clinic_mm.viewing.eeg_survey import from_bytes, survey, to_bytes
-from tests.report.predictions import made_up
 from tests.serving import serving
 
 RATE, PAGE_S, MINUTE = 256, 10, 60
 CHOSEN = {"highpass": 0.5, "lowpass": 70, "notch": 50, "zeroPhase": True}
 TITLE = "EEG in the dashboard"
-CHROMIUM = "/usr/bin/chromium"
 PAGE_NOW = (
     "[...document.querySelectorAll('*')].map((e) => e.shadowRoot && e.shadowRoot.querySelector('.viewer[data-page]'))"
     ".find(Boolean).dataset.page"
@@ -185,36 +181,15 @@ def whole(path: Path) -> dict[str, float]:
     return {"open": median(opening), "pass": passed, "again": median(again), "mb": len(data) / 1e6}
 
 
-def a_run(base: Path) -> tuple[Path, str]:
-    """A run of one made-up answer over the file, and the key of its case."""
-    (case,) = ingest(base / "files", base / "cohort", key=base / "key").cases()
-    run = base / "run"
-    write_shard([made_up(case.case_key, {"eeg": 1.0})], run / "shards" / "part-00000.parquet")
-    write_skipped([], run)
-    info = RunInfo(
-        run_id="eeg",
-        model=ModelOf(path="model", hash="a" * 64, name="none", version="0.1.0"),
-        cohort=str(base / "cohort"),
-        target="disease",
-        classes=("negative", "positive"),
-        modalities={"eeg": "eeg"},
-        counts=Counts(done=1),
-        simulated=True,
-        finished_at=datetime.now(UTC),
-    )
-    write_run(info, run)
-    return run, case.case_key
-
-
 def on_screen(base: Path, keys: int) -> dict[str, float]:
     """Milliseconds to a page on the screen, forward and after leaps; not a number where there is no chromium."""
-    if not Path(CHROMIUM).is_file():
+    if not CHROMIUM.is_file():
         return dict.fromkeys(("first", "next", "next_p95", "leap", "leap_p95"), float("nan"))
-    run, key = a_run(base)
+    run, (key,) = run_over(base, "eeg")
     with serving(run, base / "room", base / "log") as served, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         shown = browser.new_page(viewport={"width": 1440, "height": 1600})
-        shown.set_default_timeout(600_000)
+        shown.set_default_timeout(WAIT_MS)
         shown.context.add_cookies([served.cookie])
         shown.goto(f"{served}/case?case={key}")
         viewer, canvas = shown.locator(".viewer[data-page]"), shown.locator("canvas.eeg-page")
@@ -294,12 +269,7 @@ would add is not in its figure. Samples agree with MNE within a step of the file
 
 def main() -> None:
     """Measure and write."""
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--hours", type=float, default=24)
-    asked.add_argument("--repeats", type=int, default=40)
-    asked.add_argument("--keys", type=int, default=50)
-    asked.add_argument("--page", type=Path)
-    given = asked.parse_args()
+    given = asked(__doc__, 50, hours=24.0, repeats=40)
     with tempfile.TemporaryDirectory() as room:
         (Path(room) / "files").mkdir()
         path = day(Path(room) / "files" / "day.edf", given.hours)

@@ -11,11 +11,9 @@ The plain way is what the viewer replaced: window, turn and PNG in Python for ea
 The slices that the browser got are compared with the decoded volume, bit for bit.
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from statistics import median, quantiles
@@ -30,19 +28,15 @@ from pydicom.uid import generate_uid
 
 from benchmarks.ct_series import simulated
 from benchmarks.section import machine, write_section
+from benchmarks.viewer_room import CHROMIUM, WAIT_MS, asked, run_over
 from clinic_mm.bundle import folder
-from clinic_mm.cohort.ingest import ingest
 from clinic_mm.cohort.load import load_evidence
 from clinic_mm.cohort.manifest import open_cohort
-from clinic_mm.report.run import Counts, ModelOf, RunInfo, write_run, write_shard, write_skipped
 from clinic_mm.viewing.study import study_id
-from tests.report.predictions import made_up
 from tests.serving import Address, serving
 
-CHROMIUM: Final = "/usr/bin/chromium"
 TITLE: Final = "A slice on the screen"
 KEY_MS, FIRST_S = 50.0, 1.5
-WAIT_MS: Final = 600_000
 WATCH: Final = """
 window.seen = [];
 document.addEventListener("drawn", (event) => {
@@ -81,12 +75,7 @@ WINDOW: Final = """async ([code, side]) => {
 
 def main() -> None:
     """Measure, compare, print, and write the page."""
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--slices", type=int, default=300)
-    asked.add_argument("--cases", type=int, default=5)
-    asked.add_argument("--keys", type=int, default=200)
-    asked.add_argument("--page", type=Path, help="page to write")
-    given = asked.parse_args()
+    given = asked(__doc__, 200, slices=300, cases=5)
     with tempfile.TemporaryDirectory() as base:
         run = a_run(Path(base), given.cases, given.slices)
         with serving(run, Path(base) / "room", Path(base) / "log") as served:
@@ -114,22 +103,7 @@ def a_run(base: Path, cases: int, slices: int) -> Path:
             original.SliceThickness = 1.25
             original.PixelData = np.roll(stored, 37 * at + 1009 * case).tobytes()
             original.save_as(where / f"{at:04d}.dcm", enforce_file_format=True)
-    cohort = ingest(base / "files", base / "cohort", key=base / "key")
-    run = base / "run"
-    write_shard([made_up(case.case_key, {"ct": 1.0}) for case in cohort.cases()], run / "shards" / "part-00000.parquet")
-    write_skipped([], run)
-    info = RunInfo(
-        run_id="viewing",
-        model=ModelOf(path="model", hash="a" * 64, name="none", version="0.1.0"),
-        cohort=str(base / "cohort"),
-        target="disease",
-        classes=("negative", "positive"),
-        modalities={"ct": "ct"},
-        counts=Counts(done=cases),
-        simulated=True,
-        finished_at=datetime.now(UTC),
-    )
-    write_run(info, run)
+    run, _ = run_over(base, "ct")
     return run
 
 
@@ -138,7 +112,7 @@ def in_browser(served: Address, run: Path, keys: int) -> dict[str, Any]:
     cases = open_cohort(run.parent / "cohort").cases()
     found: dict[str, Any] = {"cold_s": [], "again_s": []}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         context = browser.new_context(viewport={"width": 1600, "height": 2400})
         context.add_cookies([served.cookie])
         context.add_init_script(WATCH)
@@ -261,8 +235,9 @@ def in_words(found: dict[str, Any], slices: int, cases: int) -> str:
         f"the cores.\n\n| what | measured | needed |\n|---|---|---|\n{table}\n\n"
         f"Slices of the route equal the decoded volume in every plane: {'yes' if found['equal'] else 'NO'}. "
         "First slices count from the viewer's first request; the page around it is Streamlit's and comes before. "
-        "Compressed series take as long as their decoder to open for the first time: the first cases of the work list, "
-        "and those after the open one, are therefore decoded ahead."
+        "The slice that is asked for first is decoded first, once all headers are checked and all files are those of "
+        "ingest; the rest follows beside it. The first cases of the work list, and those after the open one, are "
+        "decoded ahead."
     )
 
 
