@@ -48,11 +48,11 @@ layers: setup
 unit: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long" -n 2 --dist loadscope
 
-# Each writes its own section; those of PhysioNet 2012 need ../shared/data and take three of the five hours.
+# Each writes its own section; those of PhysioNet 2012 need ../shared/data and take two of the four hours.
 TRUST := coverage calibration pointing outside leaks monitoring monitoring_stays advice "saliency --work runs/saliency" \
 	"coverage --part stays" "calibration --part stays"
 .PHONY: trust
-trust: setup     ## the figures of docs/trust.md anew, about five hours of one core
+trust: setup     ## the figures of docs/trust.md anew, about four hours of one core
 	for name in $(TRUST); do $(BIN)/python -m benchmarks.$$name --page docs/trust.md || exit 1; done
 
 schemas: setup   ## write schemas/*.schema.json anew from the models
