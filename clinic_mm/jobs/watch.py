@@ -30,12 +30,12 @@ from clinic_mm.jobs.plan import NO_CASE
 from clinic_mm.jobs.screen import ScreenOptions, check_run, screen_cohort
 from clinic_mm.jobs.watch_files import FILE, Files, Look, remember, remembered
 from clinic_mm.prep.cache import PrepCache
+from clinic_mm.report.driven import WATCH as LOCK
 from clinic_mm.report.run import RunInfo
 from clinic_mm.times import site_zone
 
 EVERY_S: Final = 30.0
 NAP_S: Final = 1.0
-LOCK: Final = ".watch.lock"
 STUCK_S: Final = 600.0
 """After so long it is told that files wait, and again each time."""
 STUCK: Final = "something in their folder changes all the time, or they are still copied. One folder per study settles"

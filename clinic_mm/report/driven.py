@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 FILE: Final = "driver.lock"
+WATCH: Final = ".watch.lock"
+"""Held by a watch, for as long as it watches."""
 
 
 def is_driven(run: Path, name: str = FILE) -> bool:
@@ -16,7 +18,7 @@ def is_driven(run: Path, name: str = FILE) -> bool:
 
     Args:
         run: Its folder.
-        name: Of the file that is locked: a watch holds another one, for as long as it watches.
+        name: Of the file that is locked.
     """
     try:
         handle = os.open(run / name, os.O_RDONLY)

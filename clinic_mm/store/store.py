@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.store import alike, casefile, importing, sealed, told
@@ -120,6 +120,11 @@ class Store:
     def pulse(self) -> int:
         """A number that grows with everything that changes: pages ask for it to know whether to ask again."""
         return self.audit.last()
+
+    def version(self) -> str:
+        """The version of its tables: that of the newest migration it went through."""
+        with self.db.reading() as session:
+            return str(session.scalar(text("SELECT version_num FROM alembic_version")) or "")
 
     def _expire(self, at: datetime) -> None:
         with self.db.reading() as session:

@@ -1,5 +1,7 @@
 """What stands above every page, and what stands in its place when something cannot be shown."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from clinic_mm.errors import ClinicError
@@ -34,6 +36,11 @@ def hidden_answers(state: MonitorState | None) -> None:
 
 def trouble(error: ClinicError) -> None:
     """What went wrong, and how to mend it; no traceback."""
-    place = f" ({plain(error.where)})" if error.where else ""
+    place = f" ({plain(_place(error.where))})" if error.where else ""
     mend = f"  \n{plain(error.mend)}." if error.mend else ""
     st.error(f"{plain(error.what)}{place}.{mend}", icon=":material/error:")
+
+
+def _place(where: str) -> str:
+    """The place of an error, without where on this machine it is: readers need not know, and operators have a page."""
+    return " / ".join(Path(part).name if part.startswith("/") else part for part in where.split(" / "))
