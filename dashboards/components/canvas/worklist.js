@@ -40,7 +40,8 @@ class Worklist {
     const line = data.rows.findIndex((row) => row.key === held);
     if (this.at.line >= 0) this.at.line = line >= 0 ? line : Math.min(this.at.line, data.rows.length - 1);
     this.rove(inside);
-    if (before) this.tell(data.rows.filter((row) => !before.has(row.key)).length);
+    const came = before ? data.rows.filter((row) => !before.has(row.key)).length : 0;
+    if (came && came < data.rows.length) this.tell(came); // or it is another page
   }
 
   headings() {
@@ -50,12 +51,13 @@ class Worklist {
       else cell.removeAttribute("aria-sort");
       if (column.help) cell.title = column.help;
       const button = column.order && (cell.querySelector("button") || make("button", { type: "button", onclick: () => this.trigger("order", column.order) }));
-      const shown = column.sort && column.sort !== "none" ? `${column.title} ▾` : column.title;
+      // The name of a column is read with every cell: what a press does is its description.
       if (button) {
-        button.textContent = shown;
-        button.setAttribute("aria-label", `${column.title}: ${column.does}`);
+        put(button, column.title);
+        button.title = `Sort: ${column.does}`;
+        button.classList.toggle("sorted", column.sort !== "none");
         if (!button.isConnected) cell.replaceChildren(button);
-      } else cell.textContent = shown;
+      } else put(cell, column.title);
       return cell;
     });
     if (this.head.children.length !== cells.length) this.head.replaceChildren(...cells);
@@ -73,7 +75,8 @@ class Worklist {
     rows.forEach((row, place) => {
       if (this.body.children[place] !== row) this.body.insertBefore(row, this.body.children[place] || null);
     });
-    if (!rows.length && this.data.nothing !== this.said.textContent) this.said.textContent = this.data.nothing;
+    if (!rows.length) put(this.said, this.data.nothing);
+    else if (this.said.textContent === this.data.nothing) put(this.said, "");
   }
 
   row(told, place) {
@@ -196,7 +199,7 @@ class Worklist {
   }
 
   tell(came) {
-    if (came) this.said.textContent = `The list has changed: ${came} ${came === 1 ? "case is" : "cases are"} new on this page`;
+    this.said.textContent = `The list has changed: ${came} ${came === 1 ? "case is" : "cases are"} new on this page`;
   }
 
   end() {
