@@ -249,8 +249,8 @@ def section(results: list[Mapping[str, Any]], command: str) -> str:
         + "\n".join(rows)
         + f"\n\n{told} CPU seconds of one thread per piece of evidence, and how often its expert was asked. "
         "How windows of an EEG are judged (all bands that speak for the class, together) was chosen on cohorts 11 to "
-        "20, after the dearest single band had hit 196 of 240 in cohorts 1 to 5. Where permuted labels hit as well, a hit "
-        "says little: a discharge is the largest event of a recording, and moves what any expert looks at.\n\n"
+        "20, after the dearest single band had hit 196 of 240 in cohorts 1 to 5. Where permuted labels hit as well, a "
+        "hit says little: a discharge is the largest event of a recording, and moves what any expert looks at.\n\n"
         f"    {command}\n\n{machine()}."
     )
 
