@@ -1,11 +1,15 @@
 """What the work list of the dashboard's store costs with many cases, beside reading and sorting all of them.
 
     python -m benchmarks.worklist --cases 100000 --page docs/performance.md
+    python -m benchmarks.worklist --cases 100000 --postgresql --page docs/performance.md
     python -m benchmarks.worklist --cases 100000 --url postgresql://USER@HOST/NAME
 
-Cases are made up and written straight into the tables, a fifth of them signed, some read now; each page is then asked
-for as the dashboard does it. The plain way reads all cases with pandas, filters and sorts them. Both give the same
-keys, or this ends with an error. With --url the store is made in an EMPTY database that the operator names.
+First a run of as many made-up Predictions is imported, as `clinic-mm dashboard` does it, once and then again, when
+nothing of it is new; beside it stands what reading and parsing those Predictions takes alone. Then cases are written
+straight into the tables of another store, a fifth of them signed, some read now; each page is asked for as the
+dashboard does it. The plain way reads all cases with pandas, filters and sorts them. Both give the same
+keys, or this ends with an error. With --url the stores are made in an EMPTY database that the
+operator names, and emptied in between; without, --postgresql starts a throw-away server of PostgreSQL.
 """
 
 import argparse
@@ -13,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -22,10 +27,13 @@ import pandas as pd
 from sqlalchemy import insert, text
 
 from benchmarks.section import machine, write_section
-from clinic_mm.report.run import JOIN
+from clinic_mm.predict.prediction import Prediction
+from clinic_mm.report.run import JOIN, Counts, ModelOf, RunInfo, open_run, write_run, write_shard
 from clinic_mm.store import Store, WorklistQuery, open_store
 from clinic_mm.store.models import CaseRow, RunRow
 from clinic_mm.store.ranking import rank
+from tests.report.predictions import made_up
+from tests.store.server import postgresql
 
 TITLE: Final = "Work list of the dashboard"
 NOW: Final = datetime(2026, 3, 20, 8, tzinfo=UTC)
@@ -33,6 +41,13 @@ MODALITIES: Final = ("ct", "eeg", "note", "record", "xray")
 PAGE: Final = 50
 REPEATS: Final = 7
 AT_ONCE: Final = 5000
+SHARD: Final = 1000
+"""Predictions of a shard, as screening writes them."""
+SHARES: Final = (
+    {"ct": 1.2, "eeg": -0.3, "note": 0.2, "record": 0.6, "xray": 0.4},
+    {"ct": -0.8, "record": 0.3},
+    {"eeg": 0.9, "note": -0.4, "xray": 0.1},
+)
 
 
 def main() -> None:
@@ -42,19 +57,82 @@ def main() -> None:
     parser.add_argument(
         "--url", default="", help="of an empty PostgreSQL database; SQLite in a temporary folder without"
     )
+    parser.add_argument("--postgresql", action="store_true", help="start a throw-away server and use that")
     parser.add_argument("--page", type=Path)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        url = asked.url or str(Path(folder) / "store.sqlite")
-        told = measured(url, Path(folder) / "heads", asked.cases)
-    kind = "PostgreSQL" if asked.url else "SQLite"
-    command = f"`python -m benchmarks.worklist --cases {asked.cases} --page docs/performance.md`, {machine()}, {kind}"
-    head = f"{command}. Made-up cases; median and slowest of {REPEATS} repeats, warm."
+    kind = "PostgreSQL" if asked.url or asked.postgresql else "SQLite"
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        url = stack.enter_context(postgresql()) if asked.postgresql else asked.url
+        told = imported(url or str(Path(folder) / "imported.sqlite"), Path(folder), asked.cases)
+        told |= measured(url or str(Path(folder) / "store.sqlite"), Path(folder) / "heads", asked.cases)
+    by = " --postgresql" if kind == "PostgreSQL" else ""
+    command = (
+        f"`python -m benchmarks.worklist --cases {asked.cases}{by} --page docs/performance.md`, {machine()}, {kind}"
+    )
+    head = f"{command}. Made-up cases; median and slowest of {REPEATS} repeats, warm; what is imported, once."
     rows = "\n".join(f"| {name} | {first} | {second} |" for name, (first, second) in told.items())
     body = f"{head}\n\n| what | median | slowest |\n|---|---:|---:|\n{rows}"
     print(body)
     if asked.page:
-        write_section(asked.page, TITLE, body)
+        write_section(asked.page, f"{TITLE}, {kind}", body)
+
+
+def imported(url: str, folder: Path, n: int) -> dict[str, tuple[str, str]]:
+    """How long a run takes to be taken in; the database is empty again afterwards."""
+    run = folder / "run"
+    for start in range(0, n, SHARD):
+        shard = run / "shards" / f"part-{start // SHARD:05d}.parquet"
+        write_shard(
+            [made_up(f"case-{at:07d}", SHARES[at % len(SHARES)]) for at in range(start, min(start + SHARD, n))], shard
+        )
+    write_run(of_run(n), run)
+    opened = open_run(run)
+    started = time.perf_counter()
+    read = sum(
+        bool(Prediction.model_validate_json(text)) for shard in opened.shards for _, _, text in opened.stored(shard)
+    )
+    plain_s = time.perf_counter() - started
+    with open_store(url, heads=folder / "heads_imported", clock=lambda: NOW) as store:
+        started = time.perf_counter()
+        done = store.import_run(run)
+        first_s = time.perf_counter() - started
+        if not read == done.ready == store.counts()["ready"] == n:
+            message = "not every case of the run was imported"
+            raise SystemExit(message)
+        again = timed(lambda: store.import_run(run))
+        emptied(store)
+    each = f"{1e3 * first_s / n:.2f} ms a case"
+    return {
+        f"importing a run of {n:,} cases in {len(opened.shards)} shards": (f"{first_s:.1f} s", each),
+        "of that, reading and parsing its Predictions alone": (
+            f"{plain_s:.1f} s",
+            f"{1e3 * plain_s / n:.2f} ms a case",
+        ),
+        "importing it again: nothing is new": again,
+    }
+
+
+def emptied(store: Store) -> None:
+    """Leave an empty database behind; a file is no longer used."""
+    if store.db.engine.dialect.name == "postgresql":
+        with store.db.engine.begin() as db:
+            db.execute(text("DROP SCHEMA public CASCADE"))
+            db.execute(text("CREATE SCHEMA public"))
+
+
+def of_run(n: int) -> RunInfo:
+    """The head of the made-up run."""
+    return RunInfo(
+        run_id="r1",
+        model=ModelOf(path="model", hash="a" * 64, name="made up", version="0.1.0"),
+        cohort="cohort",
+        target="disease",
+        classes=("negative", "positive"),
+        modalities={name: name for name in MODALITIES},
+        counts=Counts(done=n),
+        simulated=True,
+        finished_at=NOW,
+    )
 
 
 def measured(url: str, heads: Path, n: int) -> dict[str, tuple[str, str]]:
