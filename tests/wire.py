@@ -130,6 +130,8 @@ class Reader:
             self._known[found.hash] = found
         if kind == "new_session":
             self._begins(found.new_session.page_script_hash, set(found.metadata.run.fragment_ids))
+        elif kind == "navigation":
+            self._page = found.navigation.page_script_hash
         elif kind == "delta":
             self._draws(found.delta)
         elif kind == "page_info_changed":
