@@ -2,7 +2,8 @@
 
 A unit of 64 cases with CT, X-ray, EEG, record and note, each absent in a fifth of the cases: encoded by the networks of
 the modality table (MONAI for images), then answered with everything on but saliency: all subsets, Shapley shares and
-pairs, prediction sets, abstention, drift, detectors of the outside, advice, and the explanations of record and note.
+pairs, prediction sets, abstention, drift, detectors of the outside, advice, similar cases, and the explanations of
+record and note.
 The model is fitted on noise, so that all these parts are there; its networks have random weights, since time is
 measured. CPU time of one thread, medians of alternating repeats. Exact shares are checked against their definition.
 """
@@ -195,7 +196,8 @@ def page(rows: Sequence[Row], exact: tuple[float, float, float], repeats: int) -
     absent = f"each absent in {ABSENT:.0%}"
     return f"""Milliseconds of a unit of {UNIT} cases with up to five modalities ({absent}): encoding by
 the networks of all five, then all that answers: subsets, Shapley shares and pairs, sets, abstention, drift, detectors
-of the outside and advice; and what explains record and note (texts read again from disk). CPU time of one thread,
+of the outside, advice and similar cases; and what explains record and note (texts read again from disk). CPU time of
+one thread,
 {machine()}.
 
 | networks | encode | + answer | + explain record and note | added in all |
