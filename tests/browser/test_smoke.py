@@ -64,3 +64,10 @@ def test_the_about_page_opens(served: str, browser_page: Page) -> None:
     browser_page.goto(f"{served}/about")
     expect(browser_page.get_by_text("How to read the pages")).to_be_visible(timeout=30_000)
     calm(browser_page, "about")
+
+
+def test_the_page_of_operators_opens_and_names_nothing_of_this_machine(served: str, browser_page: Page) -> None:
+    browser_page.goto(f"{served}/operations")
+    expect(browser_page.get_by_text("The audit was never verified here")).to_be_visible(timeout=30_000)
+    assert "/" not in browser_page.title()
+    calm(browser_page, "operations")
