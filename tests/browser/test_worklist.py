@@ -136,7 +136,7 @@ def test_a_table_that_keys_walk_and_that_keeps_its_place_when_it_changes(alone: 
 @pytest.mark.long
 def test_the_list_is_a_table_that_keys_walk_and_that_tells_who_reads(served: Address, page: Page) -> None:
     grid = page.get_by_role("grid", name=re.compile("Work list, most urgent first"))
-    expect(grid).to_be_visible()
+    expect(grid).to_be_visible(timeout=WAIT_MS)
     rows = grid.get_by_role("row")
     assert grid.get_attribute("aria-rowcount") == str(rows.count())
     expect(grid.get_by_role("columnheader", name="Urgency")).to_have_attribute("aria-sort", "other")
@@ -145,7 +145,7 @@ def test_the_list_is_a_table_that_keys_walk_and_that_tells_who_reads(served: Add
     keys = links.all_inner_texts()
     assert len(keys) == rows.count() - 1
     assert grid.locator('[tabindex="0"]').count() == 1
-    expect(grid.locator("td.picture img").first).to_be_visible()
+    expect(grid.locator("td.picture img").first).to_be_visible(timeout=WAIT_MS)
 
     links.nth(0).focus()
     page.keyboard.press("ArrowDown")
@@ -160,16 +160,19 @@ def test_the_list_is_a_table_that_keys_walk_and_that_tells_who_reads(served: Add
     with open_store(f"sqlite:///{served.home / 'store.sqlite'}", heads=served.home / "heads") as store:
         reader = store.users.by_name(HOSTILE) or store.users.add(HOSTILE, ["reader"])
         store.begin(keys[1], reader.id)
-        expect(rows.nth(2)).to_contain_text(f"Being read by {HOSTILE} since")  # by itself, without a full rerun
+        # By itself, without a full rerun.
+        expect(rows.nth(2)).to_contain_text(f"Being read by {HOSTILE} since", timeout=WAIT_MS)
         store.release(keys[1], reader.id)
     assert focused(page) == "2", "what came anew has taken the focus from nobody"
     assert page.evaluate("window.ran") is None
 
     grid.get_by_role("columnheader", name="Waits").get_by_role("button").click()
     longest = page.get_by_role("grid", name=re.compile("Work list, longest waiting first"))
-    expect(longest.get_by_role("columnheader", name="Waits")).to_have_attribute("aria-sort", "descending")
+    expect(longest.get_by_role("columnheader", name="Waits")).to_have_attribute(
+        "aria-sort", "descending", timeout=WAIT_MS
+    )
     opened = longest.get_by_role("rowheader").get_by_role("link").nth(1)
-    expect(opened).to_be_visible()
+    expect(opened).to_be_visible(timeout=WAIT_MS)
     key = opened.inner_text()
     opened.focus()
     page.keyboard.press("End")
