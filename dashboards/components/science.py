@@ -1,0 +1,210 @@
+"""What the pages for data scientists share: where figures lie, a choice among them, tables to take along, charts.
+
+In:  settings of the site, frames of `clinic_mm.evaluate`. Out: choices, tables with a button for CSV where the person
+may, charts that carry their intervals. A figure and its interval are never parted; texts from files are never markup.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+import guard
+from clinic_mm.evaluate.folders import Folders, Kind, found_folders
+from clinic_mm.evaluate.withheld import least
+from components.opened import opened_run
+from components.plain import plain
+from guard import room
+
+MAKE: Final[Mapping[Kind, str]] = {
+    "cohort": "clinic-mm ingest",
+    "evaluation": "clinic-mm evaluate MODEL COHORT --out evaluation",
+    "comparison": "clinic-mm compare COHORT --task task.toml --out compared",
+    "monitor": "clinic-mm monitor RUN --reference EARLIER_RUN --out watch",
+    "run": "clinic-mm screen",
+}
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
+ROW_PX: Final = 22
+AXIS_PX: Final = 60
+BLUE: Final = "#4e9bd1"
+"""Told from the ground in light and dark."""
+
+
+def folders() -> Folders:
+    """What the operator lets these pages read; looked at anew on every page."""
+    figures = room.opened().site.figures
+    return found_folders(opened_run(), figures.folders, beside_run=figures.beside_run)
+
+
+def chosen(kind: Kind, label: str, *, at: int = 0, key: str = "") -> tuple[str, Path] | None:
+    """Name and folder of the one to look at; says how to make one where there is none."""
+    found = folders().of(kind)
+    if not found:
+        st.markdown(f"None was found\\. Make one: `{MAKE[kind]}`, beside the run or in a folder of `[figures]`\\.")
+        return None
+    names = list(found)
+    name = st.selectbox(label, names, index=min(at, len(names) - 1), key=key or f"science-{kind}")
+    return (name, found[name]) if name in found else None
+
+
+def sealed(person: guard.Person) -> bool:
+    """Whether this person may have first opinions to give, so that no single answer or label is listed for him."""
+    return room.opened().site.read_first and person.may("opinion")
+
+
+def simulated(is_simulated: bool) -> None:
+    """Said beside every folder that says so of itself."""
+    if is_simulated:
+        st.caption("**SIMULATED** cases, not patients\\.")
+
+
+def told_rule() -> None:
+    """How counts are told."""
+    st.caption(
+        f"Groups below {least()} patients are not counted out, and others rounded down where one is; no figure of "
+        "fewer than 30 patients, or fewer than 10 of a class\\."
+    )
+
+
+def table(
+    frame: pd.DataFrame, name: str, alt_text: str, *, height: int | None = None, raw: pd.DataFrame | None = None
+) -> None:
+    """A table, and a button that takes it along as CSV.
+
+    Args:
+        frame: As a person reads it.
+        name: Of the file.
+        alt_text: For a screen reader.
+        height: px; as long as a short table is where None.
+        raw: As a program reads it, with ends of intervals in columns of their own; the frame itself where None.
+    """
+    st.dataframe(frame, hide_index=True, width="stretch", height=height or "auto", alt=alt_text)
+    download(frame if raw is None else raw, name)
+
+
+def download(frame: pd.DataFrame, name: str) -> None:
+    """The button alone, for those who may take figures along."""
+    if not guard.current().may("export_figures") or frame.empty:
+        return
+    st.download_button(
+        "CSV",
+        as_csv(frame),
+        f"{name}.csv",
+        "text/csv",
+        icon=":material/download:",
+        key=f"csv-{name}",
+        on_click="ignore",
+        help="This table; what is withheld here is withheld there",
+    )
+
+
+def as_csv(frame: pd.DataFrame) -> bytes:
+    """UTF-8 with a heading; text that a spreadsheet would take for a formula is put in quotes of its own."""
+    safe = frame.copy()
+    for column in safe.columns:
+        if not pd.api.types.is_numeric_dtype(safe[column]):
+            safe[column] = [_harmless(one) for one in safe[column]]
+    return safe.to_csv(index=False).encode()
+
+
+def _harmless(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def numbers(values: pd.Series, digits: int = 3) -> list[str]:
+    """Figures that have no interval; nothing where there is none."""
+    return ["" if pd.isna(value) else f"{value:.{digits}f}" for value in values]
+
+
+def figures(rows: pd.DataFrame, value: str, low: str = "", high: str = "") -> list[str]:
+    """The first figure of withheld rows, as `spans` has it; why there is none in its place."""
+    told = spans(rows, value, low, high)
+    return [text or str(why) for text, why in zip(told, rows["withheld"].fillna(""), strict=True)]
+
+
+def spans(frame: pd.DataFrame, value: str, low: str = "", high: str = "", *, digits: int = 3) -> list[str]:
+    """`0.812 (0.774 to 0.846)` of each row; nothing where there is no figure.
+
+    Args:
+        frame: With the columns.
+        value: Column of the figure.
+        low: Of the lower end, `<value>_low` by default.
+        high: Of the upper end, `<value>_high` by default.
+        digits: Behind the point.
+    """
+    ends = [frame[value], frame[low or f"{value}_low"], frame[high or f"{value}_high"]]
+    return [
+        "" if pd.isna(v) else f"{v:.{digits}f} ({a:.{digits}f} to {b:.{digits}f})" if pd.notna(a) else "no interval"
+        for v, a, b in zip(*ends, strict=True)
+    ]
+
+
+def forest(frame: pd.DataFrame, row: str, value: str, low: str, high: str, title: str) -> None:
+    """One point with its interval per row, in the order of the rows."""
+    known = frame[frame[value].notna()]
+    if known.empty:
+        return
+    base = alt.Chart(known).encode(y=alt.Y(f"{row}:N", sort=None, title=None, axis=alt.Axis(labelLimit=320)))
+    scale = alt.Scale(zero=False)
+    points = base.mark_point(filled=True, size=70, opacity=1, color=BLUE).encode(
+        x=alt.X(f"{value}:Q", title=title, scale=scale),
+        tooltip=[row, *(alt.Tooltip(f"{c}:Q", format=".3f") for c in (value, low, high))],
+    )
+    bars = base.mark_rule(strokeWidth=2, color=BLUE).encode(x=alt.X(f"{low}:Q", scale=scale), x2=f"{high}:Q")
+    st.altair_chart((bars + points).properties(height=ROW_PX * len(known) + AXIS_PX), width="stretch")
+
+
+def lines(
+    frame: pd.DataFrame,
+    x: tuple[str, str],
+    y: tuple[str, str],
+    by: str,
+    *,
+    ends: tuple[str, str] | None = None,
+    zero: bool = False,
+) -> None:
+    """One line per group, with a band where there are ends.
+
+    Args:
+        frame: Rows.
+        x: Column and title.
+        y: Column and title.
+        by: Column of the groups.
+        ends: Columns of the interval.
+        zero: Whether the axis begins at 0.
+    """
+    base = alt.Chart(frame).encode(x=alt.X(f"{x[0]}:Q", title=x[1]))
+    scale = alt.Scale(zero=zero)
+    colour = alt.Color(f"{by}:N", title=None, sort=None, legend=alt.Legend(orient="bottom", labelLimit=260, columns=3))
+    drawn = base.mark_line(point=False).encode(
+        y=alt.Y(f"{y[0]}:Q", title=y[1], scale=scale),
+        color=colour,
+        strokeDash=alt.StrokeDash(f"{by}:N", title=None, sort=None),
+    )
+    if ends is not None:
+        band = base.mark_area(opacity=0.15).encode(
+            y=alt.Y(f"{ends[0]}:Q", scale=scale, title=y[1]), y2=f"{ends[1]}:Q", color=colour
+        )
+        drawn = band + drawn
+    st.altair_chart(drawn.properties(height=320), width="stretch")
+
+
+def in_words(pattern: object) -> str:
+    """`ct + eeg`, `everything together`, `nothing`."""
+    text = "" if pattern is None or (isinstance(pattern, float) and np.isnan(pattern)) else str(pattern)
+    return {"": "nothing", "all": "all cases", "others": "other patterns together"}.get(text, text.replace("+", " + "))
+
+
+def facts(pairs: Mapping[str, str]) -> None:
+    """A short list of what a folder says of itself."""
+    st.table({name: plain(text) for name, text in pairs.items()}, border="horizontal")
+
+
+def choice(label: str, options: Sequence[str], shown: Callable[[str], str], key: str) -> str | None:
+    """One of several, none where there is none."""
+    return st.selectbox(label, list(options), format_func=shown, key=key) if options else None
