@@ -74,7 +74,6 @@ class ComingVolume:
         Raises:
             EvidenceError: If the reader refuses the series.
         """
-        self._taken.set()
         return self._whole.result()
 
     def finish(self, make: Callable[[], Readable]) -> None:

@@ -88,6 +88,9 @@ def test_a_ct_is_read_by_keys_and_mouse_without_a_rerun(page: Page, served: Addr
     expect(viewer.get_by_role("dialog")).to_contain_text("Next slice")
     canvas.press("0")
     expect(said).not_to_contain_text("inverted")
+    canvas.press("t")
+    expect(viewer.locator(".moment")).to_contain_text("the time cursor stands here")
+    expect(viewer).to_have_attribute("data-cursor", "here")
     assert len(sent) == before, "nothing went back to Python"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic, sleep
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tests.asking import Asking
 from tests.signed_in import signed_in
 
 PLANES = ("axial", "coronal", "sagittal")
+WAIT_S = 30
 
 
 @pytest.fixture
@@ -117,8 +119,11 @@ def test_what_lies_damaged_in_the_cache_is_decoded_again(asking: Asking, cases: 
 
     path = f"{place(having(cases, 'ct'), 'ct')}/axial/0"
     before = asking.get(path).content
-    studies()._keeper.submit(lambda: None).result()
-    (kept,) = studies().cache.folder.rglob("*.view")
+    asking.get(path.replace("axial", "coronal"))  # comes when the whole is decoded, which is then kept
+    begun = monotonic()
+    while not (views := list(studies().cache.folder.rglob("*.view"))) and monotonic() - begun < WAIT_S:
+        sleep(0.01)
+    (kept,) = views
     whole = bytearray(kept.read_bytes())
     whole[4096] ^= 1
     kept.unlink()

@@ -151,7 +151,7 @@ def test_a_series_that_the_reader_refuses_is_taken_back_and_shows_no_slice_again
     for asked in (("axial", 0, 2), ("coronal", 0, 1), ("axial", 0, 1)):
         with pytest.raises(EvidenceError):
             planes(found, *asked)
-    studies._decoder.submit(lambda: None).result()
+    studies._decoder.shutdown()
     if fault == "refused":
         with pytest.raises(EvidenceError):
             studies.opened(mine, "ct", {"r": tmp_path})
