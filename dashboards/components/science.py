@@ -30,7 +30,7 @@ MAKE: Final[Mapping[Kind, str]] = {
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
 ROW_PX: Final = 22
-AXIS_PX: Final = 60
+AXIS_PX: Final = 80
 BLUE: Final = "#4e9bd1"
 """Told from the ground in light and dark."""
 
@@ -149,7 +149,9 @@ def forest(frame: pd.DataFrame, row: str, value: str, low: str, high: str, title
     known = frame[frame[value].notna()]
     if known.empty:
         return
-    base = alt.Chart(known).encode(y=alt.Y(f"{row}:N", sort=None, title=None, axis=alt.Axis(labelLimit=320)))
+    base = alt.Chart(known).encode(
+        y=alt.Y(f"{row}:N", sort=None, title=None, axis=alt.Axis(labelLimit=320, labelOverlap=False))
+    )
     scale = alt.Scale(zero=False)
     points = base.mark_point(filled=True, size=70, opacity=1, color=BLUE).encode(
         x=alt.X(f"{value}:Q", title=title, scale=scale),
@@ -180,7 +182,9 @@ def lines(
     """
     base = alt.Chart(frame).encode(x=alt.X(f"{x[0]}:Q", title=x[1]))
     scale = alt.Scale(zero=zero)
-    colour = alt.Color(f"{by}:N", title=None, sort=None, legend=alt.Legend(orient="bottom", labelLimit=260, columns=3))
+    colour = alt.Color(
+        f"{by}:N", title=None, sort=None, legend=alt.Legend(orient="bottom", labelLimit=260, columns=4, symbolOpacity=1)
+    )
     drawn = base.mark_line(point=False).encode(
         y=alt.Y(f"{y[0]}:Q", title=y[1], scale=scale),
         color=colour,
@@ -188,10 +192,12 @@ def lines(
     )
     if ends is not None:
         band = base.mark_area(opacity=0.15).encode(
-            y=alt.Y(f"{ends[0]}:Q", scale=scale, title=y[1]), y2=f"{ends[1]}:Q", color=colour
+            y=alt.Y(f"{ends[0]}:Q", scale=scale, title=y[1]),
+            y2=f"{ends[1]}:Q",
+            color=colour,
         )
         drawn = band + drawn
-    st.altair_chart(drawn.properties(height=320), width="stretch")
+    st.altair_chart(drawn.properties(height=440), width="stretch")
 
 
 def in_words(pattern: object) -> str:
