@@ -15,6 +15,7 @@ STANDS = "() => document.querySelector('[data-test-script-state=notRunning]')"
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.long
 def test_a_case_is_read_and_signed_by_keys_alone(made_run: Path, tmp_path: Path) -> None:
     if not CHROMIUM.is_file():
         pytest.skip("no /usr/bin/chromium: apt-get install chromium")

@@ -38,6 +38,7 @@ def test_a_newcomer_enters_by_his_link_which_leaves_the_address_at_once(served: 
     expect(page.get_by_role("link", name="Users")).to_have_count(0)
 
 
+@pytest.mark.long
 def test_every_page_runs_under_its_policy_and_the_way_out_leads_to_the_door(served: Address, page: Page) -> None:
     broken: list[str] = []
     page.on("console", lambda said: broken.append(said.text) if "Content Security Policy" in said.text else None)

@@ -1,5 +1,6 @@
 """A tiny simulated cohort and a made-up run over it, shared by the tests of logic and of the browser."""
 
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,12 @@ ABSTAINED = "Fewer than 20 calibration patients had this mix of evidence"
 REFUSED = "4 of 48 slices are missing [a link](http://127.0.0.1/x) ![](http://127.0.0.1/y.png)"
 
 Page = Callable[..., AppTest]
+
+
+@pytest.fixture(autouse=True)
+def _main_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page under test becomes `__main__`; worker processes of later tests would run it once more."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 @pytest.fixture(scope="session")

@@ -73,6 +73,7 @@ def test_a_data_scientist_sees_every_page_and_each_table_can_be_taken_along(scie
         assert len(test.get("download_button")) == len([t for t in tables(test) if len(t)]), view
 
 
+@pytest.mark.long
 def test_few_people_are_counted_out_nowhere_and_none_by_his_pseudonym(science: Opened, beside: Path) -> None:
     said = " ".join(texts(science(view)) + " ".join(t.to_csv() for t in tables(science(view))) for view in PAGES)
     patients = {one.patient_key for one in open_run(beside).predictions()} - {"", "p1"}

@@ -64,6 +64,7 @@ def test_psychiatric_leaves_confounders_to_the_audit(data: Path, tmp_path: Path)
     assert "audit: IQ alone" in page
 
 
+@pytest.mark.long
 def test_icu_draws_both_curves(data: Path, tmp_path: Path) -> None:
     few, folder = tmp_path / "data", "tabular/physionet2012"
     (few / folder).mkdir(parents=True)
