@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clinic_mm.encoders.base import Encoder, make_encoder
 from clinic_mm.encoders.run import Spoken, run_encoder
@@ -105,6 +106,31 @@ def test_float32_is_float32_and_bfloat16_is_not(kind: str) -> None:
 @each_encoder
 @pytest.mark.parametrize("size", ["tiny", "small", "base"])
 def test_openvino_says_what_pytorch_says_at_every_size(kind: str, size: str) -> None:
+    _says_the_same(kind, size)
+
+
+def test_the_largest_network_of_radiographs_is_compiled() -> None:
+    """Of which the library died, process and all, while group norms were its own."""
+    _says_the_same("xray", "base")
+
+
+def test_a_group_norm_called_as_a_function_stays_away_from_the_kernel_that_dies() -> None:
+    torch.manual_seed(0)
+    encoder = deepcopy(encoder_of("xray"))
+    plain = graph_of(encoder)
+    norm = next(one for one in encoder.modules() if isinstance(one, nn.GroupNorm))
+    norm.__class__ = type("Called", (nn.Module,), {"forward": _called})
+    graph = graph_of(encoder)
+    assert graph.has_group_norm
+    assert not plain.has_group_norm
+    assert CpuSession(encoder, graph, EXACT).faithful()
+
+
+def _called(self: nn.GroupNorm, x: torch.Tensor) -> torch.Tensor:
+    return nn.functional.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
+def _says_the_same(kind: str, size: str) -> None:
     from clinic_mm.modalities import modality, resolve
 
     torch.manual_seed(0)

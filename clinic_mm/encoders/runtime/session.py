@@ -44,6 +44,8 @@ class CpuSession:
             "NUM_STREAMS": "1",
             "ENABLE_CPU_PINNING": False,
         }
+        if graph.has_group_norm:  # or the library may die of it, see `graph`
+            settings["SNIPPETS_MODE"] = "DISABLE"
         compiled = core().compile_model(core().read_model(graph.xml, graph.weights), "CPU", settings)
         self._request: Any = compiled.create_infer_request()
         self._batch = np.zeros((ROWS, *encoder.shape), np.float32)
