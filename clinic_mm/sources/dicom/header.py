@@ -18,7 +18,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import Tag
 
 from clinic_mm.errors import EvidenceError
 from clinic_mm.sources.dicom.layout import Layout, check_layout
@@ -221,12 +221,13 @@ class Elements:
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         self.fault: EvidenceError | None = None
+        self._held: dict[int, Any] = dict(zip(map(int, dataset.keys()), dataset.values(), strict=True))
 
     def raw(self, keyword: str) -> Any:  # noqa: ANN401  - an element holds any type
         """The value; plain text with backslashes and plain integers, without pydicom's slow and strict conversion."""
         try:
             tag = _tag(keyword)
-            item: Any = self.dataset.get_item(tag) if tag in self.dataset else None
+            item = self._held.get(tag)
             if isinstance(item, RawDataElement) and (plain := _plain(item, item.VR or _vr(tag))) is not None:
                 return plain
             return None if item is None else self.dataset[tag].value
@@ -289,10 +290,10 @@ def _plain(item: RawDataElement, vr: str) -> str | int | None:
 
 
 @cache
-def _tag(keyword: str) -> BaseTag:
-    return Tag(keyword)
+def _tag(keyword: str) -> int:
+    return int(Tag(keyword))  # compared by Python itself, where pydicom's own is compared by its code
 
 
 @cache
-def _vr(tag: BaseTag) -> str:
+def _vr(tag: int) -> str:
     return str(dictionary_VR(tag))
