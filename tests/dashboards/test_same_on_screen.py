@@ -20,7 +20,7 @@ from clinic_mm.report.pdf_text import printable
 from clinic_mm.report.render import rendered
 from clinic_mm.report.signed import UNSIGNED, Signed
 from clinic_mm.report.words import label_of, named_class, set_in_words, shows_answer
-from tests.report.drawn import predictions
+from tests.report.drawn import HOSTILE, predictions
 from tests.report.predictions import made_up
 from tests.report.read_back import decimals, from_fhir, from_pdf, from_sr, tight
 from tests.report.test_same_numbers import RELAXED, SETTING, acts
@@ -44,6 +44,7 @@ def of(*probabilities: float) -> Prediction:
 @given(predictions(), acts)
 @example(of(0.0049, 0.9902, 0.0049), UNSIGNED)
 @example(of(0.0049, 0.9951), UNSIGNED)
+@example(of(0.0049, 0.9951).model_copy(update={"target": HOSTILE[3]}), UNSIGNED)
 def test_screen_pdf_fhir_and_sr_agree(prediction: Prediction, signed: Signed) -> None:
     agree(prediction, signed)
 
@@ -104,7 +105,8 @@ def from_screen(prediction: Prediction) -> Screen:
     assert not test.exception
     found = {}
     for one in test.metric:
-        (name,) = (c for c in prediction.classes if f"Probability of {c} ({prediction.target})" == plainly(one.label))
+        told = plainly(one.label)
+        (name,) = (c for c in prediction.classes if blank(f"Probability of {c} ({prediction.target})") == told)
         found[name] = one.value
     for table in test.dataframe:
         rows = dict(zip(table.value["Class"], table.value["Probability"], strict=True))
@@ -124,3 +126,8 @@ def from_screen(prediction: Prediction) -> Screen:
 def plainly(text: str) -> str:
     """As Markdown shows it."""
     return re.sub(r"\\([^\w\s])", r"\1", text)
+
+
+def blank(text: str) -> str:
+    """With a blank for each sign that cannot be printed, as a page shows names."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
