@@ -33,8 +33,8 @@ ABSENT_REASON: Final = "http://terminology.hl7.org/CodeSystem/data-absent-reason
 
 def clean(text: str) -> str:
     """A FHIR string: control characters become spaces, and an empty one becomes a dash (FHIR has no empty strings)."""
-    kept = "".join(sign if sign.isprintable() else " " for sign in text).strip()
-    return kept or "-"
+    kept = text if text.isprintable() else "".join(sign if sign.isprintable() else " " for sign in text)
+    return kept.strip() or "-"
 
 
 def narrative(lines: list[str]) -> dict[str, Any]:
