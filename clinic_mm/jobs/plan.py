@@ -77,7 +77,8 @@ def plan(
 
 
 def _key(spec: JobSpec, head: Head, cohort: Cohort) -> str:
-    told = f"{index_hash(cohort, head.task)} {spec.selection.model_dump_json()} {spec.settings.unit}"
+    """Of everything that `_now` rests on; the model says by its training patients who is unseen."""
+    told = f"{index_hash(cohort, head.task)} {head.hash} {spec.selection.model_dump_json()} {spec.settings.unit}"
     return hashlib.sha256(told.encode()).hexdigest()
 
 
