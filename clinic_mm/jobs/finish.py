@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from clinic_mm.cohort.manifest import Cohort
-from clinic_mm.errors import ClinicError
+from clinic_mm.errors import ClinicError, InputError
 from clinic_mm.jobs.card import write_card
 from clinic_mm.jobs.ledger import Ledger
+from clinic_mm.jobs.plan import lost_shards
 from clinic_mm.jobs.spec import Head, JobSpec
 from clinic_mm.report.atomic import TEMP, written_whole
 from clinic_mm.report.run import (
@@ -36,10 +37,11 @@ def finish(ledger: Ledger, run: Path, spec: JobSpec, head: Head, cohort: Cohort)
 
     Raises:
         ClinicError: If the rows on disk do not come out even with the ledger, which is our fault.
-        InputError: If the run cannot be written.
+        InputError: If the run cannot be written, or a shard was damaged since it was written.
     """
     if ledger.pending():
         raise ClinicError(f"{ledger.pending()} cases have no end", str(run), "Go on with --resume, and report this")
+    _check_whole(ledger, run)
     _compact(ledger, run)
     sweep(ledger, run)
     _check_even(ledger, run)
@@ -111,6 +113,13 @@ def _compact(ledger: Ledger, run: Path) -> None:
         ledger.compacting(number, sha256)  # a kill between the two is no damage: either content is right
         written_whole(path, content)
         ledger.compacted(number, (len(content), sha256, path.stat().st_mtime_ns, len(keys)))
+
+
+def _check_whole(ledger: Ledger, run: Path) -> None:
+    """What a disk did to shards while the run went on is told now, and not by whoever reads them."""
+    if lost := len(lost_shards(ledger, run)[0]):
+        what = f"{lost} shards are gone or damaged since they were written"
+        raise InputError(what, str(run), "See to the disk, and go on with --resume: their cases are answered again")
 
 
 def _check_even(ledger: Ledger, run: Path) -> None:

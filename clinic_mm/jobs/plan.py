@@ -54,7 +54,7 @@ def plan(
         TaskError: If the cohort does not fit the task or the selection.
         LeakError: If only unseen patients are asked for, and there is none.
     """
-    lost, moved = _lost(ledger, run)
+    lost, moved = lost_shards(ledger, run)
     index = _key(spec, head, cohort)
     now = None if ledger.meta("index") == index else _now(spec.selection, head, cohort, say)
     before = ledger.counts().total
@@ -103,7 +103,7 @@ def _now(selection: Selection, head: Head, cohort: Cohort, say: Callable[[str], 
     return every.assign(wanted=wanted)
 
 
-def _lost(ledger: Ledger, run: Path) -> tuple[list[int], list[tuple[int, int]]]:
+def lost_shards(ledger: Ledger, run: Path) -> tuple[list[int], list[tuple[int, int]]]:
     """Units whose shard is gone, or is not what was written; and of shards that were only copied, their new times."""
     asked = "SELECT number, shard, size, sha256, next_sha256, mtime_ns FROM units WHERE shard IS NOT NULL"
     lost, moved = [], []
