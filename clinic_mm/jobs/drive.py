@@ -41,6 +41,7 @@ WHOLE_TRIES: Final = 2
 CHANGED: Final = "Start again with --resume: what it changes is then answered again, and nothing else"
 HOPELESS: Final = 12
 """So many deaths without a unit in between that was answered, and it is not the cases."""
+SEE: Final = "See what is wrong with this machine or model; go on with --resume, and if it was that, once with --retry"
 
 
 @dataclass(slots=True)
@@ -96,6 +97,8 @@ class Drive:
     _held: dict[int, Unit] = field(default_factory=dict)
     _again: deque[Unit] = field(default_factory=deque)
     _deaths: int = 0
+    _doubt: bool = False
+    _ever: bool = False
     _tally: Counter[str] = field(default_factory=Counter)
     _copied: float = field(default_factory=time.monotonic)
 
@@ -145,10 +148,10 @@ class Drive:
             self.ledger.record([], self._fill(supply))
 
     def _fill(self, supply: Iterator[Unit]) -> list[Unit]:
-        """Hand out units as long as there is room: what is to be tried again comes first."""
+        """Hand out units as long as there is room."""
         taken = []
         while len(self._held) < self.engine.slots and self._may():
-            unit = self._again.popleft() if self._again else next(supply, None)
+            unit = self._next(supply)
             if unit is None:
                 break
             unit = replace(unit, at=datetime.now(UTC))
@@ -157,6 +160,12 @@ class Drive:
             self.throttle.took(len(unit.cases))
             taken.append(unit)
         return taken
+
+    def _next(self, supply: Iterator[Unit]) -> Unit | None:
+        """What is to be tried again comes first; a unit that nobody has tried yet says whether it was the cases."""
+        fresh = next(supply, None) if self._doubt or not self._again else None
+        self._doubt = False
+        return fresh or (self._again.popleft() if self._again else None)
 
     def _may(self) -> bool:
         """Whether another unit may be handed out now."""
@@ -171,7 +180,7 @@ class Drive:
         maker = self.spec.model_hash, self.spec.settings.hash
         self.ledger.record([(one, *maker) for one in answered], claimed)
         if answered:
-            self._deaths = 0
+            self._deaths, self._doubt, self._ever = 0, False, True
             self._count([row for one in answered for row in one.rows])
         if time.monotonic() - self._copied > COPY_S:
             self.ledger.keep_copy()
@@ -184,11 +193,12 @@ class Drive:
         self.counted(Counts(**self._tally))
 
     def _died(self, unit: Unit, died: Died) -> None:
-        self._deaths += 1
+        """Try again what died. A case that is set aside is no sign of a broken machine where others are answered."""
         gone, tries = self.ledger.died(unit, died), unit.tries + 1
+        self._deaths += not (gone and self._ever)
+        self._doubt = gone and self._deaths > 0
         if self._deaths >= max(HOPELESS, 4 * self.engine.slots):
-            mend = "See what is wrong with this machine or model; then go on with --resume --retry"
-            raise ClinicError(f"{self._deaths} units died one after the other ({died.why})", "", mend)
+            raise ClinicError(f"{self._deaths} units died one after the other ({died.why})", "", SEE)
         if len(unit.cases) > 1 and tries < WHOLE_TRIES:
             self._again.append(replace(unit, tries=tries))
         elif len(unit.cases) > 1:

@@ -1,15 +1,59 @@
 """What an operator asks of a run, and what a run does where that cannot be, or has changed: nothing is lost unsaid."""
 
+import hashlib
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.stream import case_index
+from clinic_mm.errors import InputError
 from clinic_mm.jobs import ledger as ledgers
+from clinic_mm.jobs import screen
 from clinic_mm.jobs.plan import plan
+from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
 from clinic_mm.jobs.spec import JobSpec, Selection, Settings, read_head
+from clinic_mm.jobs.unit import Answered, CaseRow, Died, Outcome, Shard, Unit
 from clinic_mm.predict.seen import trained_on
+from clinic_mm.report.atomic import written_whole
+from clinic_mm.report.run import RunInfo, open_run
 from tests.conftest import Trained
+
+FEW = ScreenOptions(validate=False, unit=8, resume=True)
+
+
+@dataclass
+class Hired:
+    """A worker that loads and reads nothing: a shard of eight bytes for every unit, none for a poisoned one."""
+
+    run: Path
+    poison: frozenset[str] = frozenset()
+    answered: list[str] = field(default_factory=list)
+
+    def __call__(self, unit: Unit) -> Outcome:
+        keys = [case.case_key for case in unit.cases]
+        if self.poison.intersection(keys):
+            return Died(unit.number, "the worker process vanished")
+        self.answered += keys
+        path, content = self.run / "shards" / unit.shard, f"{unit.number:8}".encode()
+        written_whole(path, content)
+        shard = Shard(unit.shard, 8, hashlib.sha256(content).hexdigest(), path.stat().st_mtime_ns, len(keys))
+        rows = tuple(CaseRow(key, "done", silent=False, urgency=0.5, pattern="", reason="") for key in keys)
+        return Answered(unit.number, rows, shard, 0.5)
+
+
+@pytest.fixture
+def hired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hired:
+    """Who works in a run in `tmp_path / "run"`."""
+    worker = Hired(tmp_path / "run")
+    monkeypatch.setattr(screen, "hire", lambda *_: worker)
+    return worker
+
+
+def screened(trained: Trained, hired: Hired, **named: object) -> RunInfo:
+    return screen_cohort(trained.model, trained.cohort, hired.run, options=replace(FEW, **named))  # type: ignore[arg-type]
 
 
 def spec_of(trained: Trained, selection: Selection, model_hash: str = "") -> JobSpec:
@@ -40,3 +84,24 @@ def test_who_is_unseen_is_asked_of_each_model_anew(trained: Trained, tmp_path: P
         assert keys_in(ledger) == known.keys()
         plan(ledger, tmp_path, spec_of(trained, unseen), head, cohort, retry=False, say=str)
         assert keys_in(ledger) == {key for key, was_seen in known.items() if not was_seen} < known.keys()
+
+
+@pytest.mark.parametrize("first", [0, 16])
+def test_thirty_poison_cases_in_a_row_are_set_aside_in_one_start(first: int, trained: Trained, hired: Hired) -> None:
+    keys = list(case_index(open_cohort(trained.cohort), read_head(trained.model).task)["case_key"])
+    hired.poison = frozenset(keys[first : first + 30])
+    counts = screened(trained, hired, unit=16).counts
+    assert (counts.quarantined, counts.done) == (30, len(keys) - 30)
+
+
+def test_a_shard_that_is_damaged_while_the_run_goes_on_is_not_declared_finished(trained: Trained, hired: Hired) -> None:
+    def cut(*_: object) -> None:
+        for path in sorted(hired.run.glob("shards/*/*.parquet"))[:1]:
+            path.write_bytes(b"cut")
+
+    with pytest.raises(InputError, match=r"1 shards are gone or damaged.*--resume"):
+        screened(trained, hired, counted=cut)
+    assert open_run(hired.run).info.finished_at is None
+    hired.answered.clear()
+    assert screened(trained, hired).finished_at is not None
+    assert len(hired.answered) == 8
