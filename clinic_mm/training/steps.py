@@ -115,16 +115,17 @@ class _Course(Generic[B]):
 
     def step(self) -> None:
         fit = self.fit
+        before = _drawn_from(fit)
         batch = fit.draw()
         started = time.perf_counter()
         fit.optimiser.zero_grad()
         loss = fit.loss(batch)
         if not torch.isfinite(loss):
-            raise self._not_finite("loss")
+            raise self._not_finite("loss", before)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(fit.module.parameters(), CLIP_NORM)
         if not torch.isfinite(norm):
-            raise self._not_finite("gradient")
+            raise self._not_finite("gradient", before)
         fit.optimiser.step()
         if fit.schedule is not None:
             fit.schedule.step()
@@ -139,9 +140,10 @@ class _Course(Generic[B]):
     def due(self) -> bool:
         return time.monotonic() - self.kept_at >= current().every_s
 
-    def keep(self) -> None:
+    def keep(self, drawn_from: Mapping[str, Any] | None = None) -> None:
         if self.fit.part.path is not None:
-            self.fit.part.keep({"done": self.done, "over": self.over, **_state(self.fit)})
+            state = _state(self.fit) | (_drawn_from(self.fit) if drawn_from is None else drawn_from)
+            self.fit.part.keep({"done": self.done, "over": self.over, **state})
             self.kept_at = time.monotonic()
 
     def end(self) -> None:
@@ -157,8 +159,9 @@ class _Course(Generic[B]):
         }
         current().tell("fitted", told)
 
-    def _not_finite(self, what: str) -> StoppedError:
-        """The weights are those of the last good step: they are kept, and the fit can be looked at there."""
+    def _not_finite(self, what: str, before: Mapping[str, Any]) -> StoppedError:
+        """Weights and moments are those of the last good step: they are kept, with what this step's batch came from."""
+        self.keep(before)
         place = f"{self.fit.part.label} / step {self.done + 1} of {self.steps}"
         mend = 'Lower [train] learning_rate, or leave precision at "float32"; nothing was saved from this step'
         return StoppedError(f"The {what} of a network is not finite", place, mend)
@@ -170,9 +173,15 @@ def _state(fit: Fit[B]) -> dict[str, Any]:
         "module": fit.module.state_dict(),
         "optimiser": {"state": optimiser["state"], "param_groups": optimiser["param_groups"]},
         "schedule": None if fit.schedule is None else fit.schedule.state_dict(),
+    }
+
+
+def _drawn_from(fit: Fit[B]) -> dict[str, Any]:
+    """What drawing a batch, and its loss, will change. Networks here have no running statistics (see `encoders`)."""
+    return {
         "torch": torch.get_rng_state(),
         "numpy": None if fit.generator is None else fit.generator.bit_generator.state,
-        "more": {name: one.state_dict() for name, one in fit.more.items()},
+        "more": {name: dict(one.state_dict()) for name, one in fit.more.items()},
     }
 
 

@@ -173,9 +173,10 @@ def test_a_damaged_state_is_taken_away_and_the_fit_done_again(tmp_path: Path) ->
             assert _bytes(_encoder()) == whole
 
 
-def test_a_loss_that_is_not_finite_stops_before_it_reaches_a_weight(tmp_path: Path) -> None:
+@pytest.mark.parametrize("every_s", [0.0, 3600.0])
+def test_a_loss_that_is_not_finite_stops_before_it_reaches_a_weight(every_s: float, tmp_path: Path) -> None:
     with (
-        working(Work(tmp_path, every_s=0)),
+        working(Work(tmp_path, every_s)),
         pytest.raises(StoppedError, match=r"not finite \[record encoder / step \d"),
     ):
         _encoder(learning_rate=1e30)
@@ -183,6 +184,25 @@ def test_a_loss_that_is_not_finite_stops_before_it_reaches_a_weight(tmp_path: Pa
     kept = unpacked(path.read_bytes())
     assert kept["done"] >= 1
     assert all(torch.isfinite(one).all() for one in kept["module"].values())
+
+
+def test_a_step_that_failed_once_is_taken_again_with_the_same_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a faulty machine computed wrongly leaves no trace: the end is that of a fit where nothing happened."""
+    whole, finite, left = _bytes(_encoder()), torch.isfinite, [3]
+
+    def fails_once(value: torch.Tensor) -> torch.Tensor:
+        left[0] -= value.ndim == 0
+        return finite(value) & torch.tensor(left[0] != 0)
+
+    with working(Work(tmp_path, every_s=3600)):
+        monkeypatch.setattr(steps.torch, "isfinite", fails_once)
+        with pytest.raises(StoppedError, match="not finite"):
+            _encoder()
+        monkeypatch.undo()
+        assert unpacked(next(tmp_path.iterdir()).read_bytes())["done"] == 1
+        assert _bytes(_encoder()) == whole
 
 
 def test_a_full_disk_keeps_the_last_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
