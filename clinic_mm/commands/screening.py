@@ -47,6 +47,9 @@ def screen(
         str | None, typer.Option(metavar="NAMES", help="Only cases with exactly this evidence: ct+eeg.")
     ] = None,
     unseen: Annotated[bool, typer.Option(help="Only patients that the model was not trained on.")] = False,
+    every_case: Annotated[
+        bool, typer.Option("--all", help="With --resume, all cases again, but for what is named beside it.")
+    ] = False,
     level: Level = None,
     monitor: Annotated[
         Path | None, typer.Option(help="What clinic-mm monitor found: answers that it hides are stored as withheld.")
@@ -100,6 +103,7 @@ def screen(
             precision=precision,
             unit=unit,
             selection=selection_of(unseen=unseen, since=since, pattern=only_pattern, limit=limit),
+            every=every_case,
             resume=resume,
             retry=retry,
             throttle=Throttle(HoursOf.parse(hours) if hours else None, pause_above, most_per_hour),

@@ -36,7 +36,15 @@ class Plan(NamedTuple):
 
 
 def plan(
-    ledger: Ledger, run: Path, spec: JobSpec, head: Head, cohort: Cohort, *, retry: bool, say: Callable[[str], None]
+    ledger: Ledger,
+    run: Path,
+    spec: JobSpec,
+    head: Head,
+    cohort: Cohort,
+    *,
+    retry: bool,
+    say: Callable[[str], None],
+    agree: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Bring the ledger up to what is to be done.
 
@@ -47,7 +55,8 @@ def plan(
         head: Its model.
         cohort: As it is now.
         retry: Whether what failed, was quarantined, or was refused when read, is tried anew.
-        say: Told of patients that the model was trained on.
+        say: Told of patients that the model was trained on, and of finished cases that are not selected.
+        agree: Called once nothing of the job can be refused any more, before anything of the run is changed.
 
     Raises:
         InputError: If the cohort has no case.
@@ -56,21 +65,26 @@ def plan(
     """
     lost, moved = lost_shards(ledger, run)
     index = _key(spec, head, cohort)
-    now = None if ledger.meta("index") == index else _now(spec.selection, head, cohort, say)
+    unselected, now = 0, None if ledger.meta("index") == index else _now(spec.selection, head, cohort, say)
     before = ledger.counts().total
+    agree()
     with ledger.commit() as db:
         db.execute("DELETE FROM units WHERE state = 'claimed'")
         db.executemany("UPDATE units SET mtime_ns = ? WHERE number = ?", moved)
         again = [*_other_maker(ledger, spec), *_again(db, lost, retry=retry)]
         if now is not None:
             _put(db, now)
-            _reconcile(db)
+            unselected = _reconcile(db)
             ledger.note("index", index)
             ledger.note("cohort_cases", str(len(now)))
         _number(db, spec.settings.unit)
         if now is not None or again or ledger.pending():
             ledger.note("unfinished", "1")
     after = ledger.counts().total
+    if unselected:
+        say(
+            f"{unselected} finished cases are not selected: they stay in the run. A new --out has none but the selected"
+        )
     if before > after:
         again.append(f"{before - after} finished cases are new or changed in the cohort, or to be done again")
     return Plan(tuple(again))
@@ -126,10 +140,9 @@ def lost_shards(ledger: Ledger, run: Path) -> tuple[list[int], list[tuple[int, i
 
 def _other_maker(ledger: Ledger, spec: JobSpec) -> list[str]:
     """Everything is done again by another model, or with other settings; their shards are never mixed."""
-    maker = f"{spec.model_hash} {spec.settings.hash}"
     before = ledger.meta("maker")
-    ledger.note("maker", maker)
-    if before in ("", maker):
+    ledger.note("maker", spec.maker)
+    if before in ("", spec.maker):
         return []
     ledger.db.execute(f"UPDATE cases SET {RESET}")  # noqa: S608 - a constant
     ledger.db.execute("DELETE FROM units")
@@ -168,8 +181,12 @@ def _put(db: sqlite3.Connection, now: pd.DataFrame) -> None:
     db.executemany("INSERT INTO now VALUES (?, ?, ?, ?)", rows)
 
 
-def _reconcile(db: sqlite3.Connection) -> None:
-    """Cases that are gone, not wanted and not done, changed, moved, and new."""
+def _reconcile(db: sqlite3.Connection) -> int:
+    """Cases that are gone, not wanted and not done, changed, moved, and new.
+
+    Returns:
+        How many are done and not wanted: they stay.
+    """
     gone = db.execute("DELETE FROM cases WHERE case_key NOT IN (SELECT case_key FROM now)").rowcount
     unwanted = "SELECT case_key FROM cases JOIN now USING (case_key) WHERE NOT wanted"
     other = "(state = 'pending' OR cases.input_hash <> now.input_hash)"
@@ -188,7 +205,9 @@ def _reconcile(db: sqlite3.Connection) -> None:
         " WHERE wanted AND case_key NOT IN (SELECT case_key FROM cases) ORDER BY place"
     )
     db.execute("DELETE FROM whys WHERE case_id NOT IN (SELECT id FROM cases)")
+    stay: int = db.execute(f"SELECT count(*) FROM ({unwanted})").fetchone()[0]  # noqa: S608 - a constant
     db.execute("DROP TABLE temp.now")
+    return stay
 
 
 def _number(db: sqlite3.Connection, size: int) -> None:

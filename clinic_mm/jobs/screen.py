@@ -22,10 +22,10 @@ import numpy as np
 
 from clinic_mm.cohort.manifest import Cohort, open_cohort
 from clinic_mm.cohort.stream import Wanted, case_index, stream_cases
-from clinic_mm.encoders.runtime.setting import Runtime, runtime_of
+from clinic_mm.encoders.runtime.setting import runtime_of
 from clinic_mm.errors import ClinicError, InputError, UsageError
 from clinic_mm.evaluate.monitor.state import FILE as MONITOR
-from clinic_mm.evaluate.monitor.state import MonitorState, read_state, write_state
+from clinic_mm.evaluate.monitor.state import MonitorState, read_state, state_bytes, write_state
 from clinic_mm.jobs import ledger as ledgers
 from clinic_mm.jobs import lock
 from clinic_mm.jobs.drive import POLL_S, Drive, Stop, listening, unchanged
@@ -33,7 +33,6 @@ from clinic_mm.jobs.engines.base import Attempt, Bench, make_engine
 from clinic_mm.jobs.finish import finish, info_of, leave, sweep
 from clinic_mm.jobs.ledger import Ledger
 from clinic_mm.jobs.plan import plan
-from clinic_mm.jobs.spec import FILE as JOB
 from clinic_mm.jobs.spec import (
     CacheAt,
     Head,
@@ -45,6 +44,7 @@ from clinic_mm.jobs.spec import (
     write_spec,
 )
 from clinic_mm.jobs.throttle import Throttle, Wait
+from clinic_mm.jobs.unit import Answered, Broken, Died, Outcome, Unit
 from clinic_mm.prep.batch import PreparedCases, Progress
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.report.run import Counts, RunInfo, open_run, write_run
@@ -71,7 +71,8 @@ class ScreenOptions:
         device: Where networks run: cpu or cuda.
         precision: Of the networks: float32, or bfloat16 where `jobs.precision` finds that it moves no decision.
         unit: Cases answered together.
-        selection: Which cases.
+        selection: Which cases; what it does not name stays as it was begun.
+        every: Whether what the run was begun with is no selection any more.
         resume: Whether the run folder may hold this run already.
         retry: On resuming, whether what failed or was refused when read is tried anew.
         counted: Told of the counts, and of the number of all cases, after every commit.
@@ -92,6 +93,7 @@ class ScreenOptions:
     precision: str | None = None
     unit: int | None = None
     selection: Selection = EVERY
+    every: bool = False
     resume: bool = False
     retry: bool = False
     counted: Callable[[Counts, int], None] = lambda *_: None
@@ -135,8 +137,12 @@ def screen_cohort(
     with listening() as stop, lock.only_driver(out):
         try:
             spec = _spec(model_folder.resolve(), head, cohort, out, before, state, options)
+            if before is None:
+                _write(spec, state, out)  # a kill from here on leaves a run to go on with
+            _narrow(head, cohort, spec, out, options)
             with ledgers.opened(out, options.say) as ledger:
-                info = _screen(ledger, out, spec, head, cohort, stop, options)
+                _try_out(ledger, spec, out, options)
+                info = _screen(ledger, out, spec, head, cohort, stop, options, partial(_write, spec, state, out))
         except ClinicError:
             if before is None:
                 _forget(out)
@@ -206,18 +212,19 @@ def _spec(
     state: MonitorState | None,
     options: ScreenOptions,
 ) -> JobSpec:
-    """The job as it is asked for now, written down."""
+    """The job as it is asked for now."""
     was = before.settings if before else Settings()
     runtime = runtime_of(options.device or was.device, options.precision or was.precision, was.threads)
-    if state is not None:
-        write_state(state, out)
-    chosen = options.selection if options.selection != EVERY or before is None else before.selection
+    kept = before.selection if before and not options.every else EVERY
+    chosen = options.selection.over(kept)
+    if kept != EVERY:
+        options.say(f"Of the cohort only as the run was begun: {chosen.words}. With --all, all of it")
     started = datetime.now(UTC)
     settings = Settings(
         level=options.level if options.level is not None else was.level,
         explain=options.explain or was.explain,
         validate_reports=options.validate,
-        monitor=_sha256(out / MONITOR) if state is not None or was.monitor else "",
+        monitor=_monitored(state, out) if state is not None or was.monitor else "",
         shift=_shift(model, head, cohort, out, before, options),
         unit=options.unit or was.unit,
         device=runtime.device,
@@ -236,13 +243,62 @@ def _spec(
     )
     if before and (names := settings.other(before.settings)):
         options.say(f"Other settings than the run was begun with: {', '.join(names)}")
-    write_spec(spec, out)
-    _narrow(model, head, runtime, cohort, out, options)
     return spec
 
 
-def _narrow(model: Path, head: Head, runtime: Runtime, cohort: Cohort, out: Path, options: ScreenOptions) -> None:
+def _monitored(state: MonitorState | None, out: Path) -> str:
+    """SHA-256 of the monitoring state that the run is to have."""
+    return hashlib.sha256(state_bytes(state)).hexdigest() if state is not None else _sha256(out / MONITOR)
+
+
+def _write(spec: JobSpec, state: MonitorState | None, out: Path) -> None:
+    """The job, once it is agreed: what is refused or stopped before leaves the former one as it was."""
+    if state is not None:
+        write_state(state, out)
+    write_spec(spec, out)
+
+
+def _try_out(ledger: Ledger, spec: JobSpec, out: Path, options: ScreenOptions) -> None:
+    """Before finished work is given up for another model or other settings, one worker is hired by them.
+
+    Raises:
+        ClinicError: If none can be: no such device, no memory, a damaged model.
+    """
+    if ledger.meta("maker") in ("", spec.maker) or not ledger.counts().total:
+        return
+    bench = Bench(partial(hire_on_trial, spec, out.resolve()), 1, spec.unit_limit_s, options.address)
+    engine = make_engine(_engine(options), bench)
+    try:
+        engine.submit(Unit(0, (), datetime.now(UTC)))
+        while not (ended := engine.wait(POLL_S)):
+            pass
+    finally:
+        engine.stop()
+    if isinstance(ended[0], Broken):
+        raise ended[0].error
+    if isinstance(ended[0], Died):
+        mend = "What was done is kept: go on with --resume and the settings it was begun with"
+        raise ClinicError(f"No worker lives with these settings ({ended[0].why})", str(out), mend)
+
+
+def hire_on_trial(spec: JobSpec, run: Path) -> Attempt:
+    """A worker with all that it takes, who is given nothing to do. The monitoring state is not in the run yet."""
+    hire(spec.model_copy(update={"settings": spec.settings.model_copy(update={"monitor": ""})}), run)
+    return _nothing
+
+
+def _nothing(unit: Unit) -> Outcome:
+    return Answered(unit.number, (), None, 0.0)
+
+
+def _engine(options: ScreenOptions) -> str:
+    return options.engine or ("local" if options.workers > 1 else "inline")
+
+
+def _narrow(head: Head, cohort: Cohort, spec: JobSpec, out: Path, options: ScreenOptions) -> None:
     """bfloat16 only where it moves no decision of this cohort: looked at at the first start."""
+    model, settings = Path(spec.model), spec.settings
+    runtime = runtime_of(settings.device, settings.precision, settings.threads)
     if runtime.precision == "float32":
         return
     # Here too the driver loads networks.
@@ -280,10 +336,17 @@ def _shift(model: Path, head: Head, cohort: Cohort, out: Path, before: JobSpec |
 
 
 def _screen(
-    ledger: Ledger, out: Path, spec: JobSpec, head: Head, cohort: Cohort, stop: Stop, options: ScreenOptions
+    ledger: Ledger,
+    out: Path,
+    spec: JobSpec,
+    head: Head,
+    cohort: Cohort,
+    stop: Stop,
+    options: ScreenOptions,
+    agree: Callable[[], None],
 ) -> RunInfo | None:
     """Plan, drive, finish; None where it was asked to stop."""
-    decided = plan(ledger, out, spec, head, cohort, retry=options.retry, say=options.say)
+    decided = plan(ledger, out, spec, head, cohort, retry=options.retry, say=options.say, agree=agree)
     if decided.again:
         options.say(f"Done again: {'; '.join(decided.again)}")
     if not ledger.meta("unfinished") and (there := _finished(out)) is not None:
@@ -310,7 +373,7 @@ def _driven(
         if options.progress:
             options.progress(counts.total, total)
 
-    name = options.engine or ("local" if options.workers > 1 else "inline")
+    name = _engine(options)
     runtime = runtime_of(spec.settings.device, spec.settings.precision, spec.settings.threads)
     options.say(f"Screening with {runtime.told}; engine {name}, workers: {options.workers}")
     bench = Bench(partial(hire, spec, out.resolve()), options.workers, spec.unit_limit_s, options.address)
@@ -348,8 +411,9 @@ def _forget(out: Path) -> None:
         with ledgers.read_only(out) as ledger:
             if ledger.total():
                 return
-    for name in (JOB, *(f"{ledgers.FILE}{suffix}" for suffix in ("", "-wal", "-shm"))):
-        (out / name).unlink(missing_ok=True)
+    for path in out.iterdir():  # there was nothing here but locks
+        if path.is_file() and path.name != lock.FILE and not path.name.startswith("."):
+            path.unlink()
 
 
 def _finished(out: Path) -> RunInfo | None:

@@ -82,6 +82,24 @@ class Selection(Frozen):
     pattern: tuple[str, ...] | None = None
     limit: int | None = Field(default=None, ge=1)
 
+    def over(self, before: "Selection") -> "Selection":
+        """What is named here, and where nothing is, what was named before."""
+        named = {name: value for name, value in self if value != type(self).model_fields[name].default}
+        return before.model_copy(update=named)
+
+    @property
+    def words(self) -> str:
+        """As a person reads it; "" of all cases."""
+        since = f"since {self.since:%Y-%m-%d %H:%M %Z}" if self.since else ""
+        pattern = "+".join(self.pattern or ("",))
+        some = (
+            "unseen patients" if self.unseen else "",
+            since,
+            f"only {pattern}" if self.pattern is not None else "",
+            f"at most {self.limit}" if self.limit else "",
+        )
+        return ", ".join(filter(None, some))
+
 
 class CacheAt(Frozen):
     """The cache of prepared evidence; without a folder files are only checked."""
@@ -136,6 +154,11 @@ class JobSpec(Frozen):
     cache: CacheAt | None = None
     unit_limit_s: float = Field(default=3600.0, gt=0)
     created_at: AwareDatetime
+
+    @property
+    def maker(self) -> str:
+        """Of its rows: rows of two are never mixed."""
+        return f"{self.model_hash} {self.settings.hash}"
 
 
 class Head(NamedTuple):

@@ -9,18 +9,19 @@ import pytest
 
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.stream import case_index
-from clinic_mm.errors import InputError
+from clinic_mm.errors import InputError, TaskError, UsageError
 from clinic_mm.jobs import ledger as ledgers
-from clinic_mm.jobs import screen
+from clinic_mm.jobs import precision, screen
 from clinic_mm.jobs.plan import plan
 from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
-from clinic_mm.jobs.spec import JobSpec, Selection, Settings, read_head
+from clinic_mm.jobs.spec import JobSpec, Selection, Settings, read_head, read_spec
 from clinic_mm.jobs.unit import Answered, CaseRow, Died, Outcome, Shard, Unit
 from clinic_mm.predict.seen import trained_on
 from clinic_mm.report.atomic import written_whole
 from clinic_mm.report.run import RunInfo, open_run
 from tests.conftest import Trained
 
+KEPT = (".json", ".parquet", ".csv")
 FEW = ScreenOptions(validate=False, unit=8, resume=True)
 
 
@@ -80,9 +81,9 @@ def test_who_is_unseen_is_asked_of_each_model_anew(trained: Trained, tmp_path: P
     known = dict(zip(index["case_key"], index["patient_key"].isin(seen), strict=True))
     first = head._replace(hash="1" * 64, facts={**head.facts, "patients_sha256": []})
     with ledgers.opened(tmp_path) as ledger:
-        plan(ledger, tmp_path, spec_of(trained, unseen, first.hash), first, cohort, retry=False, say=str)
+        plan(ledger, tmp_path, spec_of(trained, unseen, first.hash), first, cohort, retry=False, say=lambda _: None)
         assert keys_in(ledger) == known.keys()
-        plan(ledger, tmp_path, spec_of(trained, unseen), head, cohort, retry=False, say=str)
+        plan(ledger, tmp_path, spec_of(trained, unseen), head, cohort, retry=False, say=lambda _: None)
         assert keys_in(ledger) == {key for key, was_seen in known.items() if not was_seen} < known.keys()
 
 
@@ -105,3 +106,82 @@ def test_a_shard_that_is_damaged_while_the_run_goes_on_is_not_declared_finished(
     hired.answered.clear()
     assert screened(trained, hired).finished_at is not None
     assert len(hired.answered) == 8
+
+
+def state_of(run: Path) -> dict[str, bytes]:
+    """What may not change where nothing was agreed: the job, the shards, the run."""
+    return {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.suffix in KEPT}
+
+
+def _no_gpu(spec: JobSpec, _: Path) -> Hired:
+    if spec.settings.device == "cuda":
+        raise InputError("There is no such device", "--device cuda", "Use --device cpu")
+    raise AssertionError
+
+
+def _stopped(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("named", "error"),
+    [
+        ({"selection": Selection(pattern=("nonsense",))}, TaskError),
+        ({"device": "cuda"}, InputError),
+        ({"precision": "bfloat16"}, KeyboardInterrupt),
+    ],
+    ids=["pattern", "no GPU", "stopped while bfloat16 is looked at"],
+)
+def test_what_is_refused_leaves_a_finished_run_and_its_job_as_they_were(
+    named: dict[str, object],
+    error: type[BaseException],
+    trained: Trained,
+    hired: Hired,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screened(trained, hired)
+    before = state_of(hired.run)
+    assert len(before) > 8
+    with monkeypatch.context() as patch:
+        patch.setattr(screen, "hire", _no_gpu)
+        patch.setattr(precision, "check_narrow", _stopped)
+        with pytest.raises(error):
+            screened(trained, hired, **named)
+    assert state_of(hired.run) == before
+    hired.answered.clear()
+    assert screened(trained, hired).counts.done == 64
+    assert hired.answered == []
+
+
+def test_a_refused_first_start_leaves_a_folder_that_another_can_use(
+    trained: Trained, hired: Hired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def moved(_: Path, __: object, ___: object, run: Path, *____: object) -> None:
+        (run / precision.FILE).write_text("{}")
+        raise UsageError("A decision moved", "--precision bfloat16", "Use --precision float32")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(precision, "check_narrow", moved)
+        with pytest.raises(UsageError):
+            screened(trained, hired, precision="bfloat16")
+    assert screened(trained, hired, resume=False).counts.done == 64
+
+
+def test_a_selection_is_named_field_by_field_and_taken_back(trained: Trained, hired: Hired) -> None:
+    said: list[str] = []
+
+    def counted(selection: Selection, *, every: bool = False) -> int:
+        return screened(trained, hired, selection=selection, every=every, say=said.append).counts.total
+
+    of_both = ("note", "record")
+    assert counted(Selection(pattern=of_both, limit=3)) == 3
+    assert counted(Selection(limit=4)) == 4
+    assert any("only note+record, at most 4. With --all" in line for line in said)
+    assert counted(Selection(limit=2)) == 4
+    assert any(line.startswith("2 finished cases are not selected: they stay") for line in said)
+    job = read_spec(hired.run)
+    assert job is not None
+    assert job.selection == Selection(pattern=of_both, limit=2)
+    assert 4 < counted(Selection(pattern=of_both), every=True) < 64
+    assert counted(Selection(), every=True) == 64
+    assert len(hired.answered) == len(set(hired.answered)) == 64

@@ -131,7 +131,12 @@ class MonitorState(Frozen):
 
 def write_state(state: MonitorState, folder: Path) -> None:
     """Write `monitor.json`."""
-    written_whole(folder / FILE, (state.model_dump_json(indent=2) + "\n").encode())
+    written_whole(folder / FILE, state_bytes(state))
+
+
+def state_bytes(state: MonitorState) -> bytes:
+    """What `write_state` writes."""
+    return (state.model_dump_json(indent=2) + "\n").encode()
 
 
 def state_of_run(run: Path, model_hash: str) -> MonitorState | None:
