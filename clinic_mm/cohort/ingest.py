@@ -6,6 +6,7 @@ One bad file never stops it: what cannot be used is listed with its reason. Noth
 no patient is refused, not assigned.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +33,8 @@ from clinic_mm.cohort.manifest import (
     write_info,
     write_rejected,
 )
+from clinic_mm.cohort.noted import FILE as STAMPS_FILE
+from clinic_mm.cohort.noted import note_stamps
 from clinic_mm.cohort.owned import Gathered, Owned
 from clinic_mm.cohort.rows import NOBODY_MEND, UNKNOWN, judge_rows, keyed, row_evidence, whole
 from clinic_mm.cohort.spec import SPEC_NAME, CohortSpec, read_spec
@@ -74,7 +77,7 @@ def ingest(
     told = no_evidence(spec, base, given, out)
     skip = told | leave
     look = partial(look_at, spec, base, skip, told, secret)
-    before = look()
+    begun_ns, before = time.time_ns(), look()
     if not verify and (cohort := unchanged(out, before)) is not None:
         return cohort
     labels = read_labels(spec.labels, base, zone) if spec.labels else None
@@ -89,6 +92,7 @@ def ingest(
         raise InputError("There is no file of evidence", str(given), mend)
     joined = _join(spec, all_of_it, labels, secret)
     cohort = _write(out, spec, roots, labels.times if labels else (), joined)
+    note_stamps(out, roots, (owned.finding for owned in all_of_it.found), begun_ns)
     if before.covers(roots, (owned.finding for owned in all_of_it.found)):
         note(cohort, before, look())
     return cohort
@@ -135,7 +139,7 @@ def _join(spec: CohortSpec, gathered: Gathered, labels: Labels | None, secret: b
 
 def _write(out: Path, spec: CohortSpec, roots: dict[str, str], times: tuple[str, ...], joined: _Joined) -> Cohort:
     out.mkdir(parents=True, exist_ok=True)
-    for stale in (INFO_FILE, LABELS_FILE, INGESTED_FILE):  # until all is written anew, this is no cohort
+    for stale in (INFO_FILE, LABELS_FILE, INGESTED_FILE, STAMPS_FILE):  # until all is written anew, this is no cohort
         (out / stale).unlink(missing_ok=True)
     write_frame(joined.evidence, out / EVIDENCE_FILE)
     for name, frame in joined.rows.items():

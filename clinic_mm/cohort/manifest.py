@@ -6,6 +6,7 @@
     record.parquet    facts of all patients in long form    (RECORD_COLUMNS, `patient_key` for `patient_id`)
     note.parquet      notes of all patients                 (NOTE_COLUMNS, `patient_key` for `patient_id`)
     rejected.csv      what was refused, why, and how to mend it
+    stamps.npy        how the files lay there when they were read, see `cohort.noted`; it may be missing
 
 In:  frames from ingest. Out: an open `Cohort`. No pixel and no sample of a signal is copied. The folder is
 identifying: it holds source paths and clinical text, and no pseudonym key.

@@ -272,8 +272,10 @@ class Watch:
         return False
 
     def _checked(self) -> ScreenOptions:
-        """Files that arrive may change between ingest and reading: each is checked, and refused if it did."""
-        return self.options if self.options.cache else replace(self.options, cache=PrepCache(None, verify=True))
+        """Files that arrive may change between ingest and reading: each is read and checked, with a cache by stamp."""
+        cache = self.options.cache
+        kept = cache is not None and cache.kept is not None
+        return self.options if kept else replace(self.options, cache=PrepCache(None, verify=True))
 
     def _awaited(self, error: ClinicError, screened: str) -> bool:
         """What another look may mend; anything else is raised."""

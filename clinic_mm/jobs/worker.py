@@ -20,7 +20,7 @@ from clinic_mm.cohort.manifest import Cohort, open_cohort
 from clinic_mm.encoders.runtime.setting import runtime_of
 from clinic_mm.errors import ArtifactError, InputError
 from clinic_mm.evaluate.monitor.state import MonitorState, read_state
-from clinic_mm.jobs.spec import JobSpec
+from clinic_mm.jobs.spec import CacheAt, JobSpec
 from clinic_mm.jobs.unit import Answered, Broken, CaseRow, Died, Outcome, Shard, Unit, Why
 from clinic_mm.jobs.weighted import reweighted
 from clinic_mm.predict.deploy import load_deployed
@@ -50,7 +50,7 @@ class Worker:
     model: Model
     cohort: Cohort
     monitor: MonitorState | None
-    cache: PrepCache | None
+    cache: PrepCache
 
     def __call__(self, unit: Unit) -> Outcome:
         """Answer a unit; whatever goes wrong is an outcome."""
@@ -129,5 +129,5 @@ def hire(spec: JobSpec, run: Path) -> Worker:
         raise ArtifactError("The model changed while it was screened with", spec.model, CHANGED)
     monitor = read_state(run, model_hash) if spec.settings.monitor else None
     model = reweighted(at_level(model, spec.settings.level), run)
-    cache = spec.cache.opened() if spec.cache else None
+    cache = (spec.cache or CacheAt()).opened()  # files that changed since ingest are refused, cache or none
     return Worker(spec, run, model, open_cohort(Path(spec.cohort)), monitor, cache)

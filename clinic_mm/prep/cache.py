@@ -2,10 +2,11 @@
 
 In:  evidence with the content hash that ingest noted, a prep. Out: what that prep makes of it, or made of it before.
 
-First the files are looked at: by stamp (see `sources.contents`), with `verify` by their bytes. Files that hold
-something else than at ingest are refused, `file.changed`. Then an entry is looked up by content hash, by what part of
-the file was meant, by the whole recipe and by the code that reads and prepares (see `prep.code`): a changed recipe or
-version has no entry. Rejections are not kept: what failed for want of memory or of a decoder may do better next time.
+First the files are looked at: by stamp (see `sources.contents`; without a folder, by those that ingest noted), with
+`verify` by their bytes. Files that hold something else than at ingest are refused, `file.changed`. Then an entry is
+looked up by content hash, by what part of the file was meant, by the whole recipe and by the code that reads and
+prepares (see `prep.code`): a changed recipe or version has no entry. Rejections are not kept: what failed for want of
+memory or of a decoder may do better next time.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from safetensors.numpy import load, save
 
 from clinic_mm.cohort.load import locate
 from clinic_mm.cohort.manifest import INFO_FILE, open_cohort
+from clinic_mm.cohort.noted import as_noted
 from clinic_mm.cohort.spec import RESERVED_ROOT
 from clinic_mm.errors import ClinicError, EvidenceError, InputError
 from clinic_mm.prep.base import Prep, Prepared
@@ -94,7 +96,8 @@ class PrepCache:
             both = stamp([*files, roots[RESERVED_ROOT] / INFO_FILE])
             whole = _table_is_whole(roots[RESERVED_ROOT], files[0], both.digest)
         elif evidence.content_hash:
-            whole = self.contents.hold(files, seen, evidence.content_hash)
+            whole = self._noted(roots, seen, evidence.content_hash)
+            whole = whole or self.contents.hold(files, seen, evidence.content_hash)
         elif self.contents.verify:
             what = "Ingest did not note what these files held"
             raise EvidenceError("file.no_hash", what, evidence.modality, INGEST_AGAIN)
@@ -104,10 +107,16 @@ class PrepCache:
             what = "The files are no longer what ingest read"
             raise EvidenceError("file.changed", what, evidence.modality, INGEST_AGAIN)
 
+    def _noted(self, roots: Mapping[str, Path], seen: Stamp, content: str) -> bool:
+        """Whether ingest's own note answers for the files; a folder keeps its own."""
+        if self.kept or self.contents.verify or RESERVED_ROOT not in roots:
+            return False
+        return as_noted(roots[RESERVED_ROOT], seen, content)
 
-def open_cache(folder: Path | None, most_gb: float = DEFAULT_GB, *, verify: bool = False) -> PrepCache | None:
-    """What a command's `--cache` and `--verify` ask for; None where neither is given."""
-    return PrepCache(folder, most_gb, verify=verify) if folder or verify else None
+
+def open_cache(folder: Path | None, most_gb: float = DEFAULT_GB, *, verify: bool = False) -> PrepCache:
+    """What a command's `--cache` and `--verify` ask for; where neither is given, files are checked by their stamps."""
+    return PrepCache(folder, most_gb, verify=verify)
 
 
 def _make(folder: Path) -> None:

@@ -37,13 +37,17 @@ class Stamp:
     settled: bool
 
 
-def stamp(files: Sequence[Path]) -> Stamp:
+def stamp(files: Sequence[Path], before_ns: int | None = None) -> Stamp:
     """The stamp of some files as they lie there now.
+
+    Args:
+        files: In their order.
+        before_ns: They are settled if nobody changed them since; now where None.
 
     Raises:
         EvidenceError: `file.gone` where one is not there.
     """
-    now, newest, total = time.time_ns(), 0, hashlib.sha256()
+    now, newest, total = before_ns or time.time_ns(), 0, hashlib.sha256()
     try:
         for path in files:
             s = os.stat(path)  # noqa: PTH116 - a series has hundreds of files

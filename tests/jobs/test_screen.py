@@ -115,6 +115,34 @@ def test_files_that_changed_since_ingest_are_counted_at_the_end(trained: Trained
     assert any(re.search(r"refused when read: \d+ file\.changed", line) for line in heard)
 
 
+def test_a_file_swapped_after_ingest_is_refused_though_neither_cache_nor_verify_is_asked_for(
+    trained: Trained, cases: tuple[CaseRecord, ...], tmp_path: Path
+) -> None:
+    """A cohort whose files were copied has other stamps and the same bytes: it is answered as it was."""
+    shutil.copytree(trained.cohort, tmp_path / "cohort")
+    shutil.copytree(trained.files, tmp_path / "files")
+    info = (trained.cohort / "cohort.json").read_text()
+    (tmp_path / "cohort/cohort.json").write_text(info.replace(str(trained.files), str(tmp_path / "files")))
+    by_key = {case.case_key: case for case in cases}
+    options = ScreenOptions(validate=False, selection=Selection(pattern=("note", "record", "xray"), limit=2), unit=2)
+
+    def screened(run: str) -> dict[str, Prediction]:
+        screen_cohort(trained.model, tmp_path / "cohort", tmp_path / run, options=options)
+        return {p.case_key: p for p in open_run(tmp_path / run).predictions()}
+
+    whole = screened("copied")
+    assert len(whole) == 2
+    assert all("xray" in p.pattern for p in whole.values())
+    roots = open_cohort(tmp_path / "cohort").roots
+    first, second = (roots[x.root] / x.paths[0] for key in whole for x in by_key[key].usable("xray"))
+    first_bytes, second_bytes = first.read_bytes(), second.read_bytes()
+    first.write_bytes(second_bytes)
+    second.write_bytes(first_bytes)
+    for key, prediction in screened("swapped").items():
+        assert set(prediction.pattern) == {*whole[key].pattern} - {"xray"}
+        assert [m.code for m in prediction.missing if m.modality == "xray"] == ["file.changed"]
+
+
 def test_a_cohort_of_whom_all_were_trained_on_has_no_unseen(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

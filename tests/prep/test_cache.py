@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ import pytest
 from clinic_mm.cohort.gather import gather
 from clinic_mm.cohort.load import load_evidence, locate
 from clinic_mm.cohort.manifest import write_frame, write_info
+from clinic_mm.cohort.noted import note_stamps
 from clinic_mm.cohort.spec import SourceSpec
 from clinic_mm.errors import EvidenceError, InputError
 from clinic_mm.modalities import table
@@ -283,14 +284,41 @@ def test_what_ingest_notes_of_real_files_is_what_verify_finds(place: str, data: 
 
 def test_without_a_folder_files_are_still_verified(root: Path) -> None:
     check = open_cache(None, verify=True)
-    assert check is not None
-    assert open_cache(None) is None
     for _ in range(2):
         ready = NOTE(made.signal("note"), None)
         assert check.prepared(_evidence(root), NOTE, {"r": root}, lambda ready=ready: ready) is ready
     _rewrite(root)
     with pytest.raises(EvidenceError, match="no longer what ingest read"):
         check.prepared(_evidence(root, content_hash="0"), NOTE, {"r": root}, _never)
+
+
+def test_without_cache_and_verify_the_stamps_that_ingest_noted_are_gone_by(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[Sequence[Path]] = []
+    monkeypatch.setattr(contents, "content_hash", lambda files: hashed.append(files) or content_hash(files))
+    evidence, roots = _evidence(root, "a.txt", "b.txt"), {"r": root, "cohort": tmp_path}
+    note_stamps(tmp_path, {"r": str(root)}, [evidence], time.time_ns())
+
+    def look() -> None:
+        ready = Prepared(np.zeros(3, "f"), np.zeros(2, "f"))
+        assert open_cache(None).prepared(evidence, NOTE, roots, lambda: ready) is ready
+
+    look()
+    assert hashed == []
+    (root / "a.txt").touch()  # the same bytes: used, but read first
+    _tick(root)
+    look()
+    assert len(hashed) == 1
+    (tmp_path / "stamps.npy").write_bytes(b"damaged")
+    look()
+    assert len(hashed) == 2
+    before = (root / "a.txt").stat()
+    (root / "a.txt").write_text(TEXTS["a.txt"].replace("calm", "mild"))
+    os.utime(root / "a.txt", ns=(before.st_atime_ns, before.st_mtime_ns))
+    note_stamps(tmp_path, {"r": str(root)}, [evidence], before.st_ctime_ns)  # changed after ingest began: not noted
+    with pytest.raises(EvidenceError, match="no longer what ingest read"):
+        look()
 
 
 def test_names_in_the_cache_tell_nothing(root: Path, tmp_path: Path, visit: Callable[..., object]) -> None:

@@ -13,8 +13,8 @@ from clinic_mm.prep import code
 from clinic_mm.prep.code import code_version
 
 HASHED = sorted({path for pattern in code.CODE for path in PACKAGE.glob(pattern)})
-NOT_READING = {"cohort/choose.py", "cohort/manifest.py", "cohort/spec.py", "worker_process.py"}
-"""They choose evidence, look at the cohort's own tables, and begin workers; none reads evidence."""
+NOT_READING = {"cohort/choose.py", "cohort/manifest.py", "cohort/noted.py", "cohort/spec.py", "worker_process.py"}
+"""They choose evidence, look at the cohort's own tables and at stamps, and begin workers; none reads evidence."""
 
 
 def _imported(path: Path) -> Iterator[Path]:
