@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from clinic_mm.errors import InputError
+from clinic_mm.report.atomic import folder_made
 from clinic_mm.report.driven import FILE as FILE
 from clinic_mm.report.driven import is_driven as is_driven
 
@@ -32,7 +33,7 @@ def only_driver(run: Path, name: str = FILE) -> Iterator[None]:
         InputError: If another process holds it, or the folder cannot be written.
     """
     try:
-        run.mkdir(parents=True, exist_ok=True)
+        folder_made(run)
         handle = os.open(run / name, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         mend = "Name a folder on a disk that can be written"

@@ -20,8 +20,9 @@ def written_whole(path: Path, content: bytes) -> None:
 
 def all_written_whole(files: Mapping[Path, bytes]) -> None:
     """Write many files, each whole or not at all; each folder is synchronised once, at the end."""
+    folders = {path.parent: None for path in files}
     for path, content in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folders |= dict.fromkeys(_made(path.parent))
         temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             _written(temp, content)
@@ -30,7 +31,7 @@ def all_written_whole(files: Mapping[Path, bytes]) -> None:
             with suppress(OSError):  # the disk is full: what was begun is not to stay there
                 temp.unlink(missing_ok=True)
             raise
-    for folder in dict.fromkeys(path.parent for path in files):
+    for folder in folders:
         synchronised(folder)
 
 
@@ -51,6 +52,12 @@ def whole_text(path: Path) -> Iterator[TextIO]:
     synchronised(path.parent)
 
 
+def folder_made(folder: Path) -> None:
+    """Make a folder, and those it lies in, so that they outlive a power cut."""
+    for parent in _made(folder):
+        synchronised(parent)
+
+
 def synchronised(folder: Path) -> None:
     """Let the names in a folder outlive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
@@ -58,6 +65,17 @@ def synchronised(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _made(folder: Path) -> list[Path]:
+    """Make a folder; which folders have a new name in them now, for without its name a folder is lost."""
+    new = []
+    while not folder.exists():
+        new.append(folder)
+        folder = folder.parent
+    for one in reversed(new):
+        one.mkdir(exist_ok=True)
+    return [one.parent for one in new]
 
 
 def _written(path: Path, content: bytes) -> None:
