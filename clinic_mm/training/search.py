@@ -34,6 +34,7 @@ from clinic_mm.task import Task, parse_task
 from clinic_mm.toml_file import fitted, read_toml
 from clinic_mm.training.crossval import cross_validate
 from clinic_mm.training.resume import identity
+from clinic_mm.training.session import alone
 from clinic_mm.training.train import ALONE, Resources, training_cases
 from clinic_mm.types import SCHEMA_VERSION, Frozen
 
@@ -103,27 +104,30 @@ def search(
 
     Raises:
         TaskError: If the folder is of another search, every trial was refused, or a field of the space is none.
+        InputError: If another search works in the folder.
         ExtraMissingError: If Optuna is not installed.
     """
     for one in space.setting:  # a field that is none is found before anything is prepared
         _with(task, {one.field: one.values[0] if one.kind == "choice" else one.low})
-    cases = training_cases(cohort, task, test_share)
-    recipe = fit_preps(cases, cohort.roots, plan_recipe(task))
-    asked = identity(task, space, cohort.info.content_hash, folds, test_share)
-    study = _study(out, asked)
-    prepared = prepare_cases(cases, cohort.roots, recipe, workers=use.workers, cache=use.cache, progress=use.progress)
-    while (number := _done(study, space)) < trials:
-        settings = _next(study, space, task.seed + number)
-        use.say(f"trial {number + 1} of {trials}: {_words(settings)}")
-        _try(study, prepared, recipe, _with(task, settings), folds, out / "folds", use)
-    return _write(study, task, space, out, folds, test_share)
+    with alone(out, "search", "another folder"):
+        cases = training_cases(cohort, task, test_share)
+        recipe = fit_preps(cases, cohort.roots, plan_recipe(task))
+        asked = identity(task, space, cohort.info.content_hash, folds, test_share)
+        study = _study(out, asked)
+        prepared = prepare_cases(
+            cases, cohort.roots, recipe, workers=use.workers, cache=use.cache, progress=use.progress
+        )
+        while (number := _done(study, space)) < trials:
+            settings = _next(study, space, task.seed + number)
+            use.say(f"trial {number + 1} of {trials}: {_words(settings)}")
+            _try(study, prepared, recipe, _with(task, settings), folds, out / "folds", use)
+        return _write(study, task, space, out, folds, test_share)
 
 
 def _study(out: Path, asked: str) -> Any:  # noqa: ANN401  - Optuna is an optional part
     """The study of the folder; trials that a kill cut off wait to be done again."""
     optuna = need("optuna")
     optuna.logging.set_verbosity(logging.WARNING)
-    out.mkdir(parents=True, exist_ok=True)
     storage = optuna.storages.RDBStorage(f"sqlite:///{(out / STORE).resolve()}")
     study = optuna.create_study(storage=storage, study_name="search", direction="minimize", load_if_exists=True)
     if study.user_attrs.get(TASK_HASH, asked) != asked:

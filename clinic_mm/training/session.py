@@ -103,7 +103,7 @@ def training_session(out: Path, asked: Asked, keep: Keep) -> Iterator[Session]:
         with _plainly(folder):
             first = processes().first
             if first:
-                stack.enter_context(_alone(folder))
+                stack.enter_context(alone(folder, "training of this model", "another model folder"))
             log = RunLog.begin(keep.runs, asked) if first and keep.runs is not None else None
             trackers = [make(asked, 0 if log is None else log.run) for make in (keep.trackers if first else ())]
             session = Session(Work(folder, keep.every_s, _tell_all(log, trackers)), log, trackers)
@@ -140,14 +140,24 @@ def _failed(session: Session, error: BaseException) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path, work: str, other: str) -> Iterator[None]:
+    """Hold a folder, which is made where it is not there; the kernel takes the hold from a process that dies.
+
+    Args:
+        folder: Where the work is kept.
+        work: What goes on there, in words.
+        other: What may be named in its place.
+
+    Raises:
+        InputError: If another process holds it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            mend = "Wait for it to end, or name another model folder"
-            raise InputError("Another training of this model is going on", str(folder), mend) from None
+            mend = f"Wait for it to end, or name {other}"
+            raise InputError(f"Another {work} is going on", str(folder), mend) from None
         yield
 
 

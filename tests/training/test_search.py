@@ -11,11 +11,12 @@ import pytest
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.split import split_patients
 from clinic_mm.cohort.task_cases import labelled_cases
-from clinic_mm.errors import TaskError
+from clinic_mm.errors import InputError, TaskError
 from clinic_mm.predict.answers import OURS
 from clinic_mm.task import Task, read_task
 from clinic_mm.training import search as room
 from clinic_mm.training.search import Setting, Space, read_space, search, toml_text
+from clinic_mm.training.session import alone
 from clinic_mm.types import CaseRecord
 from tests.conftest import Trained
 
@@ -76,6 +77,17 @@ def test_a_killed_search_ends_as_one_that_was_not(trained: Trained, tmp_path: Pa
     left_out = {case.patient_key for case, out in zip(cases, test, strict=True) if out}
     assert left_out
     assert not left_out & {case.patient_key for case in seen["cases"]}
+
+
+def test_two_searches_never_work_in_one_folder(trained: Trained, tmp_path: Path, seen: dict[str, Any]) -> None:
+    cohort, task = open_cohort(trained.cohort), read_task(trained.task)
+    with (
+        alone(tmp_path / "out", "search", "another folder"),
+        pytest.raises(InputError, match="Another search is going"),
+    ):
+        search(cohort, task, tmp_path / "out", SPACE, trials=1)
+    assert seen["calls"] == 0
+    assert len(search(cohort, task, tmp_path / "out", SPACE, trials=1)["trials"]) == 1
 
 
 def test_a_space_that_is_none_is_refused_before_anything_is_read(
