@@ -259,7 +259,7 @@ def opened(run: Path, say: Callable[[str], None] = lambda _: None) -> Ledger:
     path, copied = run / FILE, (run / COPY).is_file()
     try:
         if path.is_file() or not copied:
-            return _known(Ledger(path, writing(path)))
+            return _known(Ledger(path, writing(path, new=not copied)))
         what = "The ledger was gone"
     except DamagedError:
         if not copied:

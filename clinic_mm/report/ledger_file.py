@@ -67,8 +67,12 @@ class DamagedError(ArtifactError):
     """SQLite finds the ledger damaged."""
 
 
-def writing(path: Path) -> sqlite3.Connection:
+def writing(path: Path, *, new: bool = True) -> sqlite3.Connection:
     """A connection for writing; the tables are made where there are none.
+
+    Args:
+        path: The ledger.
+        new: Whether it may be without tables; one that was filled before has been emptied, which is a damage.
 
     Raises:
         InputError: If it cannot be made or written, or another program holds it.
@@ -81,6 +85,8 @@ def writing(path: Path) -> sqlite3.Connection:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             if not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+                if not new:
+                    raise DamagedError("The ledger is empty", str(path.parent), AGAIN)
                 db.executescript(f"BEGIN; {SCHEMA} INSERT INTO meta VALUES ('schema_version', '{VERSION}'); COMMIT;")  # noqa: S608
             if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise DamagedError("The ledger is damaged", str(path.parent), AGAIN)
@@ -139,6 +145,8 @@ def put_copy_in_place(run: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     temp = run / f".{FILE}.{os.getpid()}.tmp"
     shutil.copyfile(run / COPY, temp)
+    with temp.open("rb") as file:
+        os.fsync(file.fileno())
     temp.replace(path)
     synchronised(run)
 

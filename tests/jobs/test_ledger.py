@@ -1,5 +1,6 @@
 """The ledger: one commit or none, pages of the work list as a sort would have them, damage told or mended."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from clinic_mm.jobs import ledger as ledgers
 from clinic_mm.jobs import plan
 from clinic_mm.jobs.ledger import Ledger, Listed
 from clinic_mm.jobs.unit import Answered, CaseRow, Died, Shard, Why
+from clinic_mm.report import ledger_file
 from tests.jobs.light import unit_of
 
 KEYS = [f"k{n:03d}" for n in range(40)]
@@ -115,7 +117,7 @@ def test_what_fails_inside_a_commit_leaves_nothing(ledger: Ledger) -> None:
     assert ledger.total() == 40
 
 
-@pytest.mark.parametrize("hurt", ["page", "header", "gone"])
+@pytest.mark.parametrize("hurt", ["page", "header", "gone", "emptied"])
 def test_a_damaged_ledger_is_replaced_by_its_copy_and_without_one_refused(hurt: str, tmp_path: Path) -> None:
     said: list[str] = []
     with ledgers.opened(tmp_path) as opened:
@@ -126,6 +128,8 @@ def test_a_damaged_ledger_is_replaced_by_its_copy_and_without_one_refused(hurt: 
     path = tmp_path / ledgers.FILE
     if hurt == "gone":
         path.unlink()
+    elif hurt == "emptied":
+        path.write_bytes(b"")
     else:
         at = 4096 if hurt == "page" else 0
         content = path.read_bytes()
@@ -138,6 +142,20 @@ def test_a_damaged_ledger_is_replaced_by_its_copy_and_without_one_refused(hurt: 
     path.write_bytes(b"no ledger" * 1000)
     with pytest.raises(ArtifactError, match="The ledger is damaged"):
         ledgers.opened(tmp_path)
+
+
+def test_the_copy_is_on_the_disk_before_it_has_the_ledgers_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ledgers.opened(tmp_path) as opened:
+        planned(opened, KEYS)
+        opened.keep_copy()
+    (tmp_path / ledgers.FILE).unlink()
+    synced = list[int]()
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino) or fsync(handle))
+    ledger_file.put_copy_in_place(tmp_path)
+    assert synced == [(tmp_path / ledgers.FILE).stat().st_ino, tmp_path.stat().st_ino]
 
 
 def test_a_ledger_of_another_version_is_refused_and_one_that_is_driven_can_be_read(
