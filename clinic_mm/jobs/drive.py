@@ -39,16 +39,28 @@ COPY_S: Final = 600.0
 WHOLE_TRIES: Final = 2
 """So often a unit is tried as it is, before its cases are tried one by one."""
 CHANGED: Final = "Start again with --resume: what it changes is then answered again, and nothing else"
+STEPS: Final = 100_000
+"""Of SQLite's machine, between two looks whether to stop: milliseconds."""
 HOPELESS: Final = 12
 """So many deaths without a unit in between that was answered, and it is not the cases."""
 SEE: Final = "See what is wrong with this machine or model; go on with --resume, and if it was that, once with --retry"
 
 
+class Stopped(BaseException):
+    """Raised by a request to stop wherever nothing is lost by stopping at once; no error, as KeyboardInterrupt."""
+
+
 @dataclass(slots=True)
 class Stop:
-    """A request to stop, by Ctrl-C or by the service manager; `signal` is 0 until there is one."""
+    """A request to stop, by Ctrl-C or by the service manager.
+
+    Attributes:
+        signal: Its number; 0 until there is one.
+        at_once: Whether it ends what is being done; else it is asked for, and units that are worked on may end.
+    """
 
     signal: int = 0
+    at_once: bool = True
 
     def ask(self, number: int, frame: FrameType | None) -> None:
         """What the signal handler does: the first time ask, the second time insist."""
@@ -56,18 +68,34 @@ class Stop:
         if self.signal:
             raise KeyboardInterrupt
         self.signal = number
+        self.look()
+
+    def look(self) -> None:
+        """Stop, where that was asked for: a library may have swallowed what `ask` raised inside of it."""
+        if self.signal and self.at_once:
+            raise Stopped
+
+    @contextmanager
+    def within(self, ledger: Ledger) -> Iterator[None]:
+        """Let it end long statements too: of a million cases one takes seconds, and SQLite hears of no signal."""
+        ledger.db.set_progress_handler(lambda: self.signal, STEPS)
+        try:
+            self.look()
+            yield
+            self.look()
+        finally:
+            ledger.db.set_progress_handler(None, STEPS)
 
 
 @contextmanager
-def listening() -> Iterator[Stop]:
+def listening(stop: Stop) -> Iterator[None]:
     """SIGINT and SIGTERM ask to stop, as long as this lasts; outside of the main thread nobody listens."""
-    stop = Stop()
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield
         return
     before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -81,6 +109,7 @@ class Drive:
         counted: Told of the counts after every commit.
         throttle: Holds up what is not yet handed out.
         waits: Told whenever there is another reason to wait, and None when work goes on.
+        here: Whether units are done in this very process: nobody waits for the one that is being done.
     """
 
     ledger: Ledger
@@ -93,6 +122,7 @@ class Drive:
     check: Callable[[], None] = lambda: None
     throttle: Throttle = field(default_factory=Throttle)
     waits: Callable[[Wait | None], None] = lambda _: None
+    here: bool = False
     _wait: Wait | None = None
     _held: dict[int, Unit] = field(default_factory=dict)
     _again: deque[Unit] = field(default_factory=deque)
@@ -110,7 +140,9 @@ class Drive:
 
         Raises:
             ClinicError: If the job cannot go on: disk, model, ledger or cohort. Everything recorded stays recorded.
+            Stopped: If it was asked to stop while units are done here, or cases are looked for.
         """
+        self.stop.at_once = self.here
         try:
             self._tally.update(self.ledger.counts().model_dump())
             supply = todo(self.ledger, self.cohort, self.task)
@@ -142,7 +174,7 @@ class Drive:
         for outcome in outcomes:
             if isinstance(outcome, Broken):
                 raise outcome.error
-            if isinstance(outcome, Died):
+            if isinstance(outcome, Died) and not self.stop.signal:  # what a request to stop kills is nobody's fault
                 self._died(units[outcome.number], outcome)
         if not self._held and not self.stop.signal:
             self.ledger.record([], self._fill(supply))
@@ -163,9 +195,16 @@ class Drive:
 
     def _next(self, supply: Iterator[Unit]) -> Unit | None:
         """What is to be tried again comes first; a unit that nobody has tried yet says whether it was the cases."""
-        fresh = next(supply, None) if self._doubt or not self._again else None
+        fresh = self._read(supply) if self._doubt or not self._again else None
         self._doubt = False
         return fresh or (self._again.popleft() if self._again else None)
+
+    def _read(self, supply: Iterator[Unit]) -> Unit | None:
+        """Where little of a large cohort is left to do, its cases are read for a while: that ends at once."""
+        self.stop.at_once = True
+        unit = next(supply, None)
+        self.stop.at_once = self.here
+        return unit
 
     def _may(self) -> bool:
         """Whether another unit may be handed out now."""

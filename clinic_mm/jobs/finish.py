@@ -30,6 +30,8 @@ from clinic_mm.report.run import (
 
 PAGE: Final = 10_000
 """Lines of the work list in memory at a time."""
+SHORT: Final = 50_000
+"""Cases whose lists are written in about half a second."""
 
 
 def finish(ledger: Ledger, run: Path, spec: JobSpec, head: Head, cohort: Cohort) -> RunInfo:
@@ -55,9 +57,13 @@ def finish(ledger: Ledger, run: Path, spec: JobSpec, head: Head, cohort: Cohort)
     return info
 
 
-def leave(ledger: Ledger, run: Path, spec: JobSpec, head: Head, cohort: Cohort) -> None:
-    """What a run has that is not finished, for who reads it meanwhile: the lists as far as they go, and `run.json`."""
-    _write_lists(ledger, run)
+def leave(ledger: Ledger, run: Path, spec: JobSpec, head: Head, cohort: Cohort, *, at_once: bool = False) -> None:
+    """What a run has that is not finished, for who reads it meanwhile: the lists as far as they go, and `run.json`.
+
+    Where somebody waits for it to stop `at_once`, long lists stay as they are.
+    """
+    if not at_once or ledger.total() <= SHORT:
+        _write_lists(ledger, run)
     write_run(info_of(ledger, spec, head, cohort, finished_at=None), run)
 
 

@@ -28,7 +28,7 @@ from clinic_mm.evaluate.monitor.state import FILE as MONITOR
 from clinic_mm.evaluate.monitor.state import MonitorState, read_state, state_bytes, write_state
 from clinic_mm.jobs import ledger as ledgers
 from clinic_mm.jobs import lock
-from clinic_mm.jobs.drive import POLL_S, Drive, Stop, listening, unchanged
+from clinic_mm.jobs.drive import POLL_S, Drive, Stop, Stopped, listening, unchanged
 from clinic_mm.jobs.engines.base import Attempt, Bench, make_engine
 from clinic_mm.jobs.finish import finish, info_of, leave, sweep
 from clinic_mm.jobs.ledger import Ledger
@@ -134,18 +134,15 @@ def screen_cohort(
     head, cohort = read_head(model_folder), open_cohort(cohort_folder)
     state = read_state(monitor, head.hash) if monitor is not None else None
     before = check_run(out, resume=options.resume)
-    with listening() as stop, lock.only_driver(out):
-        try:
-            spec = _spec(model_folder.resolve(), head, cohort, out, before, state, options)
-            if before is None:
-                _write(spec, state, out)  # a kill from here on leaves a run to go on with
-            _narrow(head, cohort, spec, out, options)
-            with ledgers.opened(out, options.say) as ledger:
-                _try_out(ledger, spec, out, options)
-                info = _screen(ledger, out, spec, head, cohort, stop, options, partial(_write, spec, state, out))
-        except ClinicError:
-            if before is None:
-                _forget(out)
+    stop, info = Stop(), None
+    try:
+        with listening(stop), lock.only_driver(out):
+            info = _begun(model_folder.resolve(), head, cohort, out, before, state, stop, options)
+    except Stopped:
+        pass
+    except Exception:
+        # What SQLite and others make of being stopped in the middle is an error of theirs.
+        if not (stop.signal and stop.at_once):
             raise
     if info is not None:
         return info
@@ -153,6 +150,31 @@ def screen_cohort(
     if stop.signal == signal.SIGTERM:
         raise SystemExit(128 + signal.SIGTERM)
     raise KeyboardInterrupt
+
+
+def _begun(
+    model: Path,
+    head: Head,
+    cohort: Cohort,
+    out: Path,
+    before: JobSpec | None,
+    state: MonitorState | None,
+    stop: Stop,
+    options: ScreenOptions,
+) -> RunInfo | None:
+    """Find what the job is, and do it; None where it was asked to stop."""
+    try:
+        spec = _spec(model, head, cohort, out, before, state, options)
+        if before is None:
+            _write(spec, state, out)  # a kill from here on leaves a run to go on with
+        _narrow(head, cohort, spec, out, options)
+        with ledgers.opened(out, options.say) as ledger:
+            _try_out(ledger, spec, out, options)
+            return _screen(ledger, out, spec, head, cohort, stop, options, partial(_write, spec, state, out))
+    except ClinicError:
+        if before is None and not stop.signal:
+            _forget(out)
+        raise
 
 
 def selection_of(
@@ -346,7 +368,8 @@ def _screen(
     agree: Callable[[], None],
 ) -> RunInfo | None:
     """Plan, drive, finish; None where it was asked to stop."""
-    decided = plan(ledger, out, spec, head, cohort, retry=options.retry, say=options.say, agree=agree)
+    with stop.within(ledger):
+        decided = plan(ledger, out, spec, head, cohort, retry=options.retry, say=options.say, agree=agree)
     if decided.again:
         options.say(f"Done again: {'; '.join(decided.again)}")
     if not ledger.meta("unfinished") and (there := _finished(out)) is not None:
@@ -354,10 +377,16 @@ def _screen(
     sweep(ledger, out)
     # Whoever reads the run meanwhile, such as the dashboard, sees what it is of, and that it is not finished.
     write_run(info_of(ledger, spec, head, cohort, finished_at=None), out)
-    if ledger.pending() and not _driven(ledger, out, spec, head, cohort, stop, options):
-        leave(ledger, out, spec, head, cohort)
+    try:
+        driven = not ledger.pending() or _driven(ledger, out, spec, head, cohort, stop, options)
+    except Stopped:
+        driven = False
+    stop.at_once = True
+    if not driven:
+        leave(ledger, out, spec, head, cohort, at_once=True)
         return None
-    info = finish(ledger, out, spec, head, cohort)
+    with stop.within(ledger):
+        info = finish(ledger, out, spec, head, cohort)
     if told := ", ".join(f"{n} {code}" for code, n in ledger.refused()):
         options.say(f"Taken by ingest and refused when read: {told}. The cases' pages say how to mend each")
     return info
@@ -384,9 +413,12 @@ def _driven(
         if not _rested(throttle, stop, options):  # before workers are hired
             break
         engine = make_engine(name, bench)
-        if Drive(ledger, spec, cohort, head.task, engine, stop, counted, check, throttle, options.waits).run():
+        here = name == "inline"
+        if Drive(ledger, spec, cohort, head.task, engine, stop, counted, check, throttle, options.waits, here).run():
             return True
-        leave(ledger, out, spec, head, cohort)
+        stop.at_once = True
+        if not stop.signal:
+            leave(ledger, out, spec, head, cohort)
     return False
 
 

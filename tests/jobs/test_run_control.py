@@ -1,24 +1,29 @@
 """What an operator asks of a run, and what a run does where that cannot be, or has changed: nothing is lost unsaid."""
 
 import hashlib
+import os
+import signal
+import threading
+import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.stream import case_index
-from clinic_mm.errors import InputError, TaskError, UsageError
+from clinic_mm.errors import ClinicError, InputError, TaskError, UsageError
+from clinic_mm.jobs import drive, finish, precision, screen
 from clinic_mm.jobs import ledger as ledgers
-from clinic_mm.jobs import precision, screen
 from clinic_mm.jobs.plan import plan
 from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
 from clinic_mm.jobs.spec import JobSpec, Selection, Settings, read_head, read_spec
 from clinic_mm.jobs.unit import Answered, CaseRow, Died, Outcome, Shard, Unit
 from clinic_mm.predict.seen import trained_on
 from clinic_mm.report.atomic import written_whole
-from clinic_mm.report.run import RunInfo, open_run
+from clinic_mm.report.run import Counts, RunInfo, open_run
 from tests.conftest import Trained
 
 KEPT = (".json", ".parquet", ".csv")
@@ -185,3 +190,59 @@ def test_a_selection_is_named_field_by_field_and_taken_back(trained: Trained, hi
     assert 4 < counted(Selection(pattern=of_both), every=True) < 64
     assert counted(Selection(), every=True) == 64
     assert len(hired.answered) == len(set(hired.answered)) == 64
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("phase", ["precision.check_narrow", "plan.case_index", "finish.write_worklist", "a unit"])
+def test_a_request_to_stop_ends_at_once_whatever_is_being_done(
+    phase: str, number: int, trained: Trained, hired: Hired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    went_on: list[str] = []
+
+    def asked(*_: object, **__: object) -> NoReturn:
+        os.kill(os.getpid(), number)
+        went_on.append(phase)
+        raise AssertionError
+
+    named: dict[str, object] = {"precision": "bfloat16"} if "narrow" in phase else {}
+    with monkeypatch.context() as patch:
+        room, _, name = phase.partition(".")
+        if name:
+            patch.setattr(f"clinic_mm.jobs.{room}.{name}", asked)
+        else:
+            patch.setattr(Hired, "__call__", asked)
+        with pytest.raises((KeyboardInterrupt, SystemExit)) as ended:
+            screened(trained, hired, **named)
+    assert went_on == []
+    assert ended.type is KeyboardInterrupt or ended.value.args == (143,)
+    assert not hired.run.joinpath("run.json").exists() or open_run(hired.run).info.finished_at is None
+    monkeypatch.setattr(precision, "check_narrow", lambda *_: None)
+    assert screened(trained, hired).counts.done == 64
+
+
+def test_a_request_to_stop_ends_a_long_statement_of_the_ledger(tmp_path: Path) -> None:
+    long = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000000) SELECT max(i) FROM n"
+    stop, started = drive.Stop(), time.monotonic()
+    with ledgers.opened(tmp_path) as ledger, drive.listening(stop):
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises((ClinicError, drive.Stopped)), stop.within(ledger), ledger.commit() as db:
+            db.execute(long)
+        assert (stop.signal, ledger.total()) == (signal.SIGINT, 0)
+    assert time.monotonic() - started < 3
+
+
+def test_long_lists_of_a_stopped_run_stay_as_they_are(
+    trained: Trained, hired: Hired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finish, "SHORT", 63)
+
+    def counted(counts: Counts, _: int) -> None:
+        if counts.done == 16:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        screened(trained, hired, counted=counted)
+    assert not (hired.run / "worklist.csv").exists()
+    assert open_run(hired.run).info.counts.done == 16
+    assert screened(trained, hired).counts.done == 64
+    assert (hired.run / "worklist.csv").exists()
