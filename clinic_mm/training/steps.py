@@ -142,8 +142,8 @@ class _Course(Generic[B]):
 
     def keep(self, drawn_from: Mapping[str, Any] | None = None) -> None:
         if self.fit.part.path is not None:
-            state = _state(self.fit) | (_drawn_from(self.fit) if drawn_from is None else drawn_from)
-            self.fit.part.keep({"done": self.done, "over": self.over, **state})
+            drawn_from = _drawn_from(self.fit) if drawn_from is None else drawn_from
+            self.fit.part.keep({"done": self.done, "over": self.over, **_state(self.fit), **drawn_from})
             self.kept_at = time.monotonic()
 
     def end(self) -> None:
