@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 
 from clinic_mm.cohort.manifest import Cohort, open_cohort
-from clinic_mm.cohort.stream import Wanted, case_index, stream_cases
+from clinic_mm.cohort.stream import Wanted, case_index, index_hash, stream_cases
 from clinic_mm.encoders.runtime.setting import runtime_of
 from clinic_mm.errors import ClinicError, InputError, UsageError
 from clinic_mm.evaluate.monitor.state import FILE as MONITOR
@@ -325,14 +325,22 @@ def _narrow(head: Head, cohort: Cohort, spec: JobSpec, out: Path, options: Scree
         return
     # Here too the driver loads networks.
     from clinic_mm.jobs import precision
+    from clinic_mm.jobs.weighted import reweighted
     from clinic_mm.predict.artifact import load_model
+    from clinic_mm.predict.model import Model
+    from clinic_mm.predict.shifted import at_level
     from clinic_mm.prep.batch import prepare_cases
 
     def prepare() -> PreparedCases:
         cases, recipe = _some(cohort, head, precision.MOST), load_model(model)[0].recipe
         return prepare_cases(cases, cohort.roots, recipe, workers=options.workers, cache=options.cache)
 
-    precision.check_narrow(model, runtime, prepare, out, options.say)
+    def ready(opened: Model) -> Model:
+        return reweighted(at_level(opened, settings.level), out)
+
+    moves = settings.model_copy(update={"explain": False, "validate_reports": True, "monitor": ""})
+    rests_on = f"{index_hash(cohort, head.task)} {moves.hash}"
+    precision.check_narrow(model, runtime, prepare, out, options.say, ready=ready, rests_on=rests_on)
 
 
 def _some(cohort: Cohort, head: Head, most: int) -> tuple[CaseRecord, ...]:

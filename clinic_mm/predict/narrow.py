@@ -33,6 +33,7 @@ class Narrowing(Frozen):
         largest_difference: Of a probability, of any class and any subset of what a case has.
         float32: What ran the networks then.
         bfloat16: What ran them otherwise.
+        rests_on: Hash of model, cohort, settings and runtime: for others it says nothing.
     """
 
     schema_version: str = SCHEMA_VERSION
@@ -43,6 +44,7 @@ class Narrowing(Frozen):
     largest_difference: float
     float32: str = ""
     bfloat16: str = ""
+    rests_on: str = ""
 
     @property
     def allowed(self) -> bool:

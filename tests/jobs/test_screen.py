@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +11,8 @@ import pytest
 
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.task_cases import task_cases
-from clinic_mm.errors import InputError, LeakError
-from clinic_mm.jobs import plan, worker
+from clinic_mm.errors import InputError, LeakError, UsageError
+from clinic_mm.jobs import plan, precision, worker
 from clinic_mm.jobs.screen import ScreenOptions, check_run, screen_cohort
 from clinic_mm.jobs.spec import Selection
 from clinic_mm.predict.artifact import load_model
@@ -141,6 +141,32 @@ def test_a_file_swapped_after_ingest_is_refused_though_neither_cache_nor_verify_
     for key, prediction in screened("swapped").items():
         assert set(prediction.pattern) == {*whole[key].pattern} - {"xray"}
         assert [m.code for m in prediction.missing if m.modality == "xray"] == ["file.changed"]
+
+
+def test_bfloat16_is_looked_at_anew_for_another_cohort_or_level_and_at_that_level(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, float]] = []
+    opened, _ = load_model(trained.model)
+
+    def look(*_: object, ready: Callable[[Model], Model], rests_on: str) -> None:
+        asked.append((rests_on, ready(opened).thresholds.level))
+        raise UsageError("A decision moved", "--precision bfloat16", "Use --precision float32")
+
+    monkeypatch.setattr(precision, "check_narrow", look)
+    shutil.copytree(trained.cohort, tmp_path / "other")
+    info = (trained.cohort / "cohort.json").read_text()
+    content = open_cohort(trained.cohort).info.content_hash
+    (tmp_path / "other/cohort.json").write_text(info.replace(content, "0" * 64))
+    level = next(one for one in opened.thresholds.levels if one != opened.thresholds.level)
+    for cohort, named in ((trained.cohort, None), (trained.cohort, None), (trained.cohort, level), ("other", None)):
+        options = ScreenOptions(precision="bfloat16", level=named)
+        with pytest.raises(UsageError, match="decision moved"):
+            screen_cohort(trained.model, tmp_path / cohort, tmp_path / "run", options=options)
+    keys, levels = zip(*asked, strict=True)
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+    assert levels == (opened.thresholds.level, opened.thresholds.level, level, opened.thresholds.level)
 
 
 def test_a_cohort_of_whom_all_were_trained_on_has_no_unseen(

@@ -17,7 +17,7 @@ from clinic_mm.predict.artifact import load_model, save_model
 from clinic_mm.predict.deploy import deployed, load_deployed, runtime_told
 from clinic_mm.predict.experts import Expert
 from clinic_mm.predict.model import Model, listen, subset_probabilities
-from clinic_mm.predict.narrow import narrowing
+from clinic_mm.predict.narrow import Narrowing, narrowing
 from clinic_mm.predict.predictor import predict_cases
 from clinic_mm.prep.batch import PreparedCases
 
@@ -111,6 +111,30 @@ def test_what_moves_nothing_is_allowed_and_no_case_is_no_proof(model: Model, cas
     assert not narrowing(model, model, "h", nobody).allowed
 
 
+def test_both_sides_are_compared_as_workers_will_answer(
+    folder: Path, cases: PreparedCases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prediction sets are decisions, and another level moves other ones."""
+    readied, compared = list[Model](), list[Model]()
+
+    def ready(given: Model) -> Model:
+        readied.append(replace(given))
+        return readied[-1]
+
+    def narrowing_of(wide: Model, narrow: Model, model_hash: str, _: PreparedCases) -> Narrowing:
+        compared.extend((wide, narrow))
+        return Narrowing(model_hash=model_hash, cases=1, moved=0, named={}, largest_difference=0.0)
+
+    monkeypatch.setattr(precision, "narrowing", narrowing_of)
+    check_narrow(folder, NARROW, lambda: cases, tmp_path, lambda _: None, ready=ready)
+    assert [id(one) for one in compared] == [id(one) for one in readied]
+    assert [precision_of(one) for one in compared] == ["float32", "bfloat16"]
+
+
+def precision_of(model: Model) -> str:
+    return "bfloat16" if "bfloat16" in runtime_told(model) else "float32"
+
+
 def test_bfloat16_is_looked_at_once_and_refused_with_its_reason_where_a_decision_moves(
     folder: Path, cases: PreparedCases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +157,9 @@ def test_bfloat16_is_looked_at_once_and_refused_with_its_reason_where_a_decision
         with pytest.raises(UsageError, match=r"bfloat16 moves \d+ of 24 decisions.*--precision float32"):
             check_narrow(folder, NARROW, prepare, tmp_path, said.append)
     assert len(asked) == 1, "what was found stands in the run"
+    with pytest.raises(UsageError, match="bfloat16 moves"):
+        check_narrow(folder, NARROW, prepare, tmp_path, said.append, rests_on="another cohort, another level")
+    assert len(asked) == 2, "what was found of one cohort, or at one level, says nothing of another"
     found = read_narrowing(tmp_path)
     assert found is not None
     assert "turned round" in found.bfloat16
