@@ -124,7 +124,7 @@ def _no_gpu(spec: JobSpec, _: Path) -> Hired:
     raise AssertionError
 
 
-def _stopped(*_: object) -> None:
+def _stopped(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -161,7 +161,7 @@ def test_what_is_refused_leaves_a_finished_run_and_its_job_as_they_were(
 def test_a_refused_first_start_leaves_a_folder_that_another_can_use(
     trained: Trained, hired: Hired, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def moved(_: Path, __: object, ___: object, run: Path, *____: object) -> None:
+    def moved(_: Path, __: object, ___: object, run: Path, *____: object, **_____: object) -> None:
         (run / precision.FILE).write_text("{}")
         raise UsageError("A decision moved", "--precision bfloat16", "Use --precision float32")
 
@@ -216,7 +216,7 @@ def test_a_request_to_stop_ends_at_once_whatever_is_being_done(
     assert went_on == []
     assert ended.type is KeyboardInterrupt or ended.value.args == (143,)
     assert not hired.run.joinpath("run.json").exists() or open_run(hired.run).info.finished_at is None
-    monkeypatch.setattr(precision, "check_narrow", lambda *_: None)
+    monkeypatch.setattr(precision, "check_narrow", lambda *_, **__: None)
     assert screened(trained, hired).counts.done == 64
 
 
