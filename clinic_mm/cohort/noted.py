@@ -66,7 +66,7 @@ def as_noted(cohort: Path, seen: Stamp, content: str) -> bool:
 def _marks(path: Path, mtime_ns: int, inode: int) -> NDArray[np.uint64]:
     del mtime_ns, inode
     try:
-        marks = np.load(path, mmap_mode="r", allow_pickle=False)
+        marks = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError):  # damaged, so nothing is known
         return NONE
     return marks if isinstance(marks, np.ndarray) and marks.dtype == np.uint64 and marks.ndim == 1 else NONE
