@@ -51,7 +51,7 @@ def main() -> None:
     named = labels(info)
     order = _order(person)
     _heading(file, order)
-    bindings("case", TARGETS)
+    bindings("case", TARGETS, scope=case_key, focused=True)
     tell()
     left, right = st.columns([2, 3], gap="large")
     with left:

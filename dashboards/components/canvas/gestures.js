@@ -77,8 +77,6 @@ export function make(tag, attributes = {}, ...children) {
 
 /** The panel of keys and mouse bindings, hidden at first. */
 export function helpPanel(keymap, mouse, close) {
-  const sign = (name) => make("kbd", {}, name.replace("Arrow", "").replace(" ", "Space"));
-  const rows = keymap.keys.map((row) => make("tr", {}, make("td", {}, ...row.keys.map(sign)), make("td", {}, row.does)));
   const bindings = Object.keys(keymap.mouse).map((gesture) => {
     const select = make("select", { "aria-label": `Mouse: ${gesture}`, onchange: () => mouse.set(gesture, select.value) });
     for (const [action, words] of Object.entries(MOUSE_ACTIONS)) {
@@ -87,7 +85,17 @@ export function helpPanel(keymap, mouse, close) {
     return make("tr", {}, make("td", {}, gesture.replace("_", " + ")), make("td", {}, select));
   });
   const shut = make("button", { type: "button", onclick: close }, "Close");
-  const keys = make("table", {}, make("caption", {}, "Keys"), make("tbody", {}, ...rows));
-  const held = make("table", {}, make("caption", {}, "Mouse, kept in this browser"), make("tbody", {}, ...bindings));
-  return make("div", { class: "help", role: "dialog", "aria-label": "Keys and mouse", hidden: true }, shut, held, keys);
+  const parts = [tableOf("Keys", keyRows(keymap))];
+  if (bindings.length) parts.unshift(tableOf("Mouse, kept in this browser", bindings));
+  return make("div", { class: "help", role: "dialog", "aria-label": "Keys and mouse", hidden: true }, shut, ...parts);
+}
+
+/** A line for each action: its keys, and what it does. */
+export function keyRows(keymap) {
+  const sign = (name) => make("kbd", {}, name.replace("Arrow", "").replace(" ", "Space"));
+  return keymap.keys.map((row) => make("tr", {}, make("td", {}, ...row.keys.map(sign)), make("td", {}, row.does)));
+}
+
+function tableOf(caption, rows) {
+  return make("table", {}, make("caption", {}, caption), make("tbody", {}, ...rows));
 }
