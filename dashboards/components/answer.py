@@ -25,9 +25,9 @@ from clinic_mm.report.words import (
     share_unit,
     signed,
 )
+from components.colours import AWAY, QUIET, TOWARDS
 from components.plain import plain
 
-TOWARDS, AWAY, QUIET = "#e3a857", "#6cb2e8", "#8a949e"
 ROW_PX = 34
 BAR = " "
 DOUBLES = ": \\+0\\.7 doubles the odds, −0\\.7 halves them"
@@ -144,16 +144,13 @@ def _toggle(name: str, prediction: Prediction, labels: Labels) -> bool:
 def _bars(frame: pd.DataFrame, unit: str) -> alt.LayerChart:
     reach = max(1.0, float(frame["share"].abs().max()) * 1.35)
     x = alt.X("share:Q", title=unit, scale=alt.Scale(domain=[-reach, reach]), axis=alt.Axis(grid=False, tickCount=5))
-    y = alt.Y("modality:N", sort=None, title=None, axis=alt.Axis(labelLimit=160, ticks=False, domain=False))
+    frame = frame.assign(label=frame["modality"] + "  " + frame["text"])
+    y = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=240, ticks=False, domain=False))
     colour = alt.condition(alt.datum.share > 0, alt.value(TOWARDS), alt.value(AWAY))
     tips = [alt.Tooltip("modality:N", title="Modality"), alt.Tooltip("words:N", title="Share")]
-    base = alt.Chart(frame)
-    bars = base.mark_bar(height=16).encode(x=x, y=y, color=colour, tooltip=tips)
-    right = base.transform_filter(alt.datum.share >= 0).mark_text(align="left", dx=5, color="#d9dfe5")
-    left = base.transform_filter(alt.datum.share < 0).mark_text(align="right", dx=-5, color="#d9dfe5")
+    bars = alt.Chart(frame).mark_bar(height=16).encode(x=x, y=y, color=colour, tooltip=tips)
     zero = alt.Chart(pd.DataFrame({"share": [0.0]})).mark_rule(color=QUIET).encode(x="share:Q")
-    texts = [layer.encode(x=x, y=y, text="text:N") for layer in (right, left)]
-    return alt.layer(bars, *texts, zero).properties(height=ROW_PX * len(frame) + 40)
+    return alt.layer(bars, zero).properties(height=ROW_PX * len(frame) + 40)
 
 
 def _class_bars(prediction: Prediction) -> None:

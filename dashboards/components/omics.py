@@ -16,13 +16,13 @@ import streamlit as st
 from clinic_mm.signals import OmicsSample
 from clinic_mm.sources.omics.declared import scales
 from clinic_mm.sources.omics.scales import comparable
+from components.colours import AWAY, TOWARDS
 from components.plain import plain
 
 SHOWN: Final = 20
 FOUND: Final = 200
 FEWEST_PEERS: Final = 10
 """With fewer samples no spread is worth the name."""
-UP, DOWN = "#e3a857", "#6cb2e8"
 ROW_PX: Final = 19
 QUIET: Final = {"labelLimit": 180, "ticks": False, "domain": False}
 
@@ -68,7 +68,7 @@ def deviations(sample: OmicsSample) -> pd.DataFrame:
 def _bars(frame: pd.DataFrame) -> alt.Chart:
     x = alt.X("Deviation:Q", title="standard deviations from the mean of its matrix", axis=alt.Axis(grid=False))
     y = alt.Y("Feature:N", sort=None, title=None, axis=alt.Axis(labelOverlap=False, **QUIET))
-    colour = alt.condition(alt.datum.Deviation > 0, alt.value(UP), alt.value(DOWN))
+    colour = alt.condition(alt.datum.Deviation > 0, alt.value(TOWARDS), alt.value(AWAY))
     tips = [alt.Tooltip("Feature:N"), alt.Tooltip("Value:Q", format=".4g"), alt.Tooltip("Deviation:Q", format="+.1f")]
     chart = alt.Chart(frame).mark_bar(height=ROW_PX - 5).encode(x=x, y=y, color=colour, tooltip=tips)
     return chart.properties(height=ROW_PX * len(frame) + 40)

@@ -17,10 +17,12 @@ from clinic_mm.report.run import WAYS, Prediction, Within
 from clinic_mm.report.within_words import BORN, value_in_words
 from clinic_mm.report.words import shows_answer, signed
 from clinic_mm.signals import PatientRecord
+from components.colours import AWAY, QUIET, TOWARDS
 from components.plain import plain
 
-TOWARDS, AWAY, QUIET, INK = "#e3a857", "#6cb2e8", "#8a949e", "#d9dfe5"
 RGB: Final = {True: "227,168,87", False: "108,178,232"}
+PALEST, DARKEST = 0.1, 0.45
+"""How much of its colour a mark has; with more, words on it fall below 4.5:1 in the dark theme."""
 BARS: Final = 8
 BAR_PX: Final = 26
 FAINTEST: Final = 0.12
@@ -51,7 +53,7 @@ def feature_bars(told: Within, record: PatientRecord) -> None:
         for f in told.features[:BARS]
     ]
     frame = pd.DataFrame(rows)
-    frame["label"] = frame["what"] + " · " + frame["value"]
+    frame["label"] = frame["what"] + " · " + frame["value"] + "  " + frame["text"]
     st.altair_chart(_bars(frame), width="stretch")
     st.caption(_caption(told))
 
@@ -65,7 +67,7 @@ def marked(text: str, told: Within | None) -> str:
     parts, at = [], 0
     for word in told.words:
         if abs(word.share) >= FAINTEST * most:
-            depth = 0.1 + 0.65 * abs(word.share) / full
+            depth = PALEST + (DARKEST - PALEST) * abs(word.share) / full
             style = f"background:rgba({RGB[word.share > 0]},{depth:.2f});color:inherit;border-radius:3px;padding:0 2px"
             parts += [escape(text[at : word.start]), f'<mark style="{style}" title="{signed(word.share)}">']
             parts += [escape(text[word.start : word.end]), "</mark>"]
@@ -109,17 +111,13 @@ def _short(name: str, most: int = 34) -> str:
 def _bars(frame: pd.DataFrame) -> alt.LayerChart:
     reach = max(0.25, float(frame["share"].abs().max()) * 1.35)
     x = alt.X("share:Q", title=None, scale=alt.Scale(domain=[-reach, reach]), axis=alt.Axis(grid=False, tickCount=5))
-    y = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=330, ticks=False, domain=False))
+    y = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=390, ticks=False, domain=False))
     colour = alt.condition(alt.datum.share > 0, alt.value(TOWARDS), alt.value(AWAY))
     tips = [
         alt.Tooltip("what:N", title="What"),
         alt.Tooltip("value:N", title="Value"),
         alt.Tooltip("text:N", title="Log-odds"),
     ]
-    base = alt.Chart(frame)
-    bars = base.mark_bar(height=12).encode(x=x, y=y, color=colour, tooltip=tips)
-    right = base.transform_filter(alt.datum.share >= 0).mark_text(align="left", dx=5, color=INK)
-    left = base.transform_filter(alt.datum.share < 0).mark_text(align="right", dx=-5, color=INK)
-    texts = [layer.encode(x=x, y=y, text="text:N") for layer in (right, left)]
+    bars = alt.Chart(frame).mark_bar(height=12).encode(x=x, y=y, color=colour, tooltip=tips)
     zero = alt.Chart(pd.DataFrame({"share": [0.0]})).mark_rule(color=QUIET).encode(x="share:Q")
-    return alt.layer(bars, *texts, zero).properties(height=BAR_PX * len(frame) + 30)
+    return alt.layer(bars, zero).properties(height=BAR_PX * len(frame) + 30)
