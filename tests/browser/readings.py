@@ -21,17 +21,23 @@ STANDS: Final = "() => document.querySelector('[data-test-script-state=notRunnin
 SLOW: Final = """(() => {
   window.slowMs = 0;
   const listen = WebSocket.prototype.addEventListener;
-  const later = (does) => function (event) { setTimeout(() => does.call(this, event), window.slowMs); };
+  const told = [];
+  let due = 0;
+  const later = (does) => function (event) {
+    due = Math.max(due, performance.now() + window.slowMs);
+    told.push(() => does.call(this, event));
+    setTimeout(() => told.shift()(), due - performance.now());
+  };
   WebSocket.prototype.addEventListener = function (name, does, more) {
     return listen.call(this, name, name === "message" ? later(does) : does, more);
   };
-  const told = Object.getOwnPropertyDescriptor(WebSocket.prototype, "onmessage");
+  const handler = Object.getOwnPropertyDescriptor(WebSocket.prototype, "onmessage");
   Object.defineProperty(WebSocket.prototype, "onmessage", {
-    get() { return told.get.call(this); },
-    set(does) { told.set.call(this, later(does)); },
+    get() { return handler.get.call(this); },
+    set(does) { handler.set.call(this, later(does)); },
   });
 })()"""
-"""All that the server says arrives `window.slowMs` later, in its order."""
+"""All that the server says arrives `window.slowMs` later, in its order, also where that changes."""
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import { Mouse, actionOf, helpPanel, keyName, keyRows, make } from "./gestures.j
 
 const WRITES = ["text", "search", "number", "password", "email", "date", "time", "url", "tel"];
 const RUNS = "[data-testid=stButton], [data-testid=stFormSubmitButton], [data-testid=stTopNavLink], [data-testid=stPageLink]";
-const BEGINS_WITHIN_MS = 5000; // a click to the server's first word, on a slow machine
+const BEGINS_WITHIN_MS = 10000; // a click to the server's first word, on a slow machine
 const CALM_MS = 200; // so long after its last word all of a page has been put on the screen
 const KEPT_MS = 20000; // what was pressed longer ago is not meant any more
 const MOST = 8;
