@@ -32,7 +32,7 @@ STANDS = f"""() => document.querySelector("[data-test-script-state=notRunning]")
     && [...document.images].every(image => image.complete && image.naturalWidth > 0)
     && [...document.querySelectorAll("[data-testid=stVegaLiteChart], [data-testid=stDataFrame]")]
         .every(drawn => drawn.querySelector("canvas, svg"))"""
-"""Nothing is loading, and every picture, chart and table has been drawn."""
+"""Nothing is loading, and every picture in view, chart and table has been drawn."""
 LENGTH = "() => document.querySelector('[data-testid=stMain]').scrollHeight"
 
 
