@@ -25,8 +25,9 @@ from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import ArtifactError, EvidenceError, InputError, UsageError
 from clinic_mm.predict.deploy import load_deployed, runtime_told
 from clinic_mm.predict.experts import Expert
-from clinic_mm.predict.model import Model, listen, native_probabilities
+from clinic_mm.predict.model import Model
 from clinic_mm.predict.prediction import Prediction
+from clinic_mm.predict.predictor import predict_cases
 from clinic_mm.predict.saliency.explain import explain, settings_of
 from clinic_mm.predict.saliency.result import KINDS, Found, Saliency, SaliencyTold, evidence_hash, key_of
 from clinic_mm.prep.base import NothingKnownError
@@ -47,6 +48,7 @@ POOL_FROM: Final = 6
 DIED: Final = "A worker process died: run it again with --workers 1"
 _SHARED: Final[list["_Work"]] = []
 """What a worker process opened; empty in the parent."""
+NO_ANSWER: Final = "The model gives no answer to this case: there is nothing to explain"
 SCREEN: Final = "Name the model folder and a cohort, or a run that clinic-mm screen wrote"
 
 
@@ -137,7 +139,7 @@ def saliency(
         cohort_folder: Where the evidence lies; the run's own cohort where None.
         case_key: One case; or else
         top: As many cases, the most probable first (of the second of two classes, or of any class that is not the
-            first of more); of a run only such as have an answer.
+            first of more); only such as have an answer.
         wishes: Instead: the cases that readers of the dashboard asked for; those that are gone are passed over.
         out: Folder to write; `saliency` inside the run where None.
         options: Which modalities, workers, cache, whom to tell how far it is.
@@ -211,8 +213,8 @@ def _top(work: _Work, cases: dict[str, CaseRecord], top: int, options: SaliencyO
         return [str(key) for key in frame.assign(p=frame[columns].max(axis=1)).nlargest(top, "p")["case_key"]]
     every = list(cases.values())
     prepared = prepare_cases(every, work.cohort.roots, work.model.recipe, workers=options.workers, cache=options.cache)
-    p = native_probabilities(work.model, listen(work.model, prepared))[:, 1:].max(axis=1)
-    return [every[index].case_key for index in np.argsort(-p, kind="stable")[:top]]
+    said = [one for one in predict_cases(work.model, work.model_hash, prepared) if not one.abstained]
+    return [one.case_key for one in sorted(said, key=lambda one: -max(one.probabilities[1:]))[:top]]
 
 
 def _each(work: _Work, units: Sequence[Unit], workers: int) -> Iterator[Row]:
@@ -255,9 +257,11 @@ def _one(work: _Work, unit: Unit) -> Row:
 
 
 def _computed(work: _Work, case: CaseRecord, expert: Expert) -> Row:
-    target, prediction = _target(work, case)
+    prediction = _answer(work, case)
     if (no := _said_no(prediction, expert.name)) is not None:
         return Row(case.case_key, expert.name, no.status, no.code, no.why)
+    # The second of two classes, or the answer where there are more.
+    target = 1 if work.model.task.kind == "binary" else int(np.argmax(prediction.probabilities))
     settings, class_name = settings_of(expert.kind), work.model.task.classes[target]
     started = time.perf_counter()
     refused: EvidenceError | None = None
@@ -291,15 +295,12 @@ def _kept(folder: Path, case_key: str, name: str, key: str) -> Saliency | None:
     return found if found is not None and found.told.key == key else None
 
 
-def _target(work: _Work, case: CaseRecord) -> tuple[int, Prediction | None]:
-    """The class whose log-odds are asked for: the second of two, or the answer where there are more."""
-    prediction = None if work.run is None else work.run.prediction(case.case_key)
-    if work.model.task.kind == "binary":
-        return 1, prediction
-    if prediction is not None:
-        return int(np.argmax(prediction.probabilities)), prediction
+def _answer(work: _Work, case: CaseRecord) -> Prediction:
+    """As the run has it, or as the model gives it now: what lies outside of training is left out of both."""
+    if work.run is not None:
+        return work.run.prediction(case.case_key)
     prepared = prepare_cases([case], work.cohort.roots, work.model.recipe)
-    return int(native_probabilities(work.model, listen(work.model, prepared))[0].argmax()), None
+    return predict_cases(work.model, work.model_hash, prepared)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,10 +310,13 @@ class _No:
     why: str
 
 
-def _said_no(prediction: Prediction | None, name: str) -> _No | None:
-    """Why a modality did not speak in the stored answer: what did not speak has nothing to explain."""
-    if prediction is None or name in prediction.pattern:
-        return None
+def _said_no(prediction: Prediction, name: str) -> _No | None:
+    """Why nothing is explained: the modality did not speak, or the case has no answer, of which nothing is shown.
+
+    Why there is no answer stands in the answer itself, and is not told again here.
+    """
+    if name in prediction.pattern:
+        return _No("rejected", "case.no_answer", NO_ANSWER) if prediction.abstained else None
     said = next((one for one in prediction.missing if one.modality == name), None)
     return _No(said.status, said.code, said.why) if said else _No("absent", "", "")
 

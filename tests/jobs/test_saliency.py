@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 from clinic_mm.jobs import saliency as job
 from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
 from clinic_mm.predict.abstain import Skill
+from clinic_mm.predict.artifact import load_model
+from clinic_mm.predict.outside import Guard
 from clinic_mm.predict.saliency import image
 from clinic_mm.predict.saliency.occlusion import Plan
-from clinic_mm.report.run import open_run
+from clinic_mm.report.run import Run, open_run
 from clinic_mm.report.saliency_store import FOLDER, read_saliency, read_skipped, request, requested
 from tests.cli.terminal import run
 from tests.conftest import Trained
@@ -136,7 +139,35 @@ def test_a_file_that_is_gone_is_rejected_with_its_reason(trained: Trained, fresh
     assert (row.status, row.code) == ("rejected", "file.gone")
 
 
-def test_a_model_alone_needs_a_cohort_and_a_folder(trained: Trained, fresh: Path, tmp_path: Path) -> None:
+def test_what_the_answer_does_not_rest_on_is_not_explained_by_a_model_alone(
+    trained: Trained, fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = load_model(trained.model)
+    strict = model.outside.guards["xray"].far
+    assert strict is not None
+    guards = {**model.outside.guards, "xray": Guard(far=replace(strict, threshold=-np.inf))}
+    planted = replace(model, outside=replace(model.outside, guards=guards))
+    monkeypatch.setattr(job, "load_deployed", lambda _: (planted, trained.model_hash))
+    (row,) = job.saliency(trained.model, trained.cohort, case_key=with_xray(fresh)[0], out=tmp_path / "out")
+    assert (row.status, row.code) == ("rejected", "xray.outside_training")
+
+
+def test_a_case_without_an_answer_is_not_explained(
+    trained: Trained, fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, real = with_xray(fresh)[0], Run.prediction
+    monkeypatch.setattr(Run, "prediction", lambda *it: real(*it).model_copy(update={"abstained": "a reason"}))
+    (row,) = job.saliency(fresh, case_key=key)
+    assert (row.status, row.code, row.saliency) == ("rejected", "case.no_answer", None)
+    silent = [one.model_copy(update={"abstained": "a reason"}) for one in open_run(fresh).predictions()]
+    monkeypatch.setattr(job, "predict_cases", lambda *_: silent)
+    assert job.saliency(trained.model, trained.cohort, top=3, out=tmp_path / "out") == []
+
+
+def test_a_model_alone_needs_a_cohort_and_a_folder(
+    trained: Trained, fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Skill, "none", property(lambda _: False))
     key = with_xray(fresh)[0]
     (row,) = job.saliency(trained.model, trained.cohort, case_key=key, out=tmp_path / "out")
     assert row.status == "done"
