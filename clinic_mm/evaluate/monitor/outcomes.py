@@ -71,13 +71,13 @@ def read_outcomes(path: Path, stream: Stream, policy: OutcomePolicy) -> Outcomes
     classes = {**{str(k): k for k in range(len(stream.classes))}, **{c: k for k, c in enumerate(stream.classes)}}
     label = table["label"].map(classes)
     if label.isna().any():
-        row = int(np.flatnonzero(label.isna())[0]) + 2
         mend = f"Labels are {', '.join(stream.classes)}, or their numbers from 0"
-        raise InputError("An outcome is not a class of this model", f"{path} / line {row} / label", mend)
+        raise InputError("An outcome is not a class of this model", f"{path} / {_line(label.isna())} / label", mend)
     table = table.assign(label=label.astype(int)).drop_duplicates(["case_key", "label"])
     if (again := table["case_key"].duplicated()).any():
-        key = table.loc[again, "case_key"].iloc[0]
-        raise InputError("A case has two outcomes that differ", f"{path} / case {key}", "Keep the one that is right")
+        raise InputError(
+            "A case has two outcomes that differ", f"{path} / {_line(again)}", "Keep the one that is right"
+        )
     mine = table.set_index("case_key").reindex(stream.frame["case_key"])
     found = mine["label"].fillna(-1).astype(int).to_numpy()
     young, late = _age(stream, mine, policy)
@@ -93,14 +93,20 @@ def read_outcomes(path: Path, stream: Stream, policy: OutcomePolicy) -> Outcomes
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
+        table = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
     except (OSError, ValueError):
         raise InputError("The outcomes are not a table", str(path), "Give a CSV file in UTF-8") from None
     if lacking := [name for name in NEEDED if name not in table]:
         mend = "Columns are case_key, label and, if known, arrived_at"
         raise InputError(f"The outcomes have no column {lacking[0]!r}", str(path), mend)
+    table = table.fillna("")
     table = table[table["label"].str.strip() != ""]
     return table.assign(case_key=table["case_key"].str.strip(), label=table["label"].str.strip())
+
+
+def _line(wrong: "pd.Series[bool]") -> str:
+    """Where the first wrong row stands in the file; never what stands there, which may name a patient."""
+    return f"line {int(wrong.index.to_numpy()[wrong.to_numpy(dtype=bool)][0]) + 2}"
 
 
 def _age(stream: Stream, mine: pd.DataFrame, policy: OutcomePolicy) -> tuple[Bool[Array, " n"], Bool[Array, " n"]]:
