@@ -55,6 +55,7 @@ def _head(state: MonitorState) -> None:
             "judged": seen.judged,
             "too young": seen.waiting,
             "too late": seen.late,
+            "without a decision time": seen.undated,
             "of hidden answers": seen.hidden,
         }
         listed = ", ".join(f"{n} {what}" for what, n in parts.items() if n or what == "judged")

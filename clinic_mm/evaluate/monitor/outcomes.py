@@ -41,6 +41,7 @@ class Outcomes:
         strangers: Rows that are of none.
         waiting: Known, but of cases that are too young to be judged.
         late: Known, but too late to be judged without favour.
+        undated: Known, but of cases without a decision time, whose age nobody knows.
         hidden: Known, but of answers that were hidden when they came.
     """
 
@@ -49,6 +50,7 @@ class Outcomes:
     strangers: int
     waiting: int = 0
     late: int = 0
+    undated: int = 0
     hidden: int = 0
 
     def without(self, hidden: Bool[Array, " n"]) -> "Outcomes":
@@ -65,7 +67,8 @@ def read_outcomes(path: Path, stream: Stream, policy: OutcomePolicy) -> Outcomes
         policy: How old a case must be.
 
     Raises:
-        InputError: If it is no such table, names an unknown class, or gives one case two outcomes.
+        InputError: If it is no such table, names an unknown class, gives one case two outcomes, or has an arrived_at
+            that is needed and is no ISO 8601 time.
     """
     table = _read(path)
     classes = {**{str(k): k for k in range(len(stream.classes))}, **{c: k for k, c in enumerate(stream.classes)}}
@@ -78,16 +81,19 @@ def read_outcomes(path: Path, stream: Stream, policy: OutcomePolicy) -> Outcomes
         raise InputError(
             "A case has two outcomes that differ", f"{path} / {_line(again)}", "Keep the one that is right"
         )
+    if policy.wait_days and "arrived_at" in table:
+        table = table.assign(arrived_at=_arrived(table["arrived_at"].str.strip(), path))
     mine = table.set_index("case_key").reindex(stream.frame["case_key"])
     found = mine["label"].fillna(-1).astype(int).to_numpy()
-    young, late = _age(stream, mine, policy)
+    young, late, undated = _age(stream, mine, policy)
     known = found >= 0
     return Outcomes(
-        label=np.where(young | late, -1, found),
+        label=np.where(young | late | undated, -1, found),
         known=int(known.sum()),
         strangers=len(table) - int(known.sum()),
         waiting=int((known & young).sum()),
         late=int((known & late).sum()),
+        undated=int((known & undated).sum()),
     )
 
 
@@ -109,18 +115,27 @@ def _line(wrong: "pd.Series[bool]") -> str:
     return f"line {int(wrong.index.to_numpy()[wrong.to_numpy(dtype=bool)][0]) + 2}"
 
 
-def _age(stream: Stream, mine: pd.DataFrame, policy: OutcomePolicy) -> tuple[Bool[Array, " n"], Bool[Array, " n"]]:
-    """Which cases are too young to be judged, and whose outcome came later than that age."""
+def _arrived(text: "pd.Series[str]", path: Path) -> "pd.Series[pd.Timestamp]":
+    """Times in any spelling of ISO 8601, UTC where no offset stands; NaT where there is none."""
+    arrived = pd.to_datetime(text.where(text != ""), utc=True, format="ISO8601", errors="coerce")
+    if (wrong := arrived.isna() & (text != "")).any():
+        mend = "Write it as 2026-03-01T08:30:00+01:00, or leave it empty"
+        raise InputError("The arrival of an outcome is no ISO 8601 time", f"{path} / {_line(wrong)} / arrived_at", mend)
+    return arrived
+
+
+def _age(stream: Stream, mine: pd.DataFrame, policy: OutcomePolicy) -> tuple[Bool[Array, " n"], ...]:
+    """Which cases are too young to be judged, whose outcome came later than that age, and whose age nobody knows."""
     times = stream.frame["time"]
     never = np.zeros(len(stream), dtype=bool)
-    if policy.wait_days == 0 or times.isna().any():
-        return never, never
-    wait = pd.Timedelta(days=policy.wait_days)
+    if policy.wait_days == 0:
+        return never, never, never
+    wait, undated = pd.Timedelta(days=policy.wait_days), times.isna().to_numpy()
     if "arrived_at" not in mine:
-        return (times > times.max() - wait).to_numpy(), never
-    arrived = pd.to_datetime(mine["arrived_at"].reset_index(drop=True), utc=True, errors="coerce")
+        return (times > times.max() - wait).to_numpy(), never, undated
+    arrived = mine["arrived_at"].reset_index(drop=True)
     now = max(times.max(), arrived.max()) if arrived.notna().any() else times.max()
-    return (times > now - wait).to_numpy(), (arrived > times + wait).to_numpy()
+    return (times > now - wait).to_numpy(), (arrived > times + wait).to_numpy(), undated
 
 
 def calibration_bets(

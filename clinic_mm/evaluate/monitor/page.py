@@ -107,6 +107,7 @@ def _outcomes(watched: Watched) -> list[str]:
     told = f"{seen.known} outcomes are known, {seen.judged} are judged"
     told += f"; {seen.waiting} are of cases that are too young" if seen.waiting else ""
     told += f"; {seen.late} came too late to be judged without favour" if seen.late else ""
+    told += f"; {seen.undated} are of cases without a decision time" if seen.undated else ""
     told += f"; {seen.hidden} are of answers that were hidden when the cases came" if seen.hidden else ""
     told += f"; {seen.strangers} are of no case of these runs" if seen.strangers else ""
     if not seen.judged:

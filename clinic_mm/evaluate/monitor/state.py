@@ -85,13 +85,19 @@ class Stop(Frozen):
 
 
 class OutcomesSeen(Frozen):
-    """Outcomes known, and judged: not all that are known can be. `hidden`: of answers that nobody was shown."""
+    """Outcomes known, and judged: not all that are known can be.
+
+    Attributes:
+        undated: Of cases without a decision time, where an age is asked for.
+        hidden: Of answers that nobody was shown.
+    """
 
     known: int = 0
     judged: int = 0
     strangers: int = 0
     waiting: int = 0
     late: int = 0
+    undated: int = 0
     hidden: int = 0
 
 

@@ -232,5 +232,6 @@ def _seen(outcomes: Outcomes | None) -> OutcomesSeen | None:
         strangers=outcomes.strangers,
         waiting=outcomes.waiting,
         late=outcomes.late,
+        undated=outcomes.undated,
         hidden=outcomes.hidden,
     )

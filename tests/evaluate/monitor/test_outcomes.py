@@ -100,6 +100,24 @@ def test_quick_outcomes_are_not_judged_before_slow_ones_could_be_known(tmp_path:
     assert (found.label[young] == -1).all()
 
 
+def test_a_case_without_a_time_is_counted_and_switches_the_rule_off_for_no_other(tmp_path: Path, told: tuple) -> None:  # type: ignore[type-arg]
+    some = [p.model_copy(update={"decision_time": None}) if i == 3 else p for i, p in enumerate(told[0])]
+    stream, waits = stream_of(some, POLICY.reference), POLICY.outcomes.model_copy(update={"wait_days": 2.0})
+    ago = [timedelta(days=3 * (i % 2)) for i in range(len(some))]
+    shapes = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M", "%Y-%m-%d")  # a file written by several systems
+    arrived = [(p.decision_time + d).strftime(shapes[i % 3]) for i, (p, d) in enumerate(zip(told[0], ago, strict=True))]
+    table = pd.DataFrame({"case_key": [p.case_key for p in some], "label": told[1], "arrived_at": arrived})
+    table.to_csv(tmp_path / "o.csv", index=False)
+    found = read_outcomes(tmp_path / "o.csv", stream, waits)
+    assert (found.undated, found.label[3]) == (1, -1)
+    assert found.late == sum(map(bool, ago)) - 1
+    table.loc[5, "arrived_at"] = "03.04.2026 Jane"
+    table.to_csv(tmp_path / "o.csv", index=False)
+    with pytest.raises(InputError, match="line 7 / arrived_at") as caught:
+        read_outcomes(tmp_path / "o.csv", stream, waits)
+    assert "Jane" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
