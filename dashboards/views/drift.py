@@ -12,7 +12,7 @@ import streamlit as st
 
 import guard
 from clinic_mm.evaluate.monitor.state import MonitorState, read_state
-from clinic_mm.evaluate.monitor.words import about, headline, known_about, place_in_words, quiet
+from clinic_mm.evaluate.monitor.words import about, headline, known_about, outcomes_in_words, place_in_words, quiet
 from components.banner import HIDES
 from components.opened import opened_run
 from components.plain import plain
@@ -47,19 +47,7 @@ def _head(state: MonitorState) -> None:
     for stop in state.stops:
         told = f"{stop.say}, since {place_in_words(stop.since)}: {HIDES[stop.hide]}. To do: {stop.mend}."
         (st.warning if stop.hide == "nothing" else st.error)(plain(told), icon=":material/visibility_off:")
-    seen = state.outcomes
-    if seen is None:
-        st.caption("No outcomes were given: whether answers are borne out is not watched\\.")
-    else:
-        parts = {
-            "judged": seen.judged,
-            "too young": seen.waiting,
-            "too late": seen.late,
-            "without a decision time": seen.undated,
-            "of hidden answers": seen.hidden,
-        }
-        listed = ", ".join(f"{n} {what}" for what, n in parts.items() if n or what == "judged")
-        st.caption(plain(f"{seen.known} outcomes are known: {listed}."))
+    st.caption(plain(f"{outcomes_in_words(state.outcomes)}."))
 
 
 def _alarms(state: MonitorState, name: str) -> None:

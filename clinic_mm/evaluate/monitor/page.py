@@ -16,7 +16,15 @@ from clinic_mm.evaluate import figures
 from clinic_mm.evaluate.monitor.blocks import known_share, outcome_blocks
 from clinic_mm.evaluate.monitor.state import Alarm, MonitorState, Stop
 from clinic_mm.evaluate.monitor.watch import Watched
-from clinic_mm.evaluate.monitor.words import about, headline, in_words, known_about, place_in_words, quiet
+from clinic_mm.evaluate.monitor.words import (
+    about,
+    headline,
+    in_words,
+    known_about,
+    outcomes_in_words,
+    place_in_words,
+    quiet,
+)
 from clinic_mm.report.atomic import written_whole
 
 FILE: Final = "monitor.html"
@@ -101,17 +109,9 @@ def _evidence(watched: Watched) -> str:
 
 def _outcomes(watched: Watched) -> list[str]:
     seen, outcomes = watched.state.outcomes, watched.outcomes
-    if seen is None or outcomes is None:
-        told = "No outcomes were given (--outcomes): whether answers are borne out is not watched."
-        return [f"<h2>Outcomes</h2><p>{told}</p>"]
-    told = f"{seen.known} outcomes are known, {seen.judged} are judged"
-    told += f"; {seen.waiting} are of cases that are too young" if seen.waiting else ""
-    told += f"; {seen.late} came too late to be judged without favour" if seen.late else ""
-    told += f"; {seen.undated} are of cases without a decision time" if seen.undated else ""
-    told += f"; {seen.hidden} are of answers that were hidden when the cases came" if seen.hidden else ""
-    told += f"; {seen.strangers} are of no case of these runs" if seen.strangers else ""
-    if not seen.judged:
-        return [f"<h2>Outcomes</h2><p>{escape(told)}.</p>"]
+    told = f"<h2>Outcomes</h2><p>{escape(outcomes_in_words(seen))}."
+    if seen is None or outcomes is None or not seen.judged:
+        return [f"{told}</p>"]
     blocks = outcome_blocks(watched.stream, outcomes)
     rows = [
         (
@@ -131,7 +131,7 @@ def _outcomes(watched: Watched) -> list[str]:
         for r in known_share(watched.stream, outcomes).to_dict("records")
     ]
     return [
-        f"<h2>Outcomes</h2><p>{escape(told)}. Sets promise {100 * watched.stream.level:.0f} %.</p>",
+        f"{told} Sets promise {100 * watched.stream.level:.0f} %.</p>",
         _table(heads, rows),
         "<p class=small>For whom outcomes are known may depend on the answer; it may not depend on the outcome.</p>",
         _table(("answers", "cases", "outcome judged"), shares),

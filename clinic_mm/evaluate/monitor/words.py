@@ -4,7 +4,7 @@ In:  a MonitorState. Out: text. Nothing here draws.
 """
 
 from clinic_mm.evaluate.monitor.policy import About
-from clinic_mm.evaluate.monitor.state import MonitorState, Place
+from clinic_mm.evaluate.monitor.state import MonitorState, OutcomesSeen, Place
 from clinic_mm.modalities import label
 from clinic_mm.report.run import JOIN
 
@@ -31,8 +31,7 @@ def as_text(state: MonitorState) -> str:
         lines.append("  SIMULATED cases, not patients")
     if not state.stops:
         lines.append(f"  {quiet(state)}")
-    if state.outcomes is None:
-        lines.append("  No outcomes were given (--outcomes): whether answers are borne out is not watched")
+    lines.append(f"  {outcomes_in_words(state.outcomes)}.")
     for stop in state.stops:
         lines += [f"- {stop.say}, since {place_in_words(stop.since)}", f"  To do: {stop.mend}"]
     return "\n".join(lines)
@@ -48,6 +47,26 @@ def about(state: MonitorState) -> str:
     if state.passed_over:
         told += f" {state.passed_over} further cases are of the reference, or of patients counted shortly before."
     return told
+
+
+def outcomes_in_words(seen: OutcomesSeen | None) -> str:
+    """What became of the outcomes that were given: judged, or why not."""
+    if seen is None:
+        return "No outcomes were given (--outcomes): whether answers are borne out is not watched"
+    if seen.strangers and not seen.known:
+        return (
+            f"WARNING: none of the {seen.strangers} outcomes is of a case of these runs: nothing is judged by them. "
+            "To do: put the case_key of the work list into the column case_key"
+        )
+    parts = {
+        "are of cases that are too young": seen.waiting,
+        "came too late to be judged without favour": seen.late,
+        "are of cases without a decision time": seen.undated,
+        "are of answers that were hidden when the cases came": seen.hidden,
+        "are of no case that is watched": seen.strangers,
+    }
+    told = [f"{seen.known} outcomes are known, {seen.judged} are judged", *(f"{n} {w}" for w, n in parts.items() if n)]
+    return "; ".join(told)
 
 
 def quiet(state: MonitorState) -> str:

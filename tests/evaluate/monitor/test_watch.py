@@ -57,6 +57,21 @@ def test_a_shift_of_one_sd_in_one_modality_is_found_within_200_cases_and_hides_w
     assert "answers that use EEG" in as_text(state)
 
 
+def test_outcomes_of_no_case_are_told_and_a_file_of_strangers_is_warned_of(reference: Path, tmp_path: Path) -> None:
+    predictions, y = shifting.cases(60, seed=2, first=50_000)
+    run, half = shifting.run_of(predictions, tmp_path / "run"), len(predictions) // 2
+    others = shifting.cases(60, seed=2, first=90_000)[0]
+    for keyed, says in (
+        (predictions[:half] + others[half:], f"{half} outcomes are known, {half} are judged; "),
+        (others, f"WARNING: none of the {len(others)} outcomes"),
+    ):
+        outcomes = shifting.outcomes_of(keyed, y, tmp_path / "outcomes.csv")
+        text = as_text(monitor_runs([run], reference, tmp_path / "out", outcomes=outcomes))
+        assert says in text
+        assert says in (tmp_path / "out" / "monitor.html").read_text(encoding="utf-8")
+        assert f"{len(others) - half} are of no case that is watched" in text or keyed is others
+
+
 def test_a_modality_that_no_longer_comes_is_a_warning_that_hides_nothing(reference: Path, tmp_path: Path) -> None:
     state = watched(reference, tmp_path, gone="ct")
     assert [(stop.hide, stop.name) for stop in state.stops] == [("nothing", "ct")]
