@@ -95,7 +95,8 @@ def stream_of(predictions: Iterable[Prediction], policy: ReferencePolicy, *, kno
         known: The reference, whose cases and patients say nothing new.
 
     Raises:
-        InputError: If there is no case, not all are of one model and that of the reference, or none is new to it.
+        InputError: If there is no case, not all are of one model and that of the reference, their sets promise
+            different levels, or none is new to the reference.
     """
     every = list(predictions)
     if not every:
@@ -103,6 +104,10 @@ def stream_of(predictions: Iterable[Prediction], policy: ReferencePolicy, *, kno
     if len({p.model_hash for p in every}) > 1:
         mend = "Name runs of one model. A recalibrated model starts a new watch, with a new reference"
         raise InputError("These runs are of different models", "runs", mend)
+    if len(levels := {p.prediction_set.level for p in every}) > 1:
+        mend = "Name runs of one --level, or screen them again at one"
+        said = " and ".join(f"{level:g}" for level in sorted(levels))
+        raise InputError(f"The prediction sets of these runs promise different levels, {said}", "runs", mend)
     if known is not None and every[0].model_hash != known.model_hash:
         mend = "Name a reference of the model that made these runs"
         raise InputError("The reference is of another model than the runs", "--reference", mend)

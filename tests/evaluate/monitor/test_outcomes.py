@@ -60,6 +60,13 @@ def told() -> tuple[list[shifting.Prediction], np.ndarray]:
     return shifting.cases(120, seed=1)
 
 
+def test_runs_whose_sets_promise_different_levels_are_not_judged_by_the_level_of_the_first(told: tuple) -> None:  # type: ignore[type-arg]
+    loose = told[0][5].prediction_set.model_copy(update={"level": 0.7})
+    mixed = [*told[0][:5], told[0][5].model_copy(update={"prediction_set": loose})]
+    with pytest.raises(InputError, match=r"0\.7 and 0\.9"):
+        stream_of(mixed, POLICY.reference)
+
+
 def test_outcomes_are_joined_by_case_by_name_or_number(tmp_path: Path, told: tuple) -> None:  # type: ignore[type-arg]
     predictions, y = told
     stream = stream_of(predictions, POLICY.reference)
