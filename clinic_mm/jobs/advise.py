@@ -23,6 +23,7 @@ from clinic_mm.predict.deploy import load_deployed
 from clinic_mm.predict.model import Model
 from clinic_mm.predict.prediction import Prediction
 from clinic_mm.predict.predictor import predict_cases
+from clinic_mm.predict.shifted import at_level
 from clinic_mm.prep.batch import Progress, prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.report.atomic import written_whole
@@ -111,7 +112,9 @@ def _answered(model: Model, model_hash: str, source: Path, options: AdviseOption
         run = open_run(source)
         if run.info.model.hash != model_hash:
             raise InputError("The run was made by another model", str(source), "Screen again, or name the run's model")
-        return run.info.simulated, advised(model, list(run.predictions()))
+        stored = list(run.predictions())
+        level = stored[0].prediction_set.level if stored else None
+        return run.info.simulated, advised(at_level(model, level), stored)
     cohort = open_cohort(source)
     cases, predictions = task_cases(cohort, model.task), []
     for start in range(0, len(cases), UNIT):

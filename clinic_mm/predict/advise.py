@@ -17,7 +17,7 @@ bank. Source of the hot deck: Andridge & Little, doi:10.1111/j.1751-5823.2010.00
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -31,6 +31,7 @@ from clinic_mm.predict.conformal import Thresholds, stands
 from clinic_mm.predict.deck import FLOOR, Asked, Deck, asked_of, centred, dealt, distances
 from clinic_mm.predict.model import Model
 from clinic_mm.predict.prediction import Advice, Prediction
+from clinic_mm.predict.set_of import prediction_set
 
 NEAREST: Final = 30
 """Neighbours behind what is said of a test (METHODS §2.6)."""
@@ -127,6 +128,7 @@ def advise(
         predictions: With the answer to every subset of what is present.
     """
     deck, asked = dealt(bank), asked_of(bank, predictions)
+    asked = replace(asked, set_size=np.array([_set_size(thresholds, one) for one in predictions], dtype=int))
     found: list[list[Advice]] = [[] for _ in predictions]
     for code in np.unique(asked.codes):
         cases = np.flatnonzero(asked.codes == code)
@@ -140,6 +142,14 @@ def advise(
             for case, advice in zip(cases, _advices(known, deck, asked, cases, column, score), strict=True):
                 found[case].append(advice)
     return [tuple(sorted(mine, key=_order)) for mine in found]
+
+
+def _set_size(thresholds: Thresholds, asking: Prediction) -> int:
+    """Classes in its set; by the unweighted thresholds where it was weighted, as the set with the test is by them."""
+    told = asking.prediction_set
+    if told.shift == "weighted":
+        told = prediction_set(thresholds, asking.classes, np.array(asking.probabilities), asking.pattern)
+    return len(told.classes)
 
 
 def _advices(

@@ -2,16 +2,23 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from clinic_mm.errors import ArtifactError, InputError, UsageError
 from clinic_mm.jobs.advise import advise_budget, in_words, shown
 from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.predict.advise import advised
 from clinic_mm.predict.artifact import load_model, save_model
 from clinic_mm.predict.bank import BANK
+from clinic_mm.predict.budget import candidates
+from clinic_mm.predict.prediction import PredictionSet
+from clinic_mm.predict.set_of import prediction_set
+from clinic_mm.predict.shifted import at_level
 from clinic_mm.report.run import Run, open_run
 from tests.conftest import Trained
 
@@ -45,6 +52,25 @@ def test_a_cohort_and_its_run_are_advised_alike(trained: Trained, run: Run) -> N
     columns = ["case_key", "test", "gain", "flips"]
     pd.testing.assert_frame_equal(kept[columns], of_run[columns])
     assert set(of_run["test"]) == {"note"}
+
+
+def test_a_run_is_advised_at_the_level_and_by_the_thresholds_of_its_own_sets(
+    trained: Trained, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = at_level(load_model(trained.model)[0], 0.6)
+    judged = partial(prediction_set, model.thresholds)
+    loose = [
+        one.model_copy(update={"prediction_set": judged(one.classes, np.array(one.probabilities), one.pattern)})
+        for one in run.predictions()
+    ]
+    advice = candidates(advised(model, loose), ())
+    assert not advice["shrink"].equals(candidates(list(run.predictions()), ())["shrink"])
+    monkeypatch.setattr(Run, "predictions", lambda _: iter(loose))
+    told = advise_budget(trained.model, run.path).rows
+    pd.testing.assert_frame_equal(told[list(advice)], advice)
+    wide = PredictionSet(level=0.6, classes=loose[0].classes, n=500, shift="weighted")
+    weighted = [one.model_copy(update={"prediction_set": wide if one.pattern else one.prediction_set}) for one in loose]
+    pd.testing.assert_frame_equal(candidates(advised(model, weighted), ()), advice)
 
 
 def test_all_but_advice_works_without_the_bank(trained: Trained, run: Run, tmp_path: Path) -> None:
