@@ -21,6 +21,7 @@ from clinic_mm.predict.modelcard.build import card_of
 from clinic_mm.predict.modelcard.content import Card, Paragraph, Section, Table
 from clinic_mm.predict.modelcard.markdown import as_markdown
 from clinic_mm.predict.sealed import read_sealed
+from clinic_mm.report.model_card.evaluated import evaluation_sections
 from clinic_mm.report.model_card.html import as_html
 from tests.conftest import Trained
 
@@ -115,6 +116,26 @@ def test_an_evaluation_of_another_model_is_refused(trained: Trained, evaluation:
         write_card(trained.model, tmp_path / "card", evaluation=other)
     with pytest.raises(ArtifactError, match="not an evaluation folder"):
         write_card(trained.model, tmp_path / "card", evaluation=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("sets", "says"),
+    [
+        ({"level": 0.6, "shift": None}, "prediction sets at 60 %."),
+        ({"level": 0.8, "shift": {"void": "too few"}}, "at 80 %, weighted to those patients. The level is no promise"),
+        (None, "does not say at which level"),
+    ],
+)
+def test_the_level_that_was_evaluated_stands_above_its_coverage(
+    trained: Trained, evaluation: Path, tmp_path: Path, sets: dict[str, object] | None, says: str
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(evaluation, other)
+    told = orjson.loads((other / "evaluation.json").read_bytes())
+    (other / "evaluation.json").write_bytes(orjson.dumps({**told, "prediction_sets": sets}))
+    section = evaluation_sections(other, trained.model_hash)[0]
+    table = next(i for i, block in enumerate(section.blocks) if isinstance(block, Table))
+    assert any(isinstance(block, Paragraph) and says in block.text for block in section.blocks[:table])
 
 
 def test_names_from_files_cannot_become_markup() -> None:

@@ -43,7 +43,11 @@ def evaluation_sections(folder: Path, model_hash: str) -> list[Section]:
     counts = f"{simulated}{told['n_cases']} cases of {told['n_patients']} patients that the model was not trained on."
     rate = told["counter_intuitive_rate"]
     worse = f"Rate of answers that more evidence made worse: {_rate(rate)}." if rate.get("estimate") is not None else ""
-    blocks: list[Block] = [Paragraph(counts, strong=bool(simulated)), _patterns(table)]
+    blocks: list[Block] = [
+        Paragraph(counts, strong=bool(simulated)),
+        _promised(told.get("prediction_sets")),
+        _patterns(table),
+    ]
     blocks += [Paragraph(worse)] if worse else []
     sections = [
         Section("Figures on unseen patients", tuple(blocks)),
@@ -77,6 +81,17 @@ def _read(folder: Path, name: str) -> pd.DataFrame:
 
 def _rate(rate: dict[str, Any]) -> str:
     return span(rate["estimate"], rate.get("low"), rate.get("high"))
+
+
+def _promised(sets: dict[str, Any] | None) -> Paragraph:
+    """At which level sets were asked for, which need not be the task's, and whether they were weighted there."""
+    if sets is None:
+        return Paragraph("Coverage and set size: the evaluation does not say at which level.")
+    told, shift = f"Coverage and set size are of prediction sets at {100 * sets['level']:g} %", sets.get("shift")
+    if shift is None:
+        return Paragraph(f"{told}.")
+    void = f" The level is no promise there: {shift['void']}." if shift["void"] else ""
+    return Paragraph(f"{told}, weighted to those patients.{void}", strong=bool(void))
 
 
 def _patterns(table: pd.DataFrame) -> Table:
