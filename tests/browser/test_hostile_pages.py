@@ -25,7 +25,7 @@ from clinic_mm.store.store import Store, open_store
 from clinic_mm.store.values import WorklistQuery
 from tests.browser.conftest import CHROMIUM
 from tests.browser.payloads import PAYLOADS
-from tests.browser.test_reading import STANDS
+from tests.browser.readings import STANDS
 from tests.dashboards.conftest import _answered, _info
 from tests.report.predictions import flagged, rejected
 from tests.serving import PERSON, Address, serving
