@@ -91,12 +91,14 @@ class Temperatures:
         return softmax(self.logits(logits, present, had))
 
     def after(self, first: "Temperatures") -> "Temperatures":
-        """`first` and then this one, whose centre must be what `first` says of no evidence."""
-        nothing = np.zeros((1, len(self.names)), dtype=bool)
-        assert first.centre is None or self.centre is not None
+        """`first` and then this one, whose centre must be what `first`, with all before it, says of no evidence."""
+        nothing, oldest = np.zeros((1, len(self.names)), dtype=bool), first
+        while oldest.before is not None:
+            oldest = oldest.before
+        assert oldest.centre is None or self.centre is not None
         assert self.before is None
-        if first.centre is not None and self.centre is not None:
-            ends = softmax(first.logits(first.centre[None], nothing)[0])
+        if oldest.centre is not None and self.centre is not None:
+            ends = softmax(first.logits(oldest.centre[None], nothing)[0])
             assert np.allclose(softmax(self.centre), ends), "the second starts where the first ends"
         return replace(self, before=first)
 

@@ -45,6 +45,18 @@ def _full(seed: int) -> Temperatures:
     )
 
 
+def test_four_calibrations_one_after_another_are_the_four() -> None:
+    logits, present = _some(40, 3)
+    chain, expected = _full(0), _full(0).logits(logits, present)
+    for seed in range(3):
+        nothing = np.zeros((1, 2), dtype=bool)
+        ends = chain.logits(PRIOR[None], nothing)[0]
+        shift = np.random.default_rng(seed).normal(size=2) / 3
+        following = Temperatures(NAMES, 0.1, np.array([0.1, -0.1]), {}, ends, shift)
+        expected, chain = following.logits(expected, present), following.after(chain)
+    np.testing.assert_allclose(chain.logits(logits, present), expected, atol=1e-12)
+
+
 def test_one_calibration_after_another_is_one_calibration() -> None:
     logits, present = _some(40, 0)
     had = present | (np.random.default_rng(1).random(present.shape) < 0.5)
