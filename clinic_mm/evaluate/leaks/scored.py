@@ -19,6 +19,7 @@ from numpy import ndarray as Array
 from sklearn.linear_model import LogisticRegression
 
 from clinic_mm.cohort.split import folds
+from clinic_mm.errors import TaskError
 from clinic_mm.evaluate.bootstrap import Interval, interval
 from clinic_mm.evaluate.metrics import auroc
 
@@ -106,10 +107,12 @@ def asked_of(labels: Int[Array, " n"], patients: Array, *, level: float = 0.95, 
     """Folds by patient, stratified, for every repeat; fewer folds where a class is rare.
 
     Raises:
-        TaskError: If a class has fewer than two patients.
+        TaskError: If there is but one class, or a class has fewer than two patients.
     """
-    rarest = min(len(set(patients[labels == c].tolist())) for c in range(int(labels.max()) + 1))
-    k = max(2, min(FOLDS, rarest))
+    patients_of = [len(set(patients[labels == c].tolist())) for c in range(int(labels.max(initial=-1)) + 1)]
+    if len(patients_of) < 2 or min(patients_of) < 2:
+        raise TaskError("Fewer than two patients of a class have it", "", "Nothing to be told apart here")
+    k = min(FOLDS, *patients_of)
     keys = [str(p) for p in patients]
     fold = np.stack([folds(keys, labels.tolist(), k, seed + r) for r in range(REPEATS)])
     return Asked(labels, np.asarray(patients), fold, level)

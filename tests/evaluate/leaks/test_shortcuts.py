@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from clinic_mm.errors import TaskError
 from clinic_mm.evaluate.leaks.scored import Asked, asked_of, best_alone, score
 from clinic_mm.evaluate.leaks.shortcuts import FLAGGED_FROM
 from clinic_mm.evaluate.leaks.words import audit_words, telling, word_aurocs, word_columns
@@ -99,3 +100,9 @@ def test_words_of_the_question_tell_it() -> None:
 def test_words_of_one_patient_alone_are_no_columns() -> None:
     words = word_columns(["rare rare"] * 5 + ["common"] * 5, np.array(["a"] * 5 + list("bcdef")))
     assert words.names == ("common",)
+
+
+@pytest.mark.parametrize("labels", [[1, 1, 1, 1], [0, 0, 0], [0, 0, 2, 2], [0, 0, 0, 1], []])
+def test_one_class_alone_is_said_not_scored(labels: list[int]) -> None:
+    with pytest.raises(TaskError):
+        asked_of(np.array(labels, dtype=int), np.arange(len(labels)))
