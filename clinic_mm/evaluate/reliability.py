@@ -29,6 +29,7 @@ from clinic_mm.predict.interval import clopper_pearson
 BINS: Final = 10
 ENOUGH: Final = 100
 """Cases from which on a pattern has a diagram of its own."""
+MASKED: Final = "masked"
 OTHERS: Final = "others"
 EVERY: Final = "all"
 DRAWS: Final = 200
@@ -41,7 +42,7 @@ class Said:
     """Answers that calibration is judged on.
 
     Attributes:
-        rows: "native", or "masked" where cases were answered as if they had less.
+        rows: "native", or `MASKED` where cases were answered as if they had less.
         probs: Probabilities of each row.
         labels: Class numbers.
         patients: Patient of each row.
@@ -55,11 +56,16 @@ class Said:
     pattern: Array
 
     def scopes(self) -> Iterator[tuple[str, Bool[Array, " n"]]]:
-        """Each pattern with enough cases, the others together, and all; those without a row left out."""
+        """Each pattern with enough cases; of native rows the others together and all, too, where there are any.
+
+        Masked rows are never put together: one case, with one label, stands in many patterns.
+        """
         names, count = np.unique(self.pattern, return_counts=True)
         frequent = sorted(names[count >= ENOUGH], key=lambda name: (name.count("+"), name))
         for name in frequent:
             yield str(name), self.pattern == name
+        if self.rows == MASKED:
+            return
         others = ~np.isin(self.pattern, frequent)
         if frequent and others.any():
             yield OTHERS, others
@@ -99,7 +105,8 @@ def reliability_bins(said: Said) -> pd.DataFrame:
     """What was said and seen in ten bins of the probability, per pattern.
 
     Returns:
-        Columns rows, pattern, bin (0 to 9), n_cases, said, seen, low, high (95 %, Clopper-Pearson); used bins only.
+        Columns rows, pattern, bin (0 to 9), n_cases, said, seen, low, high (95 %, Clopper-Pearson by patient: each
+        counts once, with the share of its cases); used bins only.
     """
     return pd.DataFrame(
         [{"rows": said.rows, "pattern": n, **b} for n, mine in said.scopes() for b in _bins(said, mine)]
@@ -112,7 +119,8 @@ def _bins(said: Said, mine: Bool[Array, " n"]) -> Iterator[dict[str, float]]:
     number = np.minimum((confidence * BINS).astype(int), BINS - 1)
     for b in np.unique(number):
         here = number == b
-        low, high = clopper_pearson(float(hit[here].sum()), int(here.sum()))
+        shares = pd.Series(hit[here]).groupby(said.patients[mine][here]).mean()
+        low, high = clopper_pearson(float(shares.sum()), len(shares))
         yield {
             "bin": int(b),
             "n_cases": int(here.sum()),

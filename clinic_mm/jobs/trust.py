@@ -18,7 +18,7 @@ import pandas as pd
 from jaxtyping import Int
 from numpy import ndarray as Array
 
-from clinic_mm.evaluate.reliability import Said, calibration_table, reliability_bins, reliability_diagrams
+from clinic_mm.evaluate.reliability import MASKED, Said, calibration_table, reliability_bins, reliability_diagrams
 from clinic_mm.evaluate.risk_coverage import areas, draw, risk_coverage, silence_table
 from clinic_mm.predict.prediction import Prediction
 
@@ -34,7 +34,7 @@ def write_trust(predictions: Sequence[Prediction], labels: Int[Array, " n"], out
     """
     scored = [(p, int(y)) for p, y in zip(predictions, labels, strict=True) if y >= 0 and p.pattern]
     native, masked = native_of(scored), masked_of(scored)
-    parts = [native, *([masked] if len(masked.labels) else [])]
+    parts = [native, *([masked] if any(masked.scopes()) else [])]
     table = pd.concat([calibration_table(part) for part in parts], ignore_index=True)
     bins = pd.concat([reliability_bins(part) for part in parts], ignore_index=True)
     area, curves = areas(native.probs, native.labels, native.patients), risk_coverage(native.probs, native.labels)
@@ -72,4 +72,4 @@ def masked_of(scored: Sequence[tuple[Prediction, int]]) -> Said:
         if subset and subset != "+".join(p.pattern)
     ]
     probs, labels, patients, patterns = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return Said("masked", np.array(probs), np.array(labels), np.array(patients), np.array(patterns))
+    return Said(MASKED, np.array(probs), np.array(labels), np.array(patients), np.array(patterns))

@@ -7,6 +7,7 @@ import pytest
 
 from clinic_mm.evaluate.reliability import (
     EVERY,
+    MASKED,
     OTHERS,
     Said,
     calibration_table,
@@ -28,6 +29,20 @@ def test_rare_patterns_are_judged_together_and_every_case_once() -> None:
     table = calibration_table(_said(), draws=50).set_index("pattern")
     assert list(table.index) == ["ct", "ct+eeg", OTHERS, EVERY]
     assert table["n_cases"].drop(EVERY).sum() == table.loc[EVERY, "n_cases"] == 2000
+
+
+def test_masked_rows_of_one_case_are_never_put_together_and_a_patient_counts_once() -> None:
+    one = _said(400)
+    names = np.array(["ct", "note", "rare"])
+    often = Said(MASKED, *(np.repeat(x, 3, axis=0) for x in (one.probs, one.labels, one.patients)), np.tile(names, 400))
+    few = Said(MASKED, often.probs[:90], often.labels[:90], often.patients[:90], often.pattern[:90])
+    assert set(calibration_table(often, draws=20)["pattern"]) == set(names)
+    assert not list(few.scopes())
+    twice = Said("native", *(np.repeat(x, 2, axis=0) for x in (one.probs, one.labels, one.patients, one.pattern)))
+    once, again = (reliability_bins(said)[["pattern", "bin", "low", "high"]] for said in (one, twice))
+    both = once.merge(again, on=["pattern", "bin"], suffixes=("", "_again"))
+    assert len(both) == len(once)
+    np.testing.assert_allclose(both[["low", "high"]], both[["low_again", "high_again"]])
 
 
 def test_a_pattern_that_is_off_is_found_and_the_others_are_not() -> None:
