@@ -31,7 +31,8 @@ def by_subset(
     Returns:
         Columns pattern, size, n_native, native, native_low, native_high, n_masked, masked, masked_low, masked_high,
         limit: AUROC, NaN where the cases are not of two classes; and of the prediction sets native_coverage with _low
-        and _high (95 %, Bonferroni over the subsets that have cases), native_set_size, the same of masked.
+        and _high (95 %, Bonferroni over the subsets that have cases), native_set_size, the same of masked; NaN where
+        sets are weighted for other patients, whose weights hang on all that a case has.
     """
     every = sorted(subsets(np.ones(len(model.names), bool)), key=lambda m: (m.sum(), *~m))
     native = [(prepared.present == mask).all(axis=1) for mask in every]
@@ -68,14 +69,16 @@ def _scored(
         return nothing
     present = np.tile(mask, (len(cases), 1))
     probabilities = subset_probabilities(model, heard, cases, present)
-    sets = model.thresholds.sets(probabilities, present)
-    covered = coverage(sets, labels, patients, comparisons=max(1, comparisons))
-    found = nothing | {
-        f"{name}_coverage": covered.estimate,
-        f"{name}_coverage_low": covered.low,
-        f"{name}_coverage_high": covered.high,
-        f"{name}_set_size": set_size(sets),
-    }
+    found = nothing
+    if model.shift is None:
+        sets = model.thresholds.sets(probabilities, present)
+        covered = coverage(sets, labels, patients, comparisons=max(1, comparisons))
+        found = nothing | {
+            f"{name}_coverage": covered.estimate,
+            f"{name}_coverage_low": covered.low,
+            f"{name}_coverage_high": covered.high,
+            f"{name}_set_size": set_size(sets),
+        }
     if len(np.unique(labels)) < 2:
         return found
     ranked = interval(auroc, probabilities, labels, patients, n=DRAWS)

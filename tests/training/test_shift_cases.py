@@ -7,6 +7,7 @@ import numpy as np
 import orjson
 import pytest
 
+from clinic_mm.jobs.masked import by_subset
 from clinic_mm.predict.artifact import CALIBRATION_CASES, PATIENT_DERIVED, load_model, save_model
 from clinic_mm.predict.model import Model, listen_inside
 from clinic_mm.predict.predictor import predict_cases
@@ -58,6 +59,9 @@ def test_a_cohort_is_answered_with_weighted_sets_and_told_how_far_they_hold(mode
     assert 0.3 < told["auroc_old_against_new"] < 0.75  # type: ignore[operator]
     assert 0 < told["n_effective"] <= told["n_calibration"]  # type: ignore[operator]
     assert "weighted" in shift_words(weighted)
+    heard = listen_inside(model, new).heard
+    assert by_subset(model, heard, new)["native_coverage"].notna().any()
+    assert by_subset(weighted, heard, new)["native_coverage"].isna().all(), "thresholds of other sets than those given"
     answers = predict_cases(weighted, "hash", new)
     assert {p.prediction_set.shift for p in answers} == {"weighted"}
     assert {p.prediction_set.guarantee for p in answers} == {"approximate"}
