@@ -16,7 +16,7 @@ import pandas as pd
 import typer
 
 from benchmarks.drafts import COHEN
-from benchmarks.planted_leaks import altered_eegs, altered_xrays, second_keys, shifted_records
+from benchmarks.planted_leaks import altered_eegs, altered_xrays, scaled_results, second_keys, shifted_records
 from benchmarks.section import machine, write_section
 from clinic_mm.cohort.ingest import ingest
 from clinic_mm.cohort.manifest import Cohort
@@ -111,6 +111,7 @@ def _planted(folder: Path, seed: int, n: int) -> tuple[Checked, dict[str, str]]:
     for plant in (altered_xrays, altered_eegs, shifted_records):
         at = next(step)
         plant(folder, dict(zip(who[at : at + PLANTED], who[at + PLANTED : at + 2 * PLANTED], strict=True)))
+    scaled_results(folder)
     checked, _ = _check(folder)
     told = {leak.code + " " + leak.modality: leak.what for leak in checked.errors}
     return checked, told
@@ -141,7 +142,7 @@ def _section(
         *_words(public),
         f"**Planted in {n} SIMULATED cases**: {PLANTED} patients once more under another key, 37 days later; in",
         f"{PLANTED} patients each another's X-ray (less contrast, with noise), another's EEG (weaker, with noise), and",
-        "another's results (on other days).",
+        "another's results (on other days); one laboratory value standardised over all patients.",
         "",
         "| planted | found | in words |",
         "|---|---|---|",
@@ -159,7 +160,8 @@ def _section(
         "or an altered CT is not found, nor is an altered X-ray where all people are of one build, as SIMULATED ones",
         "are (unless it still lies on the very same pixels); notes shorter than a few sentences",
         "cannot be proven copies; a pseudonym does not say who it is, so that two keys of one person with different",
-        "evidence under each are not found.",
+        "evidence under each are not found; of tables scaled over all patients only those whose mean and spread show",
+        "it to the digit (least and greatest, ranks, or a choice of columns leave no such trace).",
     ]
     return "\n".join(lines)
 
@@ -196,6 +198,7 @@ def _planted_rows(checked: Checked, told: dict[str, str]) -> Iterator[str]:
         ("EEG under two patients", 2 * PLANTED, "duplicate.same_recording eeg"),
         ("record under two patients", 2 * PLANTED, "duplicate.same_record record"),
         ("one patient under two keys", PLANTED, "patient.two_keys "),
+        ("column fitted on test rows", 1, "fitted.all_patients record"),
     )
     for name, planted, code in rows:
         yield f"| {name}: {planted} | {found.get(code, 0)} | {told.get(code, 'not found')} |"

@@ -89,6 +89,34 @@ def shifted_records(folder: Path, pairs: Mapping[str, str]) -> None:
     _rewrite(folder, change)
 
 
+def scaled_results(folder: Path) -> int:
+    """The most common laboratory result, standardised over all patients; returns how many values."""
+    found: dict[str, list[float]] = {}
+    _each_line(folder, lambda line: found.setdefault(_code(line), []).append(_value(line)) if _number(line) else None)
+    code, values = max(found.items(), key=lambda one: len(one[1]))
+    mean, spread = float(np.mean(values)), float(np.std(values))
+
+    def change(line: Line) -> list[Line]:
+        if not _number(line) or _code(line) != code:
+            return [line]
+        return [{**line, "valueQuantity": {**line["valueQuantity"], "value": (_value(line) - mean) / spread}}]
+
+    _rewrite(folder, change)
+    return len(values)
+
+
+def _number(line: Line) -> bool:
+    return _result(line) and "value" in line.get("valueQuantity", {})
+
+
+def _value(line: Line) -> float:
+    return float(line["valueQuantity"]["value"])
+
+
+def _code(line: Line) -> str:
+    return str(line["code"]["coding"][0]["code"])
+
+
 def _moved(line: Line, who: str, by: pd.Timedelta, name: str) -> Line:
     moment = (pd.Timestamp(line["effectiveDateTime"]) + by).isoformat()
     return {**line, "id": name, "subject": {"reference": f"Patient/{who}"}, "effectiveDateTime": moment}

@@ -6,7 +6,8 @@ What needs columns only comes first, so that a cohort with copies is refused bef
 findings and shortcuts are kept and told. A model trained in spite of errors says so of itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,9 +15,11 @@ import numpy as np
 import pandas as pd
 from numpy import ndarray as Array
 
+from clinic_mm.cohort.load import load_evidence
 from clinic_mm.cohort.manifest import Cohort
-from clinic_mm.errors import TaskError
+from clinic_mm.errors import EvidenceError, TaskError
 from clinic_mm.evaluate.leaks.findings import Checked, Found, Leak, Looked, Shortcut, joined, refuse_errors
+from clinic_mm.evaluate.leaks.fitted import fitted_omics, fitted_records
 from clinic_mm.evaluate.leaks.keys import same_files, two_keys
 from clinic_mm.evaluate.leaks.notes import copied_notes
 from clinic_mm.evaluate.leaks.pictures import copies
@@ -27,6 +30,7 @@ from clinic_mm.evaluate.leaks.times import dates_in_notes, late_evidence
 from clinic_mm.evaluate.leaks.words import audit_words
 from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.prep.gaps import take
+from clinic_mm.signals import OmicsSample
 from clinic_mm.task import Task
 from clinic_mm.types import CaseRecord
 
@@ -53,7 +57,7 @@ class Checks:
     accept: bool = False
 
     def of_rows(self) -> Found:
-        """What needs no decoding: same files, copied notes and records, times.
+        """What needs no decoding: same files, copied notes and records, times, scaled tables.
 
         Raises:
             LeakError: If there is an error, and it is not accepted.
@@ -65,7 +69,10 @@ class Checks:
             notes = self._rows("note", ("patient_key", "time", "text"), patients)
             found += [copied_notes(notes), dates_in_notes(self.cases, notes)]
         if "record" in kinds:
-            found.append(copied_records(self._rows("record", FACTS, patients)))
+            facts = self.cohort.rows("record", FACTS)
+            found.append(copied_records(facts[facts["patient_key"].isin(patients)]))
+            found.append(fitted_records(facts, frozenset(patients)))
+        found += [fitted_omics(name, self._samples(name, patients)) for name in self._named("omics")]
         return self._refused(joined(found))
 
     def of_prepared(self, rows: Found, prepared: PreparedCases, recipe: Recipe) -> Checked:
@@ -109,6 +116,22 @@ class Checks:
             refuse_errors(found.leaks, "checks before training")
         return found
 
+    def _named(self, kind: str) -> list[str]:
+        return [name for name in self.task.modalities if self.task.kind_of(name) == kind]
+
+    def _samples(self, name: str, asked: set[str]) -> Iterator[tuple[OmicsSample, bool]]:
+        """Each sample of the cohort once, and whether its patient is one of the task."""
+        seen = set()
+        for case in self.cohort.cases(modalities=["omics"]):
+            for one in case.usable("omics", name):
+                if (which := (one.paths, one.locator)) in seen:
+                    continue
+                seen.add(which)
+                with suppress(EvidenceError):  # told where it is prepared
+                    signal = load_evidence(one, self.cohort.roots, "omics")
+                    assert isinstance(signal, OmicsSample)
+                    yield signal, case.patient_key in asked
+
     def _rows(self, kind: str, columns: Sequence[str], patients: set[str]) -> pd.DataFrame:
         rows = self.cohort.rows(kind, columns)
         return rows[rows["patient_key"].isin(patients)]
@@ -123,8 +146,7 @@ class Checks:
             return (), Found(looked=(Looked(check="shortcuts", of=0, how=error.what),)), None
         shortcuts, leaks, looked, beside = audit(part.cases, self.task, self.cohort.roots, part, asked)
         told: list[Looked] = [looked]
-        names = [name for name in self.task.modalities if self.task.kind_of(name) == "note"]
-        if names:
+        if names := self._named("note"):
             words, more, look = self._words(part, names[0], asked)
             shortcuts, leaks, told = [*shortcuts, *words], [*leaks, *more], [*told, look]
         return tuple(shortcuts), Found(tuple(leaks), tuple(told)), beside

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import orjson
+import pandas as pd
 import pytest
 
 from benchmarks.planted_leaks import second_keys, shifted_records
@@ -52,6 +53,18 @@ def test_planted_leaks_are_found_and_named_with_their_mend(leaky: Cohort, traine
     text = as_text(told)
     assert "SIM-1" not in text
     assert all(leak.mend and leak.n > 0 for leak in told.leaks)
+
+
+def test_a_record_scaled_over_all_patients_stops_training(trained: Trained, tmp_path: Path) -> None:
+    shutil.copytree(trained.cohort, tmp_path / "cohort")
+    rows = pd.read_parquet(tmp_path / "cohort" / "record.parquet")
+    code = rows[rows["value"].notna()]["code"].value_counts().index[0]
+    x = rows["value"].where(rows["code"] == code)
+    rows["value"] = rows["value"].where(x.isna(), (x - x.mean()) / x.std())
+    rows.to_parquet(tmp_path / "cohort" / "record.parquet", index=False)
+    with pytest.raises(LeakError, match="scaled over all patients"):
+        train(open_cohort(tmp_path / "cohort"), read_task(trained.task), tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 def test_training_stops_before_anything_is_learnt_and_accepting_it_is_told(
