@@ -10,6 +10,7 @@ import pandas as pd
 from clinic_mm.predict.answers import OURS
 from clinic_mm.prep.batch import fit_preps, plan_recipe, prepare_cases
 from clinic_mm.prep.cache import open_cache
+from clinic_mm.prep.relearn import Relearn
 from clinic_mm.task import read_task
 from clinic_mm.training.crossval import Loss, cross_validate, without_modalities
 from clinic_mm.training.train import training_cases
@@ -25,6 +26,14 @@ def answered(data: Path, work: Path, *, repeats: int, folds: int) -> pd.DataFram
     prepared = prepare_cases(cases, cohort.roots, recipe, workers=1, cache=cache)
     half = (Loss("modalities", 0.5, without_modalities),)
     frame = cross_validate(
-        prepared, recipe, task, repeats=repeats, folds=folds, losses=half, keep=work / "coverage", say=print
+        prepared,
+        recipe,
+        task,
+        relearn=Relearn(cohort.roots, cache=cache),
+        repeats=repeats,
+        folds=folds,
+        losses=half,
+        keep=work / "coverage",
+        say=print,
     )
     return frame[(frame["method"] == OURS) & (frame["pattern"] != "")]

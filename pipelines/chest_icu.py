@@ -15,10 +15,11 @@ from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.cohort.public import public_cohort
 from clinic_mm.evaluate import figures, page
 from clinic_mm.evaluate.table import by_pattern, fusion_gain
-from clinic_mm.prep.batch import fit_preps, plan_recipe, prepare_cases
+from clinic_mm.prep.batch import Recipe, fit_preps, plan_recipe, prepare_cases
+from clinic_mm.prep.relearn import Relearn
 from clinic_mm.task import read_task
 from clinic_mm.training.crossval import cross_validate
-from clinic_mm.training.simple import beside, covariates, logistic, summaries
+from clinic_mm.training.simple import Baseline, beside, covariates, logistic, summaries
 from clinic_mm.training.train import training_cases
 
 HERE = Path(__file__).parent
@@ -53,6 +54,17 @@ def cohort_of(data: Path, work: Path) -> Cohort:
     return public_cohort(HERE / "chest_icu.cohort.toml", data, work, asked_of(data))
 
 
+def simple(recipe: Recipe) -> dict[str, Baseline]:
+    """The baselines of this page."""
+    image, labs = summaries(recipe, "xray"), summaries(recipe, "labs", only="last")
+    return {
+        "logistic labs": logistic(labs),
+        "logistic image": logistic(image),
+        "logistic both": logistic(beside(image, labs)),
+        "view": logistic(covariates("first_view", words=("ap",))),
+    }
+
+
 def main(
     data: Annotated[Path, typer.Option(envvar="CLINIC_MM_DATA")] = DATA,
     out: Path = HERE.parent / "docs",
@@ -66,21 +78,15 @@ def main(
     cases = training_cases(cohort, task, 0.0)
     recipe = fit_preps(cases, cohort.roots, plan_recipe(task))
     prepared = prepare_cases(cases, cohort.roots, recipe)
-    image, labs = summaries(recipe, "xray"), summaries(recipe, "labs", only="last")
-    extra = {
-        "logistic labs": logistic(labs),
-        "logistic image": logistic(image),
-        "logistic both": logistic(beside(image, labs)),
-        "view": logistic(covariates("first_view", words=("ap",))),
-    }
     repeats, folds, draws = (1, 2, 100) if quick else (REPEATS, FOLDS, 1000)
     frame = cross_validate(
         prepared,
         recipe,
         task,
+        relearn=Relearn(cohort.roots),
         repeats=repeats,
         folds=folds,
-        extra=extra,
+        extra=simple,
         keep=work / "folds",
         say=lambda told: typer.echo(told, err=True),
     )

@@ -20,11 +20,12 @@ from clinic_mm.bundle import policy
 from clinic_mm.cohort.ingest import ingest
 from clinic_mm.cohort.manifest import Cohort, open_cohort
 from clinic_mm.cohort.public import public_key
-from clinic_mm.compare import Plan, compare, compare_prepared, plan_of, source_of
+from clinic_mm.compare import compare, compare_prepared, plan_of, source_of
 from clinic_mm.evaluate.methods_page import methods_page
 from clinic_mm.known import known_of
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.task import Task, read_task
+from clinic_mm.training.compared_split import Plan
 from clinic_mm.training.train import Resources
 
 HERE = Path(__file__).parent

@@ -15,12 +15,12 @@ from clinic_mm.cohort.public import public_cohort
 from clinic_mm.evaluate import figures, page
 from clinic_mm.evaluate.table import by_pattern, fusion_gain
 from clinic_mm.jobs.evaluate import read_limits
-from clinic_mm.prep.batch import fit_preps, plan_recipe, prepare_cases
+from clinic_mm.prep.batch import Recipe, fit_preps, plan_recipe, prepare_cases
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.simulate.cohort import write_cohort
 from clinic_mm.task import read_task
 from clinic_mm.training.crossval import cross_validate
-from clinic_mm.training.simple import boosting, logistic, summaries
+from clinic_mm.training.simple import Baseline, boosting, logistic, summaries
 from clinic_mm.training.train import training_cases
 
 HERE = Path(__file__).parent
@@ -39,6 +39,12 @@ CASES, QUICK_CASES, SEED = 800, 60, 11
 REPEATS, FOLDS = 1, 5
 
 
+def simple(recipe: Recipe) -> dict[str, Baseline]:
+    """The baselines of this page."""
+    both = summaries(recipe)
+    return {"logistic both": logistic(both), "boosting both": boosting(both)}
+
+
 def main(out: Path = HERE.parent / "docs", work: Path = HERE.parent / "runs" / "emotion", quick: bool = False) -> None:
     """Simulate, cross-validate and write the page."""
     files = work / "simulated"
@@ -53,15 +59,15 @@ def main(out: Path = HERE.parent / "docs", work: Path = HERE.parent / "runs" / "
     recipe = fit_preps(cases, cohort.roots, plan_recipe(task))
     cache = PrepCache(work / "cache")
     prepared = prepare_cases(cases, cohort.roots, recipe, workers=1 if quick else 2, cache=cache)
-    both = summaries(recipe)
     repeats, folds, draws = (1, 2, 100) if quick else (REPEATS, FOLDS, 1000)
     frame = cross_validate(
         prepared,
         recipe,
         task,
+        relearn=None,  # neither EEG nor gaze learns anything when prepared
         repeats=repeats,
         folds=folds,
-        extra={"logistic both": logistic(both), "boosting both": boosting(both)},
+        extra=simple,
         keep=work / "folds",
         say=lambda told: typer.echo(told, err=True),
     )

@@ -16,10 +16,11 @@ from clinic_mm.cohort.public import public_cohort
 from clinic_mm.evaluate import figures, page
 from clinic_mm.evaluate.curves import WHOLE, curves
 from clinic_mm.evaluate.table import by_pattern, fusion_gain
-from clinic_mm.prep.batch import fit_preps, plan_recipe, prepare_cases
+from clinic_mm.prep.batch import Recipe, fit_preps, plan_recipe, prepare_cases
+from clinic_mm.prep.relearn import Relearn
 from clinic_mm.task import read_task
 from clinic_mm.training.crossval import LOSSES, cross_validate
-from clinic_mm.training.simple import boosting, logistic, summaries
+from clinic_mm.training.simple import Baseline, boosting, logistic, summaries
 from clinic_mm.training.train import training_cases
 
 HERE = Path(__file__).parent
@@ -49,6 +50,16 @@ def cohort_of(data: Path, work: Path, most: int | None = None) -> Cohort:
     return public_cohort(HERE / "icu_mortality.cohort.toml", data, work, labels)
 
 
+def simple(recipe: Recipe) -> dict[str, Baseline]:
+    """The baselines of this page."""
+    table = summaries(recipe)
+    return {
+        "boosting": boosting(table),
+        "boosting, slow": boosting(table, learning_rate=0.03, max_iter=300),
+        "logistic": logistic(table),
+    }
+
+
 def main(
     data: Annotated[Path, typer.Option(envvar="CLINIC_MM_DATA")] = DATA,
     out: Path = HERE.parent / "docs",
@@ -61,20 +72,15 @@ def main(
     cases = training_cases(cohort, task, 0.0)
     recipe = fit_preps(cases, cohort.roots, plan_recipe(task))
     prepared = prepare_cases(cases, cohort.roots, recipe, workers=2)
-    table = summaries(recipe)
-    extra = {
-        "boosting": boosting(table),
-        "boosting, slow": boosting(table, learning_rate=0.03, max_iter=300),
-        "logistic": logistic(table),
-    }
     repeats, folds, draws = (1, 2, 100) if quick else (REPEATS, FOLDS, 1000)
     frame = cross_validate(
         prepared,
         recipe,
         task,
+        relearn=Relearn(cohort.roots, workers=2),
         repeats=repeats,
         folds=folds,
-        extra=extra,
+        extra=simple,
         losses=LOSSES,
         keep=work / "folds",
         say=lambda told: typer.echo(told, err=True),

@@ -15,10 +15,11 @@ from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.cohort.public import public_cohort
 from clinic_mm.evaluate import figures, page
 from clinic_mm.evaluate.table import by_pattern, fusion_gain
-from clinic_mm.prep.batch import fit_preps, plan_recipe, prepare_cases
+from clinic_mm.prep.batch import Recipe, fit_preps, plan_recipe, prepare_cases
+from clinic_mm.prep.relearn import Relearn
 from clinic_mm.task import read_task
 from clinic_mm.training.crossval import cross_validate
-from clinic_mm.training.simple import boosting, covariates, logistic, summaries
+from clinic_mm.training.simple import Baseline, boosting, covariates, logistic, summaries
 from clinic_mm.training.train import training_cases
 
 HERE = Path(__file__).parent
@@ -57,6 +58,20 @@ def cohort_of(data: Path, work: Path) -> Cohort:
     return public_cohort(HERE / "psychiatric_eeg.cohort.toml", data, work, people.assign(**against))
 
 
+def simple(recipe: Recipe) -> dict[str, Baseline]:
+    """The baselines of this page."""
+    both = summaries(recipe, only="last")
+    return {
+        "logistic both": logistic(both),
+        "logistic EEG": logistic(summaries(recipe, "eeg_bands", only="last")),
+        "logistic age, sex": logistic(summaries(recipe, "demographics", only="last")),
+        "boosting both": boosting(both),
+        "IQ, education": logistic(covariates("IQ", "education")),
+        "IQ": logistic(covariates("IQ")),
+        "education": logistic(covariates("education")),
+    }
+
+
 def main(
     data: Annotated[Path, typer.Option(envvar="CLINIC_MM_DATA")] = DATA,
     out: Path = HERE.parent / "docs",
@@ -72,23 +87,14 @@ def main(
         cases = training_cases(cohort, task, 0.0)
         recipe = fit_preps(cases, cohort.roots, plan_recipe(task))
         prepared = prepare_cases(cases, cohort.roots, recipe)
-        both = summaries(recipe, only="last")
-        extra = {
-            "logistic both": logistic(both),
-            "logistic EEG": logistic(summaries(recipe, "eeg_bands", only="last")),
-            "logistic age, sex": logistic(summaries(recipe, "demographics", only="last")),
-            "boosting both": boosting(both),
-            "IQ, education": logistic(covariates("IQ", "education")),
-            "IQ": logistic(covariates("IQ")),
-            "education": logistic(covariates("education")),
-        }
         frame = cross_validate(
             prepared,
             recipe,
             task,
+            relearn=Relearn(cohort.roots),
             repeats=repeats,
             folds=folds,
-            extra=extra,
+            extra=simple,
             keep=work / "folds",
             say=lambda told: typer.echo(told, err=True),
         )

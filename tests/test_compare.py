@@ -8,13 +8,13 @@ import numpy as np
 import orjson
 import pytest
 
-from clinic_mm import compare as comparing
 from clinic_mm.cohort.manifest import Cohort
-from clinic_mm.compare import Plan, Source, compare_prepared, plan_of
+from clinic_mm.compare import compare_prepared, plan_of
 from clinic_mm.errors import TaskError
 from clinic_mm.evaluate.compare_tables import Tables
 from clinic_mm.task import FusionTask
-from clinic_mm.training import contest
+from clinic_mm.training import compared_split, contest
+from clinic_mm.training.compared_split import Plan, Source
 from clinic_mm.training.methods.base import check_fusion, check_joins
 from clinic_mm.training.train import ALONE, Resources, train
 from tests import made
@@ -32,7 +32,7 @@ def _quick() -> Iterator[None]:
 
 
 def source() -> Source:
-    return Source(made.prepared(KINDS, 120), made.recipe(KINDS), {})
+    return Source(made.prepared(KINDS, 120), made.recipe(KINDS), None)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_what_is_there_already_is_taken_again(tables: Tables, folder: Path, monk
     def never(*_: object) -> None:
         raise AssertionError("nothing is to be fitted again")
 
-    monkeypatch.setattr(comparing, "Contest", never)
+    monkeypatch.setattr(compared_split, "Contest", never)
     again = compare_prepared([source()], made.task(KINDS, train=PLAIN), folder, PLAN)
     assert again.words == tables.words
     np.testing.assert_array_equal(again.methods["auroc"], tables.methods["auroc"])
@@ -102,7 +102,7 @@ def test_only_what_is_lacking_is_fitted(tables: Tables, folder: Path, monkeypatc
 
 def test_another_task_is_fitted_anew(folder: Path, tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     del tables
-    monkeypatch.setattr(comparing, "Contest", lambda *_: (_ for _ in ()).throw(RuntimeError("fitted")))
+    monkeypatch.setattr(compared_split, "Contest", lambda *_: (_ for _ in ()).throw(RuntimeError("fitted")))
     other = made.task(KINDS, train=PLAIN).model_copy(update={"level": 0.8})
     with pytest.raises(RuntimeError, match="fitted"):
         compare_prepared([source()], other, folder, PLAN)
@@ -170,14 +170,14 @@ def test_training_refuses_a_bad_method_before_anything_is_read(tmp_path: Path) -
 def test_a_class_that_a_part_would_lack_is_an_error(tmp_path: Path) -> None:
     cases = made.prepared(KINDS, 60, labels=np.r_[1, np.zeros(59, int)])
     with pytest.raises(TaskError, match="too few patients"):
-        compare_prepared([Source(cases, made.recipe(KINDS), {})], made.task(KINDS, train=PLAIN), tmp_path, PLAN)
+        compare_prepared([Source(cases, made.recipe(KINDS), None)], made.task(KINDS, train=PLAIN), tmp_path, PLAN)
 
 
 @pytest.mark.long
 def test_splits_in_processes_of_their_own_answer_the_same(tmp_path: Path) -> None:
     use = Resources(workers=2)
     plan = Plan(("default",), repeats=2, test_share=0.3, draws=50)
-    few = Source(made.prepared(("record", "note"), 60), made.recipe(KINDS), {})
+    few = Source(made.prepared(("record", "note"), 60), made.recipe(KINDS), None)
     one, many = (
         compare_prepared([few], made.task(KINDS, train=PLAIN), tmp_path / name, plan, use=how)
         for name, how in (("one", ALONE), ("many", use))
@@ -188,7 +188,7 @@ def test_splits_in_processes_of_their_own_answer_the_same(tmp_path: Path) -> Non
 def test_cohorts_of_one_kind_are_split_each_by_itself_and_scored_together(tmp_path: Path) -> None:
     first, second = (made.prepared(KINDS, 90, seed=seed) for seed in (1, 2))
     plan = Plan(("default", "average"), repeats=1, test_share=0.5, draws=60)
-    sources = [Source(cases, made.recipe(KINDS), {}) for cases in (first, second)]
+    sources = [Source(cases, made.recipe(KINDS), None) for cases in (first, second)]
     compare_prepared(sources, made.task(KINDS, train=PLAIN), tmp_path, plan)
     told = orjson.loads((tmp_path / "compare.json").read_bytes())
     assert (told["cohorts"], told["repeats"], told["n_cases"]) == (2, 2, 180)

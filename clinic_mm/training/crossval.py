@@ -4,8 +4,8 @@ In:  prepared, labelled cases, their recipe, a task. Out: a tidy frame for `eval
 columns repeat, fold, dropped and rate.
 
 In each outer fold everything is fitted anew on the other folds: experts, pool, calibration, every choice. The test part
-is answered as it is and, for curves, with more and more of it dropped. Only the recipe is given: what it learnt (which
-codes are common enough) looks at no label.
+is answered as it is and, for curves, with more and more of it dropped. What preparation learns (which codes are common
+enough, components of omics) is learnt anew too, where the evidence can be read again.
 """
 
 import hashlib
@@ -25,11 +25,14 @@ from clinic_mm.evaluate.missingness import RATES, drop_columns, drop_modalities
 from clinic_mm.predict.answers import answers, tidy
 from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.prep.gaps import hide, lose_parameters, parameters, take
+from clinic_mm.prep.relearn import Relearn
 from clinic_mm.task import Task
 from clinic_mm.training.fit import fit_model
 from clinic_mm.training.program import program
 from clinic_mm.training.simple import Baseline
+from clinic_mm.training.split import left_aside
 
+Baselines = Callable[[Recipe], Mapping[str, Baseline]]
 Say = Callable[[str], None]
 NOTHING: Final = "nothing"
 
@@ -73,9 +76,10 @@ def cross_validate(
     recipe: Recipe,
     task: Task,
     *,
+    relearn: Relearn | None,
     repeats: int,
     folds: int,
-    extra: Mapping[str, Baseline] | None = None,
+    extra: Baselines = lambda _: {},
     losses: tuple[Loss, ...] = (),
     keep: Path | None = None,
     say: Say = lambda _: None,
@@ -86,9 +90,11 @@ def cross_validate(
         prepared: Labelled cases.
         recipe: How they were prepared.
         task: What is asked; its seed is that of the first repeat.
+        relearn: Where evidence is read again for what each fold learns; None where the recipe was learnt from other
+            cases than these, or looks at no label and serves a choice among training cases (docs/decisions/0003).
         repeats: How often the folds are drawn anew.
         folds: Outer folds of each repeat.
-        extra: Simple baselines by name.
+        extra: Simple baselines by name, for a recipe.
         losses: What is dropped from the test cases, for curves.
         keep: Folder where finished folds are kept, so that an interrupted run goes on; they are taken again only
             for the same cases, task, recipe and program.
@@ -106,14 +112,14 @@ def cross_validate(
         fold = by_patient(prepared.patients.tolist(), prepared.labels.tolist(), folds, asked.seed)
         for k in range(folds):
             name = f"repeat {repeat + 1} of {repeats}, fold {k + 1} of {folds}"
-            told = [*(extra or {}), *(f"{x.dropped}{x.rate}" for x in losses)]
+            told = [*extra(recipe), *(f"{x.dropped}{x.rate}" for x in losses)]
             key = identity(prepared, recipe, asked, fold == k, told)
             path = keep / f"{key}.parquet" if keep else None
             if path and path.is_file():
                 part = pd.read_parquet(path)
             else:
                 say(name)
-                one = _Fold(prepared, recipe, asked, fold == k, extra or {}, losses)
+                one = _Fold(*_learnt(prepared, recipe, asked, fold == k, relearn), asked, fold == k, extra, losses)
                 part = pd.concat(list(one.answers(say)), ignore_index=True)
                 if path:
                     _write(part, path)
@@ -129,7 +135,7 @@ class _Fold:
     recipe: Recipe
     task: Task
     held: Array
-    extra: Mapping[str, Baseline]
+    baselines: Baselines
     losses: tuple[Loss, ...]
 
     def answers(self, say: Say) -> Iterator[pd.DataFrame]:
@@ -138,7 +144,7 @@ class _Fold:
         check_disjoint(train.patients.tolist(), test.patients.tolist())
         model = fit_model(train, self.recipe, self.task, say)
         n_classes = len(self.task.classes)
-        fitted = {name: fit(train, n_classes, self.task.seed) for name, fit in self.extra.items()}
+        fitted = {name: fit(train, n_classes, self.task.seed) for name, fit in self.baselines(self.recipe).items()}
         whole = Loss(NOTHING, 0.0, lambda cases, *_: cases)
         for loss in (whole, *self.losses):
             given = loss.take_away(test, self.recipe, loss.rate, self.task.seed)
@@ -147,6 +153,15 @@ class _Fold:
             )
             frame = pd.concat([answers(model, given, every=True), simple], ignore_index=True)
             yield frame.assign(dropped=loss.dropped, rate=loss.rate)
+
+
+def _learnt(
+    prepared: PreparedCases, recipe: Recipe, task: Task, held: Array, relearn: Relearn | None
+) -> tuple[PreparedCases, Recipe]:
+    """As the training cases of a fold alone would have had it."""
+    return (
+        relearn(prepared, recipe, task, ~held & ~left_aside(prepared, ~held, task)) if relearn else (prepared, recipe)
+    )
 
 
 def identity(prepared: PreparedCases, recipe: Recipe, task: Task, held: Array, names: list[str]) -> str:

@@ -174,7 +174,7 @@ def _try(
     optuna = need("optuna")
     (trial,) = study.get_trials(states=[optuna.trial.TrialState.RUNNING])
     try:
-        answers = cross_validate(prepared, recipe, task, repeats=1, folds=folds, keep=keep, say=use.say)
+        answers = cross_validate(prepared, recipe, task, relearn=None, repeats=1, folds=folds, keep=keep, say=use.say)
     except ClinicError as error:
         use.say(f"refused: {error}")
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)

@@ -43,6 +43,14 @@ def held_out(patients: Array, labels: Int[Array, " n"], task: Task) -> Bool[Arra
     return split_patients(patients.tolist(), test_share=SHARE, seed=task.seed, labels=known) & (labels >= 0)
 
 
+def left_aside(prepared: PreparedCases, train: Bool[Array, " n"], task: Task) -> Bool[Array, " n"]:
+    """Which of the training cases are held out, among all cases of a split."""
+    mine = np.flatnonzero(train)
+    aside = np.zeros(len(prepared), dtype=bool)
+    aside[mine] = held_out(prepared.patients[mine], prepared.labels[mine], task)
+    return aside
+
+
 def with_split(model: Model, held: PreparedCases) -> Model:
     """The model with thresholds of the held-out cases, and with these patients among those it has seen."""
     rows = answered(model, held)

@@ -39,9 +39,10 @@ def run(keep: Path, cases: PreparedCases | None = None) -> pd.DataFrame:
         cases or made.prepared(KINDS, 80),
         recipe,
         made.task(KINDS, folds=2, train={"epochs": 0, "threads": 1}),
+        relearn=None,
         repeats=2,
         folds=2,
-        extra={"logistic": logistic(summaries(recipe)), "boosting": boosting(summaries(recipe), max_iter=5)},
+        extra=lambda r: {"logistic": logistic(summaries(r)), "boosting": boosting(summaries(r), max_iter=5)},
         losses=SOME,
         keep=keep,
     )
