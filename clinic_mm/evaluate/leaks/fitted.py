@@ -118,6 +118,7 @@ def _told(name: str, n: int, of: int, which: str) -> Found:
     looked = Looked(check=f"numbers of {name} scaled over all patients", of=of, found=n, how=how)
     if not n:
         return Found(looked=(looked,))
-    what = f"{n} of {of} {which} {'was' if n == 1 else 'were'} scaled over all patients, those that are tested among them"
+    verb = "was" if n == 1 else "were"
+    what = f"{n} of {of} {which} {verb} scaled over all patients, those that are tested among them"
     leak = Leak(code="fitted.all_patients", severity="error", modality=name, what=what, mend=MEND, n=n)
     return Found((leak,), (looked,))
