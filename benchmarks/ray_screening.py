@@ -21,8 +21,8 @@ from benchmarks.kills import made
 from benchmarks.section import machine, write_section
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.stream import stream_cases
+from clinic_mm.jobs.agreed import hire
 from clinic_mm.jobs.engines.base import Bench, Engine, make_engine
-from clinic_mm.jobs.screen import hire
 from clinic_mm.jobs.spec import UNIT, JobSpec, read_head
 from clinic_mm.jobs.unit import Answered, Unit
 

@@ -44,7 +44,8 @@ class Screened:
 
 def screen_some(n_cases: int) -> Screened:
     """Simulate cases with files, fit a model without networks, screen them twice: without a cache, and from it."""
-    from clinic_mm.jobs.screen import ScreenOptions, screen_cohort  # with torch, which no other step needs
+    from clinic_mm.jobs.asked import ScreenOptions
+    from clinic_mm.jobs.screen import screen_cohort  # with torch, which no other step needs
     from clinic_mm.prep.cache import PrepCache
     from clinic_mm.training.train import train
 

@@ -20,8 +20,9 @@ from clinic_mm.cohort.describe import as_text, describe
 from clinic_mm.cohort.ingest import ingest
 from clinic_mm.console import progress, say, show, show_table
 from clinic_mm.errors import UsageError
+from clinic_mm.jobs.asked import ScreenOptions
 from clinic_mm.jobs.evaluate import evaluate_model
-from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.jobs.screen import screen_cohort
 from clinic_mm.jobs.shown import method_table, pattern_table
 from clinic_mm.jobs.spec import Selection
 from clinic_mm.prep.cache import PrepCache

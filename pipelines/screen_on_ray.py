@@ -13,7 +13,8 @@ from typing import Annotated
 
 import typer
 
-from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.jobs.asked import ScreenOptions
+from clinic_mm.jobs.screen import screen_cohort
 from clinic_mm.jobs.told import run_told
 from clinic_mm.prep.cache import open_cache
 

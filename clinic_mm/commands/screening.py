@@ -82,7 +82,8 @@ def screen(
     Example:  clinic-mm screen model cohort --out run --workers 4 --resume
     """
     from clinic_mm.console import pace, say, show, show_json
-    from clinic_mm.jobs.screen import ScreenOptions, screen_cohort, selection_of
+    from clinic_mm.jobs.asked import ScreenOptions, selection_of
+    from clinic_mm.jobs.screen import screen_cohort
     from clinic_mm.jobs.throttle import Hours as HoursOf
     from clinic_mm.jobs.throttle import Throttle, seconds_of
     from clinic_mm.jobs.told import run_told

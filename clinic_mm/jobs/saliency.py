@@ -178,6 +178,8 @@ def saliency(
 
 def _opened(given: Path, cohort_folder: Path | None, out: Path | None) -> _Work:
     if not (given / "run.json").is_file():
+        if not (given / "model.json").is_file():
+            raise ArtifactError("This folder holds no run and no model", str(given), "Name a run folder, or a model")
         if cohort_folder is None or out is None:
             raise UsageError("A model needs a cohort and a folder to write", "saliency", "Add COHORT and --out")
         model, model_hash = load_deployed(given)

@@ -26,8 +26,9 @@ from clinic_mm.cohort.manifest import EVIDENCE_FILE, INFO_FILE, open_cohort
 from clinic_mm.cohort.spec import SPEC_NAME, read_spec
 from clinic_mm.errors import ClinicError, InputError, LeakError, UsageError
 from clinic_mm.jobs import lock
+from clinic_mm.jobs.asked import ScreenOptions
 from clinic_mm.jobs.plan import NO_CASE
-from clinic_mm.jobs.screen import ScreenOptions, check_run, screen_cohort
+from clinic_mm.jobs.screen import check_run, screen_cohort
 from clinic_mm.jobs.watch_files import FILE, Files, Look, remember, remembered
 from clinic_mm.prep.cache import PrepCache
 from clinic_mm.report.driven import WATCH as LOCK

@@ -36,7 +36,8 @@ def cases(trained: Trained) -> dict[str, CaseRecord]:
 
 @pytest.fixture(scope="module")
 def screened(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+    from clinic_mm.jobs.asked import ScreenOptions
+    from clinic_mm.jobs.screen import screen_cohort
 
     out = tmp_path_factory.mktemp("e2e") / "run"
     screen_cohort(trained.model, trained.cohort, out, options=ScreenOptions(validate=False))

@@ -11,7 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from clinic_mm.cohort.ingest import ingest
 from clinic_mm.fusion.pool import LogPool
-from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.jobs.asked import ScreenOptions
+from clinic_mm.jobs.screen import screen_cohort
 from clinic_mm.predict.artifact import save_model
 from clinic_mm.predict.calibrate import Temperatures
 from clinic_mm.predict.conformal import Thresholds, single

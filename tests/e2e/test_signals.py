@@ -8,7 +8,8 @@ from pydicom.data import get_testdata_file
 from threadpoolctl import threadpool_limits
 
 from clinic_mm.cohort.ingest import ingest
-from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.jobs.asked import ScreenOptions
+from clinic_mm.jobs.screen import screen_cohort
 from clinic_mm.jobs.spec import Selection
 from clinic_mm.report.run import open_run
 from clinic_mm.simulate.cohort import write_cohort

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.jobs.asked import ScreenOptions
+from clinic_mm.jobs.screen import screen_cohort
 from clinic_mm.report.run import Run, open_run
 from tests.conftest import Trained
 

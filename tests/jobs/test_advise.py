@@ -11,7 +11,8 @@ import pytest
 
 from clinic_mm.errors import ArtifactError, InputError, UsageError
 from clinic_mm.jobs.advise import advise_budget, in_words, shown
-from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.jobs.asked import ScreenOptions
+from clinic_mm.jobs.screen import screen_cohort
 from clinic_mm.predict.advise import advised
 from clinic_mm.predict.artifact import load_model, save_model
 from clinic_mm.predict.bank import BANK

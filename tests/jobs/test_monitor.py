@@ -8,9 +8,10 @@ import pytest
 from clinic_mm.bundle import folder
 from clinic_mm.errors import ArtifactError, InputError
 from clinic_mm.evaluate.monitor.state import FILE, MonitorState, read_state, write_state
+from clinic_mm.jobs.asked import ScreenOptions
 from clinic_mm.jobs.monitor import monitor_runs
 from clinic_mm.jobs.monitor_reference import reference_of_model
-from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.jobs.screen import screen_cohort
 from clinic_mm.jobs.spec import Selection
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.report.card import as_text

@@ -15,10 +15,11 @@ import pytest
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.stream import case_index
 from clinic_mm.errors import ClinicError, InputError, TaskError, UsageError
-from clinic_mm.jobs import drive, finish, precision, screen
+from clinic_mm.jobs import agreed, drive, finish, precision
 from clinic_mm.jobs import ledger as ledgers
+from clinic_mm.jobs.asked import ScreenOptions
 from clinic_mm.jobs.plan import plan
-from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.jobs.screen import screen_cohort
 from clinic_mm.jobs.spec import JobSpec, Selection, Settings, read_head, read_spec
 from clinic_mm.jobs.unit import Answered, CaseRow, Died, Outcome, Shard, Unit
 from clinic_mm.predict.seen import trained_on
@@ -54,7 +55,7 @@ class Hired:
 def hired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hired:
     """Who works in a run in `tmp_path / "run"`."""
     worker = Hired(tmp_path / "run")
-    monkeypatch.setattr(screen, "hire", lambda *_: worker)
+    monkeypatch.setattr(agreed, "hire", lambda *_: worker)
     return worker
 
 
@@ -148,7 +149,7 @@ def test_what_is_refused_leaves_a_finished_run_and_its_job_as_they_were(
     before = state_of(hired.run)
     assert len(before) > 8
     with monkeypatch.context() as patch:
-        patch.setattr(screen, "hire", _no_gpu)
+        patch.setattr(agreed, "hire", _no_gpu)
         patch.setattr(precision, "check_narrow", _stopped)
         with pytest.raises(error):
             screened(trained, hired, **named)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from clinic_mm.jobs import saliency as job
-from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.jobs.asked import ScreenOptions
+from clinic_mm.jobs.screen import screen_cohort
 from clinic_mm.predict.abstain import Skill
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.outside import Guard
@@ -188,6 +189,12 @@ def test_a_slip_is_one_line(fresh: Path, capsys: Capture, words: tuple[object, .
     said = run(capsys, "saliency", fresh, *words)
     assert (said.code, len(said.lines)) == (code, 1)
     assert told in said.err
+
+
+def test_a_folder_of_nothing_is_called_so(tmp_path: Path, capsys: Capture) -> None:
+    said = run(capsys, "saliency", tmp_path, "--top", 3)
+    assert (said.code, len(said.lines)) == (6, 1)
+    assert "no run and no model" in said.err
 
 
 @pytest.mark.long

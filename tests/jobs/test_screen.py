@@ -13,7 +13,8 @@ from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.errors import InputError, LeakError, UsageError
 from clinic_mm.jobs import plan, precision, worker
-from clinic_mm.jobs.screen import ScreenOptions, check_run, screen_cohort
+from clinic_mm.jobs.asked import ScreenOptions
+from clinic_mm.jobs.screen import check_run, screen_cohort
 from clinic_mm.jobs.spec import Selection
 from clinic_mm.predict.artifact import load_model
 from clinic_mm.predict.model import Model

@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 
 from clinic_mm.errors import ArtifactError, ClinicError, InputError
-from clinic_mm.jobs import drive, ledger, lock, screen, worker
-from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.jobs import agreed, drive, ledger, lock, worker
+from clinic_mm.jobs.asked import ScreenOptions
+from clinic_mm.jobs.screen import screen_cohort
 from clinic_mm.jobs.spec import Selection, read_spec
 from clinic_mm.prep import batch
 from clinic_mm.prep.cache import PrepCache
@@ -89,7 +90,7 @@ def test_a_second_run_does_nothing(
     def never(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(screen, "hire", never)
+    monkeypatch.setattr(agreed, "hire", never)
     before = {path: path.stat().st_mtime_ns for path in run.glob("*.[jc]s*") if path.name != "job.json"}
     assert screen_cohort(trained.model, trained.cohort, run, options=options) == open_run(run).info
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -313,8 +314,8 @@ def test_a_cohort_that_changes_while_it_is_screened_stops_the_run(
 def test_a_model_that_is_no_longer_that_of_the_job_answers_nothing(
     trained: Trained, options: ScreenOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hired = screen.hire
-    monkeypatch.setattr(screen, "hire", lambda spec, run: hired(spec.model_copy(update={"model_hash": "0" * 64}), run))
+    hired = agreed.hire
+    monkeypatch.setattr(agreed, "hire", lambda spec, run: hired(spec.model_copy(update={"model_hash": "0" * 64}), run))
     with pytest.raises(ArtifactError, match="The model changed"):
         screen_cohort(trained.model, trained.cohort, tmp_path / "run", options=options)
     assert not shards(tmp_path / "run")

@@ -11,7 +11,8 @@ import pytest
 
 from clinic_mm.jobs import drive
 from clinic_mm.jobs import screen as screens
-from clinic_mm.jobs.screen import ScreenOptions, screen_cohort
+from clinic_mm.jobs.asked import ScreenOptions
+from clinic_mm.jobs.screen import screen_cohort
 from clinic_mm.jobs.spec import Selection
 from clinic_mm.jobs.throttle import Hours, Throttle, Wait
 from clinic_mm.report.run import open_run

@@ -12,8 +12,8 @@ import pytest
 
 from clinic_mm.errors import InputError, LeakError, UsageError
 from clinic_mm.jobs import ledger, lock, watch
+from clinic_mm.jobs.asked import ScreenOptions
 from clinic_mm.jobs.plan import NO_CASE
-from clinic_mm.jobs.screen import ScreenOptions
 from clinic_mm.jobs.watch import Folder, Manifest, Watch, source_of
 from clinic_mm.report.run import RunInfo, open_run
 from tests.conftest import Trained
