@@ -25,7 +25,8 @@ from clinic_mm.report.words import (
     share_unit,
     signed,
 )
-from components.colours import AWAY, QUIET, TOWARDS
+from components.chart import APART, draw
+from components.colours import AWAY, TOWARDS
 from components.plain import plain
 
 ROW_PX = 34
@@ -98,7 +99,8 @@ def shares(prediction: Prediction, labels: Labels) -> None:
         }
         for name, share in ordered_shares(prediction)
     ]
-    st.altair_chart(_bars(pd.DataFrame(rows), share_unit(prediction)), width="stretch")
+    said = ", ".join(f"{row['modality']} {row['text']}" for row in rows)
+    draw(_bars(pd.DataFrame(rows), share_unit(prediction)), f"Shares in {share_unit(prediction)}: {said}")
     how = "exact" if prediction.shapley_exact else "sampled"
     name, doubles = plain(named_class(prediction)), DOUBLES if prediction.kind == "binary" else ""
     st.caption(
@@ -144,12 +146,12 @@ def _toggle(name: str, prediction: Prediction, labels: Labels) -> bool:
 def _bars(frame: pd.DataFrame, unit: str) -> alt.LayerChart:
     reach = max(1.0, float(frame["share"].abs().max()) * 1.35)
     x = alt.X("share:Q", title=unit, scale=alt.Scale(domain=[-reach, reach]), axis=alt.Axis(grid=False, tickCount=5))
-    frame = frame.assign(label=frame["modality"] + "  " + frame["text"])
+    frame = frame.assign(label=frame["modality"] + APART + frame["text"])
     y = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=240, ticks=False, domain=False))
     colour = alt.condition(alt.datum.share > 0, alt.value(TOWARDS), alt.value(AWAY))
     tips = [alt.Tooltip("modality:N", title="Modality"), alt.Tooltip("words:N", title="Share")]
     bars = alt.Chart(frame).mark_bar(height=16).encode(x=x, y=y, color=colour, tooltip=tips)
-    zero = alt.Chart(pd.DataFrame({"share": [0.0]})).mark_rule(color=QUIET).encode(x="share:Q")
+    zero = alt.Chart(pd.DataFrame({"share": [0.0]})).mark_rule().encode(x="share:Q")
     return alt.layer(bars, zero).properties(height=ROW_PX * len(frame) + 40)
 
 

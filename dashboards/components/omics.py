@@ -16,6 +16,7 @@ import streamlit as st
 from clinic_mm.signals import OmicsSample
 from clinic_mm.sources.omics.declared import scales
 from clinic_mm.sources.omics.scales import comparable
+from components.chart import draw
 from components.colours import AWAY, TOWARDS
 from components.plain import plain
 
@@ -38,7 +39,8 @@ def view_omics(sample: OmicsSample, key: str) -> None:
         if "Deviation" in frame:
             assert sample.peers is not None
             st.markdown(f"Most unusual of {sample.peers.count} samples of its matrix")
-            st.altair_chart(_bars(frame.head(SHOWN)), width="stretch")
+            shown = frame.head(SHOWN)
+            draw(_bars(shown), f"The {len(shown)} most unusual features; the table has them all")
         else:
             st.markdown("There are too few other samples to say what is unusual: the largest values")
     with right:

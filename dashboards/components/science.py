@@ -1,14 +1,13 @@
-"""What the pages for data scientists share: where figures lie, a choice among them, tables to take along, charts.
+"""What the pages for data scientists share: where figures lie, a choice among them, tables to take along.
 
 In:  settings of the site, frames of `clinic_mm.evaluate`. Out: choices, tables with a button for CSV where the person
-may, charts that carry their intervals. A figure and its interval are never parted; texts from files are never markup.
+may. A figure and its interval are never parted; texts from files are never markup.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import altair as alt
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -29,10 +28,6 @@ MAKE: Final[Mapping[Kind, str]] = {
 }
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
-ROW_PX: Final = 22
-AXIS_PX: Final = 80
-BLUE: Final = "#4e9bd1"
-"""Told from the ground in light and dark."""
 
 
 def folders() -> Folders:
@@ -142,62 +137,6 @@ def spans(frame: pd.DataFrame, value: str, low: str = "", high: str = "", *, dig
         "" if pd.isna(v) else f"{v:.{digits}f} ({a:.{digits}f} to {b:.{digits}f})" if pd.notna(a) else "no interval"
         for v, a, b in zip(*ends, strict=True)
     ]
-
-
-def forest(frame: pd.DataFrame, row: str, value: str, low: str, high: str, title: str) -> None:
-    """One point with its interval per row, in the order of the rows."""
-    known = frame[frame[value].notna()]
-    if known.empty:
-        return
-    base = alt.Chart(known).encode(
-        y=alt.Y(f"{row}:N", sort=None, title=None, axis=alt.Axis(labelLimit=320, labelOverlap=False))
-    )
-    scale = alt.Scale(zero=False)
-    points = base.mark_point(filled=True, size=70, opacity=1, color=BLUE).encode(
-        x=alt.X(f"{value}:Q", title=title, scale=scale),
-        tooltip=[row, *(alt.Tooltip(f"{c}:Q", format=".3f") for c in (value, low, high))],
-    )
-    bars = base.mark_rule(strokeWidth=2, color=BLUE).encode(x=alt.X(f"{low}:Q", scale=scale), x2=f"{high}:Q")
-    st.altair_chart((bars + points).properties(height=ROW_PX * len(known) + AXIS_PX), width="stretch")
-
-
-def lines(
-    frame: pd.DataFrame,
-    x: tuple[str, str],
-    y: tuple[str, str],
-    by: str,
-    *,
-    ends: tuple[str, str] | None = None,
-    zero: bool = False,
-) -> None:
-    """One line per group, with a band where there are ends.
-
-    Args:
-        frame: Rows.
-        x: Column and title.
-        y: Column and title.
-        by: Column of the groups.
-        ends: Columns of the interval.
-        zero: Whether the axis begins at 0.
-    """
-    base = alt.Chart(frame).encode(x=alt.X(f"{x[0]}:Q", title=x[1]))
-    scale = alt.Scale(zero=zero)
-    colour = alt.Color(
-        f"{by}:N", title=None, sort=None, legend=alt.Legend(orient="bottom", labelLimit=260, columns=4, symbolOpacity=1)
-    )
-    drawn = base.mark_line(point=False).encode(
-        y=alt.Y(f"{y[0]}:Q", title=y[1], scale=scale),
-        color=colour,
-        strokeDash=alt.StrokeDash(f"{by}:N", title=None, sort=None),
-    )
-    if ends is not None:
-        band = base.mark_area(opacity=0.15).encode(
-            y=alt.Y(f"{ends[0]}:Q", scale=scale, title=y[1]),
-            y2=f"{ends[1]}:Q",
-            color=colour,
-        )
-        drawn = band + drawn
-    st.altair_chart(drawn.properties(height=440), width="stretch")
 
 
 def in_words(pattern: object) -> str:

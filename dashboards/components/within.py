@@ -17,7 +17,8 @@ from clinic_mm.report.run import WAYS, Prediction, Within
 from clinic_mm.report.within_words import BORN, value_in_words
 from clinic_mm.report.words import shows_answer, signed
 from clinic_mm.signals import PatientRecord
-from components.colours import AWAY, QUIET, TOWARDS
+from components.chart import APART, draw
+from components.colours import AWAY, TOWARDS
 from components.plain import plain
 
 RGB: Final = {True: "227,168,87", False: "108,178,232"}
@@ -25,6 +26,7 @@ PALEST, DARKEST = 0.1, 0.45
 """How much of its colour a mark has; with more, words on it fall below 4.5:1 in the dark theme."""
 BARS: Final = 8
 BAR_PX: Final = 26
+AXIS_PX: Final = 50
 FAINTEST: Final = 0.12
 """Words of less than this part of the weightiest one are not marked."""
 DEEPEST: Final = 0.1
@@ -53,8 +55,8 @@ def feature_bars(told: Within, record: PatientRecord) -> None:
         for f in told.features[:BARS]
     ]
     frame = pd.DataFrame(rows)
-    frame["label"] = frame["what"] + " · " + frame["value"] + "  " + frame["text"]
-    st.altair_chart(_bars(frame), width="stretch")
+    frame["label"] = frame["what"] + " · " + frame["value"] + APART + frame["text"]
+    draw(_bars(frame), f"What its expert rests on, in log-odds: {', '.join(frame['label'])}")
     st.caption(_caption(told))
 
 
@@ -110,7 +112,8 @@ def _short(name: str, most: int = 34) -> str:
 
 def _bars(frame: pd.DataFrame) -> alt.LayerChart:
     reach = max(0.25, float(frame["share"].abs().max()) * 1.35)
-    x = alt.X("share:Q", title=None, scale=alt.Scale(domain=[-reach, reach]), axis=alt.Axis(grid=False, tickCount=5))
+    scale = alt.Scale(domain=[-reach, reach])
+    x = alt.X("share:Q", title="log-odds", scale=scale, axis=alt.Axis(grid=False, tickCount=5))
     y = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=390, ticks=False, domain=False))
     colour = alt.condition(alt.datum.share > 0, alt.value(TOWARDS), alt.value(AWAY))
     tips = [
@@ -119,5 +122,5 @@ def _bars(frame: pd.DataFrame) -> alt.LayerChart:
         alt.Tooltip("text:N", title="Log-odds"),
     ]
     bars = alt.Chart(frame).mark_bar(height=12).encode(x=x, y=y, color=colour, tooltip=tips)
-    zero = alt.Chart(pd.DataFrame({"share": [0.0]})).mark_rule(color=QUIET).encode(x="share:Q")
-    return alt.layer(bars, zero).properties(height=BAR_PX * len(frame) + 30)
+    zero = alt.Chart(pd.DataFrame({"share": [0.0]})).mark_rule().encode(x="share:Q")
+    return alt.layer(bars, zero).properties(height=BAR_PX * len(frame) + AXIS_PX)

@@ -24,9 +24,10 @@ from clinic_mm.evaluate.explorer import (
 from clinic_mm.evaluate.kept import kept_table
 from clinic_mm.evaluate.withheld import least
 from clinic_mm.report.run import Run
+from components.chart import forest
 from components.opened import changed_at, opened_run
 from components.plain import plain
-from components.science import chosen, figures, forest, in_words, sealed, simulated, table, told_rule
+from components.science import chosen, figures, in_words, sealed, simulated, table, told_rule
 from guard import room
 
 FOLDER: Final = "explorer"

@@ -11,8 +11,9 @@ import streamlit as st
 
 import guard
 from clinic_mm.evaluate.read_back import ComparedFolder, open_comparison, stamp, withheld_rows
+from components.chart import forest, lines
 from components.plain import plain
-from components.science import chosen, forest, in_words, lines, simulated, spans, table, told_rule
+from components.science import chosen, in_words, simulated, spans, table, told_rule
 
 FIRST: Final = ("default", "boosting", "average")
 DRAWN: Final = 7

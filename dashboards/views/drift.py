@@ -14,6 +14,8 @@ import guard
 from clinic_mm.evaluate.monitor.state import MonitorState, read_state
 from clinic_mm.evaluate.monitor.words import about, headline, known_about, outcomes_in_words, place_in_words, quiet
 from components.banner import HIDES
+from components.chart import draw
+from components.colours import ALARM, POINT
 from components.opened import opened_run
 from components.plain import plain
 from components.science import chosen, simulated, table
@@ -100,22 +102,31 @@ def _drawn(rows: pd.DataFrame) -> None:
         shown=rows["Evidence"].clip(1e-6, 1e6),
         alarm=["alarm" if one >= 1 else "no alarm" for one in rows["Evidence"]],
     )
-    scale = alt.Scale(type="log", domain=[1e-6, max(10.0, float(drawn["shown"].max()))])
+    most = max(10.0, float(drawn["shown"].max()))
+    scale = alt.Scale(type="log", domain=[1e-6, most])
+    tens = alt.Axis(values=[10.0**at for at in range(-6, 7) if 10.0**at <= most])
+    domain = ["no alarm", "alarm"]
     points = (
         alt.Chart(drawn)
-        .mark_point(filled=True, size=80)
+        .mark_point(filled=True, size=80, opacity=1)
         .encode(
-            x=alt.X("shown:Q", scale=scale, title="evidence, logarithmic; alarm at 1"),
+            x=alt.X("shown:Q", scale=scale, axis=tens, title="evidence, logarithmic; alarm at 1"),
             y=alt.Y("score:N", sort=None, title=None, axis=alt.Axis(labelLimit=320)),
-            shape=alt.Shape("alarm:N", title=None, legend=alt.Legend(orient="bottom")),
-            color=alt.Color(
-                "alarm:N", title=None, scale=alt.Scale(domain=["no alarm", "alarm"], range=["#4e9bd1", "#e0655b"])
+            shape=alt.Shape(
+                "alarm:N",
+                title=None,
+                scale=alt.Scale(domain=domain, range=["circle", "diamond"]),
+                legend=alt.Legend(orient="bottom"),
             ),
+            color=alt.Color("alarm:N", title=None, scale=alt.Scale(domain=domain, range=[POINT, ALARM])),
             tooltip=["score", "Cases judged", "Reference values", alt.Tooltip("Evidence:Q", format=".2g")],
         )
     )
-    rule = alt.Chart(pd.DataFrame({"at": [1.0]})).mark_rule(strokeDash=[4, 4], color="gray").encode(x="at:Q")
-    st.altair_chart((points + rule).properties(height=22 * len(drawn) + 70), width="stretch")
+    rule = alt.Chart(pd.DataFrame({"at": [1.0]})).mark_rule(strokeDash=[4, 4]).encode(x="at:Q")
+    draw(
+        alt.layer(rule, points).properties(height=22 * len(drawn) + 70),
+        f"Evidence of the {len(drawn)} scores with most of it; the table has them all",
+    )
 
 
 main()

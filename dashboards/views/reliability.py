@@ -12,16 +12,15 @@ import streamlit as st
 
 import guard
 from clinic_mm.evaluate.read_back import Evaluated, evaluation_files, open_evaluation, stamp, withheld_rows
+from components.chart import draw, forest, lines
+from components.colours import POINT, QUIET
 from components.opened import opened_run
 from components.plain import plain
 from components.science import (
-    BLUE,
     choice,
     chosen,
     figures,
-    forest,
     in_words,
-    lines,
     numbers,
     simulated,
     spans,
@@ -108,8 +107,9 @@ def _subsets(found: Evaluated, name: str, level: float | None) -> None:
 
 def _coverage(rows: pd.DataFrame, level: float | None) -> None:
     with st.expander("Coverage of every subset, drawn"):
-        title = "coverage" if level is None else f"coverage; promised {level:.0%}"
-        forest(rows, "Evidence", "masked_coverage", "masked_coverage_low", "masked_coverage_high", title)
+        title = "coverage" if level is None else f"coverage, 95 %; dashed: promised, {level:.0%}"
+        ends = ("masked_coverage_low", "masked_coverage_high")
+        forest(rows, "Evidence", "masked_coverage", *ends, title, promised=level)
 
 
 def _calibration(found: Evaluated, name: str) -> None:
@@ -147,12 +147,14 @@ def _diagram(bins: pd.DataFrame, name: str) -> None:
     """Ten bins; one of few cases is left out, as it would tell of them."""
     kept = bins[bins["n_cases"] >= FEWEST_BIN]
     ends = alt.Scale(domain=[0, 1])
-    line = alt.Chart(pd.DataFrame({"said": [0, 1], "seen": [0, 1]})).mark_line(strokeDash=[4, 4], color="gray")
-    base = alt.Chart(kept).encode(x=alt.X("said:Q", title="predicted probability", scale=ends))
-    bars = base.mark_rule(strokeWidth=2, color=BLUE).encode(
+    line = alt.Chart(pd.DataFrame({"said": [0, 1], "seen": [0, 1]})).mark_line(strokeDash=[4, 4], color=QUIET)
+    base = alt.Chart(kept).encode(
+        x=alt.X("said:Q", title="predicted probability", scale=ends, axis=alt.Axis(tickCount=5))
+    )
+    bars = base.mark_rule(strokeWidth=2, color=POINT).encode(
         y=alt.Y("low:Q", title="observed frequency, 95 %", scale=ends), y2="high:Q"
     )
-    points = base.mark_point(filled=True, opacity=1, color=BLUE).encode(
+    points = base.mark_point(filled=True, opacity=1, color=POINT).encode(
         y=alt.Y("seen:Q", scale=ends),
         size=alt.Size("n_cases:Q", title="cases", legend=alt.Legend(orient="bottom")),
         tooltip=["n_cases", *(alt.Tooltip(f"{c}:Q", format=".3f") for c in ("said", "seen", "low", "high"))],
@@ -160,7 +162,8 @@ def _diagram(bins: pd.DataFrame, name: str) -> None:
     drawn = line.encode(x="said:Q", y="seen:Q") + bars + points
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.altair_chart(drawn.properties(height=420), width="stretch")
+        draw(drawn.properties(height=420), "Observed frequency by predicted probability, with 95 % intervals")
+        st.caption("Dashed: what is said is what is seen\\.")
         if len(kept) < len(bins):
             st.caption(f"{len(bins) - len(kept)} bins of fewer than {FEWEST_BIN} cases are left out\\.")
     with right:

@@ -13,7 +13,7 @@ from clinic_mm.bundle import folder
 
 sys.path.insert(0, str(folder("dashboards")))
 
-from components import colours, within
+from components import chart, colours, within
 
 ROOM: Final = folder("dashboards")
 THEMES: Final[dict[str, dict[str, Any]]] = tomllib.loads(
@@ -21,6 +21,7 @@ THEMES: Final[dict[str, dict[str, Any]]] = tomllib.loads(
 )["theme"]
 CANVAS: Final = ROOM / "components" / "canvas"
 WORDS, DRAWN = 4.5, 3.0
+DRAWN_IN: Final = (colours.TOWARDS, colours.AWAY, colours.QUIET, colours.POINT, colours.ALARM)
 
 
 def luminance(colour: str) -> float:
@@ -88,8 +89,27 @@ def test_what_is_drawn_on_canvas(style: str) -> None:
 
 @pytest.mark.parametrize("name", ["light", "dark"])
 def test_charts_are_seen_on_either_ground(name: str) -> None:
-    for colour in (colours.TOWARDS, colours.AWAY, colours.QUIET):
-        assert contrast(colour, THEMES[name]["backgroundColor"]) >= DRAWN
+    for colour, ground in product((*DRAWN_IN, *colours.KINDS), grounds(THEMES[name])):
+        assert contrast(colour, ground) >= DRAWN, (colour, ground)
+
+
+@pytest.mark.parametrize(("name", "word"), [("light", colours.WORDS_ON_LIGHT), ("dark", colours.WORDS_ON_DARK)])
+def test_words_of_charts_and_the_ground_on_which_each_is_taken(name: str, word: str) -> None:
+    for ground in grounds(THEMES[name]):
+        assert contrast(word, ground) >= WORDS
+        assert (luminance(ground) > chart.MIDDLE) == (name == "light")
+
+
+def test_the_middle_is_where_black_and_white_stand_out_alike() -> None:
+    assert pytest.approx(chart.MIDDLE, abs=0.001) == (1.05 * 0.05) ** 0.5 - 0.05
+
+
+def test_charts_are_drawn_in_one_place_and_take_their_colours_from_one() -> None:
+    for path in {*ROOM.rglob("*.py")} - {ROOM / "components" / "chart.py", ROOM / "components" / "colours.py"}:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"\b(altair_chart|vega_lite_chart|line_chart|bar_chart|scatter_chart)\(", text), path
+        if "import altair" in text:
+            assert not re.search(r"""(#[0-9a-f]{6}|color=")""", text), path
 
 
 @pytest.mark.parametrize(("name", "mark"), list(product(["light", "dark"], within.RGB.values())))
