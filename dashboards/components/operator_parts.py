@@ -3,8 +3,9 @@
 In:  what `operator` read. Out: the parts, drawn. Paths of this machine stand here and nowhere else.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 import pandas as pd
 import streamlit as st
@@ -24,6 +25,9 @@ from components.plain import plain
 from guard import room
 
 WELL: Final = "All is well"
+ROWS_WHOLE: Final = 12
+ROWS_PX: Final = 480
+"""A table of more rows than that scrolls within this height."""
 NO_LEDGER: Final = "This run kept no ledger, or it cannot be read: how far it is is not known\\."
 
 
@@ -108,7 +112,7 @@ def quarantine(found: Told) -> None:
         rows = [
             {"Case": one.case_key, "State": _state(one.state), "Tries": one.tries, "Why": one.why} for one in troubled
         ]
-        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Cases that failed or killed a worker, worst first")
+        _lines(rows, "Cases that failed or killed a worker, worst first")
         st.caption(plain(f"At most {MOST_SHOWN}. When their evidence is looked at: screen with --resume --retry."))
     else:
         st.markdown("None\\.")
@@ -120,10 +124,17 @@ def quarantine(found: Told) -> None:
         {"Cases": w.cases, "Status": w.status, "Modality": w.modality, "Code": w.code, "For one of them": w.example}
         for w in skipped
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Reasons why cases have no answer, the most frequent first")
+    _lines(rows, "Reasons why cases have no answer, the most frequent first")
     st.caption(
         "Mend the export, ingest, and start again\\. One line for each case stands in skipped\\.csv of the run\\."
     )
+
+
+def _lines(rows: Sequence[Mapping[str, object]], alt: str) -> None:
+    """A table whose words wrap: a grid would cut off what is to be done."""
+    told = pd.DataFrame([{name: plain(str(value)) for name, value in row.items()} for row in rows])
+    height: Literal["content"] | int = "content" if len(rows) <= ROWS_WHOLE else ROWS_PX
+    st.table(told, border="horizontal", hide_index=True, height=height, alt=alt)
 
 
 def _state(state: str) -> str:
@@ -144,7 +155,7 @@ def disk(found: Told) -> None:
         }
         for part in found.parts
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Folders: what they take, what is free, what may be cleared")
+    _lines(rows, "Folders: what they take, what is free, what may be cleared")
     rules = limits().disk
     st.caption(
         plain(
@@ -178,7 +189,7 @@ def audit(found: Told) -> None:
     else:
         st.error(f"**Not whole**, {plain(at)}: {kept.found} findings; {plain(links)}\\.", icon=":material/gpp_bad:")
         rows = [{"Code": one.code, "Where": one.where, "What": one.what} for one in kept.findings]
-        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="What is not as it was written")
+        _lines(rows, "What is not as it was written")
     st.caption("The newest link as it then was\\. Keep it elsewhere: who cuts the end of the chain is found by it\\.")
     st.code(kept.newest, language=None)
 

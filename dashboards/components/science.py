@@ -28,6 +28,9 @@ MAKE: Final[Mapping[Kind, str]] = {
 }
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
+CHARACTER_PX: Final = 6.2
+CELL_PX: Final = 20
+"""Of a table: the mean character of its letters, and what a cell has around them."""
 
 
 def folders() -> Folders:
@@ -78,8 +81,24 @@ def table(
         height: px; as long as a short table is where None.
         raw: As a program reads it, with ends of intervals in columns of their own; the frame itself where None.
     """
-    st.dataframe(frame, hide_index=True, width="stretch", height=height or "auto", alt=alt_text)
+    widths = {name: st.column_config.Column(width=px) for name, px in outlying_px(frame).items()}
+    shown = {"hide_index": True, "width": "stretch", "height": height or "auto", "column_config": widths}
+    st.dataframe(frame, **shown, alt=alt_text)
     download(frame if raw is None else raw, name)
+
+
+def outlying_px(frame: pd.DataFrame) -> dict[str, int]:
+    """Width of each column whose longest text the grid would cut off, px; the others find theirs by themselves.
+
+    The grid (glide-data-grid, `measureColumn`) leaves a cell of twice the mean out of account, such as the one row
+    that has figures where the others have none.
+    """
+    lengths = {str(name): frame[name].astype(str).str.len() for name in frame.columns}
+    return {
+        name: round(CHARACTER_PX * long.max()) + CELL_PX
+        for name, long in lengths.items()
+        if len(long) and long.max() > max(1.5 * long.mean(), len(name))
+    }
 
 
 def download(frame: pd.DataFrame, name: str) -> None:

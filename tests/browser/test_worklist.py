@@ -133,6 +133,24 @@ def test_a_table_that_keys_walk_and_that_keeps_its_place_when_it_changes(alone: 
     assert alone.evaluate("heard") == [["open", "b"], ["order", "waiting"], ["open", "c"]]
 
 
+def test_evidence_stands_in_two_lines_beside_long_reasons(alone: Page) -> None:
+    alone.set_viewport_size({"width": 1280, "height": 800})
+    alone.evaluate("document.getElementById('host').style.width = '1128px'")  # what the page leaves of 1280
+    told = line("a", "positive")
+    why = "positive 0.50, set: negative or positive; Patient record +2.45, CT −0.87; missing: Chest X-ray, EEG"
+    cells = {"why": why, "evidence": "4 of 5: Chest X-ray · EEG · Patient record · Clinical note"}
+    empty = {"reader": "", "for": "", "waits": "9 min", "state": "Ready", "urgency": "0.50"}
+    alone.evaluate("told", [told | {"cells": {**told["cells"], **cells, **empty}}])
+    lines = """(cell) => {
+      const range = document.createRange();
+      range.selectNodeContents(cell);
+      return new Set([...range.getClientRects()].map((one) => Math.round(one.top))).size;
+    }"""
+    assert alone.locator("td.evidence").evaluate(lines) <= 2
+    assert alone.locator("td.why").evaluate(lines) <= 3
+    assert alone.locator(".frame").evaluate("(frame) => frame.scrollWidth <= frame.clientWidth")
+
+
 @pytest.mark.long
 def test_the_list_is_a_table_that_keys_walk_and_that_tells_who_reads(served: Address, page: Page) -> None:
     grid = page.get_by_role("grid", name=re.compile("Work list, most urgent first"))

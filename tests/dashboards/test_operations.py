@@ -1,6 +1,7 @@
 """The page of operators: one glance says whether all is well, else what to do; of a run as it stands in its ledger."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -81,7 +82,8 @@ def opens(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def tables(test: AppTest) -> str:
-    return "\n".join(one.value.to_csv() for one in test.dataframe)
+    grids = "\n".join(one.value.to_csv() for one in test.dataframe)
+    return grids + "\n".join(re.sub(r"\\(.)", r"\1", one.value.to_csv()) for one in test.table)
 
 
 def figures(test: AppTest) -> dict[str, str]:
