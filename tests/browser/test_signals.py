@@ -139,9 +139,8 @@ def test_a_channel_is_marked_and_shown_alone_by_its_name_and_by_keys(case: Page)
     case.locator(PAGE).focus()
     case.keyboard.press("Home")
     every, status = told(case, "rows"), case.locator(".eeg-status")
-    names = {"x": 20, "y": 34}
     for words, rows in (("marked", every), ("alone", "1")):
-        case.locator(PAGE).click(position=names)
+        case.locator(PAGE).click(position={"x": 20, "y": 34})
         expect(status).to_contain_text(words)
         expect(case.locator(f".viewer:has({PAGE})")).to_have_attribute("data-rows", rows)
     marked = told(case, "marked")
