@@ -1,5 +1,6 @@
 """EEG, timeline and notes in a real browser: pages by keys, one time cursor for all, hostile text that stays text."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,11 +100,74 @@ def test_every_fact_is_reached_by_keys_and_said(case: Page) -> None:
     assert all("UTC" in one for one in said)
 
 
+def test_the_wheel_turns_pages_gain_and_time_as_the_keymap_binds_it(case: Page) -> None:
+    status = case.locator(".eeg-status")
+    case.locator(PAGE).focus()
+    case.keyboard.press("Home")
+    case.locator(PAGE).hover(position={"x": 500, "y": 150})
+    gain = status.inner_text().partition(" µV/mm")[0].rpartition(" ")[2]
+    case.mouse.wheel(0, 120)
+    case.locator(".viewer[data-page='10.000']").wait_for()
+    case.mouse.wheel(0, -120)
+    case.locator(".viewer[data-page='0.000']").wait_for()
+    case.keyboard.down("Shift")
+    case.mouse.wheel(0, -120)
+    case.keyboard.up("Shift")
+    expect(status).not_to_contain_text(f"· {gain} µV/mm")
+    case.keyboard.press("ArrowDown")
+    expect(status).to_contain_text(f"· {gain} µV/mm")  # the key of the same action takes it back
+    case.keyboard.down("Control")
+    case.mouse.wheel(0, -120)
+    case.keyboard.up("Control")
+    expect(case.get_by_role("combobox", name="Page", exact=True)).to_have_value("5")
+    case.keyboard.press("Alt+ArrowDown")
+    expect(case.get_by_role("combobox", name="Page", exact=True)).to_have_value("10")
+
+
+def test_a_wheel_is_taken_on_the_traces_and_left_to_the_browser_beside_them(case: Page) -> None:
+    turned = """(element) => {
+      const event = new WheelEvent("wheel", { deltaY: 10, ctrlKey: true, bubbles: true, cancelable: true });
+      element.dispatchEvent(event);
+      return event.defaultPrevented;
+    }"""
+    assert case.locator(PAGE).evaluate(turned)
+    assert not case.locator(".eeg-status").evaluate(turned)
+    assert not case.locator(f".viewer:has({PAGE}) .tools").evaluate(turned)
+
+
+def test_a_channel_is_marked_and_shown_alone_by_its_name_and_by_keys(case: Page) -> None:
+    case.locator(PAGE).focus()
+    case.keyboard.press("Home")
+    every, status = told(case, "rows"), case.locator(".eeg-status")
+    for words, rows in (("marked", every), ("alone", "1")):
+        case.locator(PAGE).click(position={"x": 20, "y": 34})
+        expect(status).to_contain_text(words)
+        expect(case.locator(f".viewer:has({PAGE})")).to_have_attribute("data-rows", rows)
+    marked = told(case, "marked")
+    case.keyboard.press("Shift+ArrowDown")
+    expect(case.locator(f".viewer:has({PAGE})")).not_to_have_attribute("data-marked", marked)
+    assert told(case, "rows") == "1"
+    case.keyboard.press("i")
+    expect(case.locator(f".viewer:has({PAGE})")).to_have_attribute("data-rows", every)
+    assert told(case, "marked") == ""
+
+
+def test_a_drag_measures_time_and_voltage(case: Page) -> None:
+    box = case.locator(PAGE).bounding_box()
+    assert box is not None
+    case.mouse.move(box["x"] + 300, box["y"] + 120)
+    case.mouse.down()
+    case.mouse.move(box["x"] + 400, box["y"] + 160, steps=3)
+    case.mouse.up()
+    expect(case.locator(f".viewer:has({PAGE}) .said")).to_have_text(re.compile(r"\d+ ms \(\d+\.\d Hz\) · \d+ µV"))
+
+
 def test_the_keys_are_shown_and_put_away(case: Page) -> None:
     case.locator(PAGE).focus()
     case.keyboard.press("?")
     panel = case.locator(f".viewer:has({PAGE}) .help")
     expect(panel).to_be_visible()
     expect(panel).to_contain_text("Next montage")
+    expect(panel.get_by_role("combobox", name="ctrl + wheel")).to_have_value("length")
     case.keyboard.press("Escape")
     expect(panel).to_be_hidden()

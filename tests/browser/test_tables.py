@@ -15,7 +15,7 @@ from tests.serving import Address, serving
 
 LONG = "rooms_of_a_hospital_with_a_long_name/first_building_second_floor"
 RARE = ("ct", "eeg", "note", "ct+eeg", "ct+note", "eeg+note", "ct+eeg+note", "record")
-NARROW = {"width": 1280, "height": 4000}
+NARROW_PX = 1280
 DRAWN = """(() => {
   window.drawn = new Map();
   const fill = CanvasRenderingContext2D.prototype.fillText;
@@ -56,7 +56,7 @@ def room(made_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
 
 @pytest.fixture
 def page(room: Address) -> Iterator[Page]:
-    with reader(room, **NARROW) as found:
+    with reader(room, width=NARROW_PX, height=4000) as found:
         found.add_init_script(DRAWN)
         yield found
 
@@ -74,6 +74,6 @@ def test_what_may_be_cleared_stands_whole_on_the_page_of_operators(page: Page, r
     expect(table).to_be_visible(timeout=WAIT_MS)
     box = table.bounding_box()
     assert box is not None
-    assert box["x"] + box["width"] <= NARROW["width"]
+    assert box["x"] + box["width"] <= NARROW_PX
     cut = "(cells) => cells.filter((one) => one.scrollWidth > one.clientWidth + 1).length"
     assert table.locator("td, th").evaluate_all(cut) == 0

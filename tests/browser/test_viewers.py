@@ -108,6 +108,33 @@ def test_a_radiograph_is_turned_and_shows_its_values(page: Page, served: Address
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
+@pytest.mark.parametrize(("wide", "high"), [(1280, 800), (1920, 1080)])
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_radiograph_fills_its_place_and_words_use_what_is_left(
+    page: Page, served: Address, made_run: Path, wide: int, high: int, *, beside: bool
+) -> None:
+    page.set_viewport_size({"width": wide, "height": high})
+    cases = open_cohort(made_run.parent / "cohort").cases()
+    case = next(case for case in cases if case.usable("xray") and bool(case.usable("note")) == beside)
+    page.goto(f"{served}/case?case={case.case_key}")
+    canvas = page.locator('canvas[aria-roledescription="Radiograph"]')
+    expect(canvas).to_have_attribute("data-shown", "0", timeout=WAIT_MS)
+    viewer = page.locator(".viewer", has=canvas)
+    if not beside:  # its tile is as wide as the page
+        expect(viewer).to_have_class(re.compile("wide"))
+    box, tools, whole = (one.bounding_box() for one in (canvas, viewer.get_by_role("toolbar"), viewer))
+    assert box is not None
+    assert tools is not None
+    assert whole is not None
+    assert box["width"] == pytest.approx(box["height"], rel=0.02), "the simulated radiograph is a square"
+    assert box["height"] < high
+    if beside:
+        assert box["width"] == pytest.approx(whole["width"], rel=0.02)
+    else:
+        assert tools["x"] >= box["x"] + box["width"]
+    page.set_viewport_size({"width": 1440, "height": 4300})
+
+
 def test_a_refusal_is_said_in_words(page: Page, served: Address, made_run: Path) -> None:
     page.route("**/header", lambda route: route.fulfill(status=401))
     cases = open_cohort(made_run.parent / "cohort").cases()

@@ -7,8 +7,9 @@
 
 import { ask } from "./ask.js";
 import { hearCursor, hoursInWords, tellCursor } from "./cursor.js";
-import { BOTTOM_PX, LEFT_PX, TOP_PX, drawAnnotations, drawAttention, drawGaps, drawGrid, drawNames, drawOver, drawScale, drawTraces, layoutOf } from "./eeg_draw.js";
+import { BOTTOM_PX, TOP_PX, drawAnnotations, drawAttention, drawGaps, drawGrid, drawNames, drawOver, drawScale, drawTraces, layoutOf } from "./eeg_draw.js";
 import { filterRow, marginSeconds } from "./eeg_filter.js";
+import { EegMouse, eegChoices } from "./eeg_mouse.js";
 import { EegPages } from "./eeg_pages.js";
 import { keepScale, keptScale, rulerPanel } from "./eeg_ruler.js";
 import { drawStrips, secondAt, spectrumImage, stripsOf } from "./eeg_strips.js";
@@ -20,7 +21,6 @@ import { isDark } from "./theme.js";
 const ROW_PX = 27;
 const MOST_ROWS = 40; // more than these are shown in parts: what cannot be told apart is not shown
 const HEIGHT_PX = [300, 780];
-const CLICK_SLACK_PX = 4;
 const SPECTRUM_LINES = 88;
 const ids = { next: 0 };
 
@@ -31,6 +31,8 @@ class EegViewer {
     this.cursorS = null;
     this.startS = 0;
     this.firstRow = 0;
+    this.marked = ""; // name of a channel, and whether it is shown alone
+    this.alone = false;
     this.cleanups = [];
     this.scale = keptScale(window.localStorage, window.devicePixelRatio || 1);
     this.page = make("canvas", { class: "eeg-page", tabindex: 0, role: "application", "aria-roledescription": "EEG" });
@@ -41,7 +43,8 @@ class EegViewer {
     this.lists = make("div", { class: "eeg-lists" });
     this.slot = make("div", {});
     this.take(data);
-    this.help = helpPanel(data.keymap, new Mouse("eeg", data.keymap.mouse, window.localStorage), () => this.act("help"));
+    this.bound = new Mouse("eeg", data.keymap.mouse, window.localStorage, eegChoices);
+    this.help = helpPanel(data.keymap, this.bound, () => this.act("help"));
     this.tools = new EegTools(data.view, (action) => this.act(action), () => this.changed());
     this.tools.allow(Boolean(this.attention));
     const sheet = make("div", { class: "eeg-sheet" }, this.page, this.over);
@@ -122,7 +125,7 @@ class EegViewer {
     if (turn !== this.turn || this.ended) return;
     this.draw();
     this.root.dataset.ms = (performance.now() - asked).toFixed(1);
-    this.root.dataset.page = this.startS.toFixed(3);
+    Object.assign(this.root.dataset, { page: this.startS.toFixed(3), marked: this.marked, rows: this.rows.length });
     this.ahead();
   }
 
@@ -141,9 +144,13 @@ class EegViewer {
     const n = b - a;
     const common = commonOf(montage.common, volts, n);
     const breaks = told.gaps.map(([at]) => Math.round(at * rate) - a).filter((at) => at > 0 && at < n);
-    this.all = montage.rows.length;
+    this.names = montage.rows.map((row) => row.name);
+    const only = this.alone ? montage.rows.filter((row) => row.name === this.marked) : [];
+    this.alone = only.length > 0; // another montage may not have it
+    const listed = this.alone ? only : montage.rows;
+    this.all = listed.length;
     this.firstRow = Math.min(this.firstRow, Math.max(0, Math.ceil(this.all / MOST_ROWS) - 1) * MOST_ROWS);
-    this.rows = montage.rows.slice(this.firstRow, this.firstRow + MOST_ROWS).map((row) => {
+    this.rows = listed.slice(this.firstRow, this.firstRow + MOST_ROWS).map((row) => {
       if (!row.pairs.length) return { name: row.name, bad: row.bad, uv: null };
       const whole = filterRow(derive(row, row.common ? common : null, volts, n, 0, n), now, rate, breaks);
       const uv = whole.subarray(first - a, stop - a);
@@ -188,9 +195,9 @@ class EegViewer {
     if (this.attention && now.attention) drawAttention(ctx, this.lay, this.rows, this.attention.shades, colours);
     drawGrid(ctx, this.lay, colours, (s) => clock(s));
     drawGaps(ctx, this.lay, this.told.gaps, colours);
-    drawTraces(ctx, this.lay, this.rows, colours, scale);
+    drawTraces(ctx, this.lay, this.rows, colours, scale, this.marked);
     drawAnnotations(ctx, this.lay, this.told.annotations, colours);
-    drawNames(ctx, this.lay, this.rows, colours);
+    drawNames(ctx, this.lay, this.rows, colours, this.marked);
     drawScale(ctx, this.lay, scale, colours);
     this.overlay();
     this.drawWhole(colours);
@@ -236,7 +243,7 @@ class EegViewer {
     const part = this.all > MOST_ROWS ? ` (${this.firstRow + 1} to ${this.firstRow + this.rows.length} of ${this.all}: keys [ and ])` : "";
     const parts = [
       `${clock(this.startS)} to ${clock(end)} of ${clock(this.seconds)}`,
-      `${label}${part}`,
+      `${label}${part}${this.marked && this.names.includes(this.marked) ? `, ${this.marked} ${this.alone ? "alone" : "marked"}` : ""}`,
       `${now.uvPerMm} µV/mm, ${width.toFixed(1)} mm/s${this.scale.measured ? "" : " if this screen has 96 pixels an inch: not measured"}`,
       this.tools.filterWords(this.told.sfreq_hz),
       now.negativeUp ? "negative up" : "positive up",
@@ -351,6 +358,9 @@ class EegViewer {
       this.changed();
       return true;
     }
+    const channels = { channel_down: 1, channel_up: -1 };
+    if (action in channels) return this.markNext(channels[action]);
+    if (action === "alone") return this.marked ? this.markOrAlone(this.marked) : false;
     const marks = { next_mark: 1, last_mark: -1 };
     if (action in marks) return this.toMark(marks[action]);
     if (action === "ruler") return this.showRuler();
@@ -366,6 +376,33 @@ class EegViewer {
     const found = side > 0 ? onsets.find((one) => one > at + 0.01) : onsets.findLast((one) => one < at - 0.01);
     if (found !== undefined) this.goTo(found);
     return true;
+  }
+
+  /** Mark a channel; the marked one is shown alone; the one that is alone, with all others again. */
+  markOrAlone(name) {
+    if (name !== this.marked) Object.assign(this, { marked: name, alone: false });
+    else if (this.alone) Object.assign(this, { marked: "", alone: false });
+    else this.alone = true;
+    this.changed();
+    this.sayLater(this.marked ? `${name} ${this.alone ? "alone" : "marked"}` : "All channels");
+    return true;
+  }
+
+  /** Mark the channel below or above the marked one, alone too where that one is; its part of the channels is shown. */
+  markNext(side) {
+    const at = this.names.indexOf(this.marked);
+    const to = at < 0 ? this.firstRow : Math.min(this.names.length - 1, Math.max(0, at + side));
+    this.marked = this.names[to];
+    if (!this.alone) this.firstRow = Math.floor(to / MOST_ROWS) * MOST_ROWS;
+    this.changed();
+    this.sayLater(`${this.marked} ${this.alone ? "alone" : "marked"}`);
+    return true;
+  }
+
+  /** Keep a second at a share of the page's width. */
+  hold(second, share) {
+    this.startS = this.clamp(second - share * this.tools.now.pageS);
+    this.changed();
   }
 
   /** Switched on, attention is shown where there is most of it. */
@@ -403,9 +440,7 @@ class EegViewer {
     this.page.addEventListener("keydown", keys);
     this.strips.addEventListener("keydown", keys);
     this.help.addEventListener("keydown", (event) => event.key === "Escape" && this.act("help"));
-    this.page.addEventListener("pointerdown", (event) => this.press(event));
-    this.page.addEventListener("pointermove", (event) => this.drag(event));
-    this.page.addEventListener("pointerup", (event) => this.release(event));
+    this.mouse = new EegMouse(this, this.bound);
     this.strips.addEventListener("pointerdown", (event) => {
       if (!this.told || !this.lay) return;
       const second = secondAt(event.offsetX, this.lay.width, this.seconds);
@@ -419,32 +454,6 @@ class EegViewer {
     });
     resized.observe(this.root);
     this.cleanups.push(() => resized.disconnect());
-  }
-
-  press(event) {
-    if (!this.lay || event.button !== 0) return;
-    this.page.setPointerCapture(event.pointerId);
-    this.from = [event.offsetX, event.offsetY];
-    this.measure = null;
-  }
-
-  drag(event) {
-    if (!this.from || !this.lay) return;
-    const [x1, y1] = [event.offsetX, event.offsetY];
-    if (Math.hypot(x1 - this.from[0], y1 - this.from[1]) <= CLICK_SLACK_PX) return;
-    const seconds = Math.abs(this.lay.second(x1) - this.lay.second(this.from[0]));
-    const uv = (Math.abs(y1 - this.from[1]) / this.scale.pxPerMm) * this.tools.now.uvPerMm;
-    const rate = seconds > 0.02 ? ` (${(1 / seconds).toFixed(1)} Hz)` : "";
-    this.measure = { x0: this.from[0], y0: this.from[1], x1, y1, text: `${(seconds * 1000).toFixed(0)} ms${rate} · ${uv.toFixed(0)} µV` };
-    this.overlay();
-  }
-
-  release(event) {
-    if (!this.from || !this.lay) return;
-    const still = Math.hypot(event.offsetX - this.from[0], event.offsetY - this.from[1]) <= CLICK_SLACK_PX;
-    this.from = null;
-    if (still && event.offsetX >= LEFT_PX) this.setCursor(Math.min(this.seconds, this.lay.second(event.offsetX)));
-    else if (this.measure) this.sayLater(this.measure.text);
   }
 }
 

@@ -5,9 +5,11 @@
 import { extremes, pixelsBelow } from "./eeg_trace.js";
 
 export const LEFT_PX = 72;
+export const RIGHT_PX = 58; // of the bar of known size, so that it lies over no trace
 export const TOP_PX = 20;
 export const BOTTOM_PX = 20;
 const NAME_FONT = "12px system-ui, sans-serif";
+const MARK_FONT = `bold ${NAME_FONT}`;
 
 /** Where everything lies: x of a second, y of a row; chains of bipolar derivations stand apart. */
 export function layoutOf(width, height, names, gaps, startS, pageS) {
@@ -18,8 +20,13 @@ export function layoutOf(width, height, names, gaps, startS, pageS) {
     y += i ? step * (gaps[i] ? 1.6 : 1) : 0;
     return y;
   });
-  const plot = width - LEFT_PX - 4;
+  const plot = width - LEFT_PX - RIGHT_PX;
   return { width, height, lines, step, plot, startS, pageS, x: (s) => LEFT_PX + ((s - startS) / pageS) * plot, second: (x) => startS + ((x - LEFT_PX) / plot) * pageS };
+}
+
+/** The row whose name stands there; -1 for none. */
+export function rowAt(lay, x, y) {
+  return x < LEFT_PX ? lay.lines.findIndex((line) => Math.abs(y - line) <= lay.step / 2) : -1;
 }
 
 /** Second lines, and the times below them. */
@@ -40,20 +47,24 @@ export function drawGrid(ctx, lay, colours, clockOf) {
   }
 }
 
-/** Names on the left; what carries no signal is grey and says so. */
-export function drawNames(ctx, lay, rows, colours) {
-  ctx.font = NAME_FONT;
+/** Names on the left; what carries no signal is grey and says so; the marked one stands out. */
+export function drawNames(ctx, lay, rows, colours, marked) {
   ctx.textAlign = "left";
   ctx.textBaseline = "middle";
   rows.forEach((row, i) => {
-    ctx.fillStyle = row.bad ? colours.faint : colours.ink;
+    ctx.font = row.name === marked ? MARK_FONT : NAME_FONT;
+    ctx.fillStyle = inkOf(row, colours, marked);
     ctx.fillText(row.bad ? `${row.name} bad` : row.name, 4, lay.lines[i], LEFT_PX - 8);
   });
   ctx.textBaseline = "alphabetic";
 }
 
+function inkOf(row, colours, marked) {
+  return row.name === marked ? colours.cursor : row.bad ? colours.faint : colours.ink;
+}
+
 /** Traces: a line where a column of the screen has a few samples, least to greatest where it has many. */
-export function drawTraces(ctx, lay, rows, colours, scale) {
+export function drawTraces(ctx, lay, rows, colours, scale, marked) {
   ctx.save();
   ctx.beginPath();
   ctx.rect(LEFT_PX, 0, lay.plot, lay.height - BOTTOM_PX);
@@ -62,7 +73,7 @@ export function drawTraces(ctx, lay, rows, colours, scale) {
   ctx.lineJoin = "round";
   rows.forEach((row, i) => {
     if (!row.uv) return;
-    ctx.strokeStyle = row.bad ? colours.faint : colours.ink;
+    ctx.strokeStyle = inkOf(row, colours, marked);
     const columns = Math.round(lay.plot * scale.ratio);
     const below = (uv) => lay.lines[i] + pixelsBelow(uv - row.level, scale.uvPerMm, scale.pxPerMm, scale.negativeUp);
     ctx.beginPath();
@@ -152,28 +163,23 @@ export function drawAttention(ctx, lay, rows, shades, colours) {
   }
 }
 
-/** A bar of known size: one centimetre of the screen high, so many microvolts; one second wide. */
+/** A bar of known size, beside the traces: one centimetre of the screen high, so many microvolts. Lines are seconds. */
 export function drawScale(ctx, lay, scale, colours) {
-  const high = 10 * scale.pxPerMm;
-  const right = LEFT_PX + lay.plot - 6;
-  const bottom = lay.height - BOTTOM_PX - 4;
-  const second = lay.plot / lay.pageS;
-  const text = `${Math.round(scale.uvPerMm * 10)} µV · 1 s`;
-  ctx.font = "bold 11px system-ui, sans-serif";
-  ctx.textAlign = "right";
-  ctx.fillStyle = colours.paper;
-  ctx.globalAlpha = 0.8;
-  ctx.fillRect(right - ctx.measureText(text).width - 8, bottom - 17, ctx.measureText(text).width + 6, 14);
-  ctx.globalAlpha = 1;
+  const bottom = lay.height - BOTTOM_PX;
+  const top = Math.max(TOP_PX, bottom - 10 * scale.pxPerMm);
+  const x = LEFT_PX + lay.plot + 8;
   ctx.strokeStyle = colours.mark;
   ctx.fillStyle = colours.mark;
   ctx.lineWidth = 2;
   ctx.beginPath();
-  ctx.moveTo(right, bottom - high);
-  ctx.lineTo(right, bottom);
-  ctx.lineTo(right - second, bottom);
+  ctx.moveTo(x + 8, top);
+  ctx.lineTo(x, top);
+  ctx.lineTo(x, bottom);
+  ctx.lineTo(x + 8, bottom);
   ctx.stroke();
-  ctx.fillText(text, right - 5, bottom - 6);
+  ctx.font = "bold 11px system-ui, sans-serif";
+  ctx.textAlign = "left";
+  ctx.fillText(`${Math.round(((bottom - top) / scale.pxPerMm) * scale.uvPerMm)} µV`, x, top - 6);
 }
 
 /** The time cursor of the whole page, and what is being measured. */

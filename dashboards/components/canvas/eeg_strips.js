@@ -2,7 +2,7 @@
 //
 // In:  a 2D context in CSS pixels, what the server said of the whole recording. Out: pixels; seconds of a click.
 
-import { LEFT_PX } from "./eeg_draw.js";
+import { LEFT_PX, RIGHT_PX } from "./eeg_draw.js";
 
 const STRIP_PX = { spectrum: 46, amplitude: 34, attention: 16, alone: 30, marks: 12, axis: 16 };
 // From dark to light, even in lightness: readable in grey and by those who do not tell red from green.
@@ -43,7 +43,7 @@ function colourOf(share) {
 /** All strips, and where the page on screen lies in them. */
 export function drawStrips(ctx, width, strips, given, colours) {
   const total = given.seconds;
-  const plot = width - LEFT_PX - 4;
+  const plot = width - LEFT_PX - RIGHT_PX;
   const x = (s) => LEFT_PX + (s / total) * plot;
   let top = 0;
   ctx.font = "11px system-ui, sans-serif";
@@ -147,5 +147,5 @@ function drawAxis(ctx, clockOf, total, y, x, colours) {
 
 /** Seconds at a place of the strips. */
 export function secondAt(px, width, total) {
-  return Math.min(Math.max((px - LEFT_PX) / (width - LEFT_PX - 4), 0), 1) * total;
+  return Math.min(Math.max((px - LEFT_PX) / (width - LEFT_PX - RIGHT_PX), 0), 1) * total;
 }

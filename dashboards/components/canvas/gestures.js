@@ -3,6 +3,7 @@
 // In:  events, and a keymap {keys: [{action, keys, does}], mouse: {gesture: action}}. Out: names of actions.
 
 const BUTTONS = ["left", "middle", "right"];
+const SAID = { label: "click on a name" }; // gestures that are not a button or the wheel
 export const MOUSE_ACTIONS = {
   window: "Window: right is wider, down is darker",
   pan: "Move the picture",
@@ -31,9 +32,10 @@ export function gestureOf(event, button) {
   return held + (button === undefined ? "wheel" : BUTTONS[button] || "other");
 }
 
-/** Gesture to action, as the reader changed it in this browser. */
+/** Gesture to action, as the reader changed it in this browser; `choicesOf`: action to words of what a gesture can do. */
 export class Mouse {
-  constructor(place, given, storage) {
+  constructor(place, given, storage, choicesOf = () => MOUSE_ACTIONS) {
+    this.choicesOf = choicesOf;
     this.key = `clinic_mm.mouse.${place}`;
     this.given = given;
     this.storage = storage;
@@ -41,7 +43,7 @@ export class Mouse {
     try {
       const kept = JSON.parse(storage.getItem(this.key) || "{}");
       for (const gesture of Object.keys(given)) {
-        if (typeof kept[gesture] === "string" && kept[gesture] in MOUSE_ACTIONS) this.own[gesture] = kept[gesture];
+        if (typeof kept[gesture] === "string" && kept[gesture] in choicesOf(gesture)) this.own[gesture] = kept[gesture];
       }
     } catch {
       this.own = {}; // no storage, or nothing of ours in it
@@ -78,11 +80,11 @@ export function make(tag, attributes = {}, ...children) {
 /** The panel of keys and mouse bindings, hidden at first. */
 export function helpPanel(keymap, mouse, close) {
   const bindings = Object.keys(keymap.mouse).map((gesture) => {
-    const select = make("select", { "aria-label": `Mouse: ${gesture}`, onchange: () => mouse.set(gesture, select.value) });
-    for (const [action, words] of Object.entries(MOUSE_ACTIONS)) {
+    const select = make("select", { "aria-label": `Mouse: ${SAID[gesture] || gesture.replace("_", " + ")}`, onchange: () => mouse.set(gesture, select.value) });
+    for (const [action, words] of Object.entries(mouse.choicesOf(gesture))) {
       select.append(make("option", { value: action, selected: mouse.action(gesture) === action }, words));
     }
-    return make("tr", {}, make("td", {}, gesture.replace("_", " + ")), make("td", {}, select));
+    return make("tr", {}, make("td", {}, SAID[gesture] || gesture.replace("_", " + ")), make("td", {}, select));
   });
   const shut = make("button", { type: "button", onclick: close }, "Close");
   const parts = [tableOf("Keys", keyRows(keymap))];

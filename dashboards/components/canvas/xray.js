@@ -15,6 +15,8 @@ import { Stage, mounted } from "./stage.js";
 import { coloursOf, greysOf, littleEndian, measured } from "./window.js";
 
 const MOST_HEAT = 256;
+const WIDE_PX = 960; // room for a picture and, beside it, its tools
+const SHAPES = [0.7, 1.6]; // width to height of its place: a picture beyond them has room on both sides
 const WHERE = {
   patient: "mm, calibrated",
   detector: "mm at the detector: less in the patient",
@@ -47,12 +49,18 @@ class XrayStage extends Stage {
 
   addPane(told) {
     const pane = paneOf(told, "Radiograph");
+    const { columns, rows, mmColumn, mmRow } = pane.plane;
+    const shape = (columns * mmColumn) / (rows * mmRow);
+    this.root.style.setProperty("--shape", Math.min(SHAPES[1], Math.max(SHAPES[0], shape)));
     this.panes.push(pane);
     this.active = pane;
     this.area.replaceChildren(make("div", { class: "plane whole" }, pane.canvas));
     this.listen(pane);
-    const resized = new ResizeObserver(() => this.redraw());
-    resized.observe(pane.canvas);
+    const resized = new ResizeObserver(() => {
+      this.root.classList.toggle("wide", this.root.clientWidth >= WIDE_PX);
+      this.redraw();
+    });
+    for (const one of [this.root, pane.canvas]) resized.observe(one);
     this.cleanups.push(() => resized.disconnect());
   }
 
