@@ -11,7 +11,6 @@ import signal
 import time
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.encoders.runtime.setting import runtime_of
@@ -26,17 +25,10 @@ from clinic_mm.jobs.engines.base import Bench, make_engine
 from clinic_mm.jobs.finish import finish, info_of, leave, sweep
 from clinic_mm.jobs.ledger import Ledger
 from clinic_mm.jobs.plan import plan
-from clinic_mm.jobs.spec import (
-    JobSpec,
-    Selection,
-    read_head,
-    read_spec,
-)
+from clinic_mm.jobs.spec import JobSpec, read_head, read_spec
 from clinic_mm.jobs.throttle import Throttle
 from clinic_mm.report.run import Counts, RunInfo, open_run, write_run
 from clinic_mm.times import site_zone
-
-EVERY: Final = Selection()
 
 
 def screen_cohort(
