@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache as once
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray as Array
+from threadpoolctl import ThreadpoolController
 
 from clinic_mm.cohort.load import load_evidence
 from clinic_mm.errors import ClinicError, EvidenceError
@@ -126,6 +128,23 @@ def prepare_case(
     case: CaseRecord, *, roots: Mapping[str, Path], recipe: Recipe, cache: PrepCache | None = None
 ) -> dict[str, Outcome]:
     """What becomes of each modality of one case."""
+    with _blas().limit(limits=1, user_api="blas"):
+        return _each_modality(case, roots, recipe, cache)
+
+
+@once
+def _blas() -> ThreadpoolController:
+    """The libraries behind numpy; looked for once, which takes longer than to prepare a record.
+
+    Images are smoothed by many small products of matrices: threads of BLAS wait for one another, and a CT takes four to
+    ten times as long.
+    """
+    return ThreadpoolController()
+
+
+def _each_modality(
+    case: CaseRecord, roots: Mapping[str, Path], recipe: Recipe, cache: PrepCache | None
+) -> dict[str, Outcome]:
     one = partial(_prepared, roots=roots, cache=cache)
     return {name: _one(case, name, prep, recipe.select, one) for name, prep in recipe.preps.items()}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from clinic_mm.prep import batch
 from clinic_mm.prep.base import NothingKnownError, Prepared
@@ -16,6 +17,7 @@ from clinic_mm.prep.note import NotePrep
 from clinic_mm.signals import NoteText
 from clinic_mm.sources import contents
 from clinic_mm.types import Absent, CaseRecord, Evidence, Failed, Finding, Flag, Rejected
+from tests import made
 from tests.made import DECISION
 
 NOTE = NotePrep({"places": 64})
@@ -207,3 +209,16 @@ def test_preps_learn_from_the_piece_that_would_be_taken_and_skip_what_cannot_be_
     cases = [_case(_piece("old", 20), _piece("new", 3)), _case(_piece("bad")), _case()]
     fit_preps(cases, {"r": root}, Recipe({"note": Learns({"places": 64})}))
     assert heard == [("worse tonight", None)]
+
+
+def test_a_case_is_prepared_by_one_thread_of_blas_and_the_caller_keeps_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def threads() -> set[int]:
+        return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
+
+    seen: list[set[int]] = []
+    monkeypatch.setattr(batch, "_each_modality", lambda *_: seen.append(threads()))
+    case = made.prepared(("record",), 4).cases[0]
+    with threadpool_limits(2, user_api="blas"):
+        batch.prepare_case(case, roots={}, recipe=made.recipe(("record",)))
+        assert threads() == {2}
+    assert seen == [{1}]
