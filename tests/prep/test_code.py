@@ -50,7 +50,7 @@ def test_libraries_that_read_and_prepare_are_part_of_the_version() -> None:
         "scikit-learn": "sklearn",
     }
     known = {said.get(name, name) for name in code.LIBRARIES}
-    no_numbers = {"clinic_mm", "jaxtyping", "pydantic", "safetensors", "typing_extensions"}
+    no_numbers = {"clinic_mm", "jaxtyping", "pydantic", "safetensors", "threadpoolctl", "typing_extensions"}
     assert names - set(sys.stdlib_module_names) - no_numbers <= known
 
 
