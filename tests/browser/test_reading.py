@@ -52,7 +52,6 @@ def test_a_case_is_read_and_signed_by_keys_alone(room: Address, made_run: Path) 
         page.keyboard.type(key)
         page.keyboard.press("Enter")
         expect(page.get_by_role("row")).to_have_count(2, timeout=WAIT_MS)  # the headings, and the one
-        page.evaluate("() => document.activeElement.blur()")
         page.keyboard.press("1")
         page.wait_for_url(re.compile(f"case={key}"))
         page.keyboard.press("b")

@@ -61,7 +61,7 @@ def line(key: str, words: str = "", **more: Any) -> dict[str, Any]:  # noqa: ANN
     return {"key": key, "href": f"case?case={quote(key)}", "cells": {**cells, "case": key}, **told, **more}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture  # not for the module: one playwright at a time
 def alone() -> Iterator[Page]:
     """The table without a server behind it: `told(rows)` on the page tells it something."""
     if not CHROMIUM.is_file():

@@ -19,7 +19,7 @@ const CALM_MS = 200; // so long after its last word all of a page has been put o
 const KEPT_MS = 20000; // what was pressed longer ago is not meant any more
 const MOST = 8;
 const TOLD_MS = 6000;
-const desk = { now: null, held: [], asked: 0, ran: false, calm: 0, timer: 0, ears: false };
+const desk = { now: null, held: [], asked: 0, ran: false, calm: 0, timer: 0, ears: false, text: "" };
 
 /** Whether somebody is writing there, so that a letter is a letter. */
 export function isWriting(element) {
@@ -56,8 +56,24 @@ function look() {
   if (!desk.asked && !desk.held.length) desk.timer = void window.clearInterval(desk.timer);
 }
 
+/**
+ * What somebody types is his. But Enter and Escape end what a key of this page began, such as a search, so that keys are
+ * keys again; and a list of choices that is shut has the focus after a choice, where a `?` is none.
+ */
+function written(event, field) {
+  if (event.isComposing || !desk.now) return;
+  const ends = event.key === "Enter" || event.key === "Escape";
+  const shut = field.getAttribute("role") === "combobox" && field.getAttribute("aria-expanded") !== "true";
+  if (ends && desk.now.leadsTo(field)) {
+    if (field.value !== desk.text) asked(); // else nobody is asked, and nothing comes to wait for
+    field.blur(); // at once: the next key may be there already
+  } else if (shut && !ends && !event.defaultPrevented && desk.now.first(event)) event.preventDefault();
+}
+
 function heard(event) {
-  if (event.defaultPrevented || isWriting(event.composedPath()[0])) return;
+  const [target] = event.composedPath();
+  if (isWriting(target)) return written(event, target);
+  if (event.defaultPrevented) return;
   if (desk.now && desk.now.first(event)) return event.preventDefault();
   const plain = event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.altKey && !event.metaKey;
   if (plain && (busy() || desk.held.length)) {
@@ -73,6 +89,7 @@ function listen() {
   if (desk.ears) return;
   desk.ears = true;
   document.addEventListener("keydown", heard);
+  document.addEventListener("focusin", ({ target }) => isWriting(target) && (desk.text = target.value));
   document.addEventListener("click", (event) => event.target.closest && event.target.closest(RUNS) && asked(), true);
   asked(true); // at first the page itself
 }
@@ -118,6 +135,11 @@ class Place {
     const [selector, place] = this.data.targets[row.action] || [];
     const target = selector && document.querySelectorAll(selector)[place];
     return target && !target.disabled ? target : null;
+  }
+
+  /** Whether a key of this page leads to a field. */
+  leadsTo(field) {
+    return this.data.keymap.keys.some((row) => this.targetOf(row) === field);
   }
 
   /** What a reader sees where a key would act: words of a button that is of this drawing; "" for none. */
