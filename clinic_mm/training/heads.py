@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 from clinic_mm.errors import TaskError
 from clinic_mm.predict.heads import FLOOR, Head, PriorHead, RidgeHead, TreeHead
 from clinic_mm.training.bins import MOST_BINS, Bins
+from clinic_mm.training.constant import varies
 
 RIDGE_FOLDS: Final = 5
 STRENGTHS: Final = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
@@ -114,7 +115,7 @@ def blank(x: Float[Array, "n p"]) -> RidgeHead:
     plain = RidgeHead(median, low, high, flagged, np.zeros(width), np.ones(width), np.zeros((1, width)), np.zeros(1))
     features = plain.features(x)
     mean, scale = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(scale > 1e-9 * (1.0 + np.abs(mean)), scale, 1.0)
+    scale = np.where(varies(scale, mean), scale, 1.0)
     return RidgeHead(median, low, high, flagged, mean, scale, plain.coef, plain.intercept)
 
 

@@ -21,6 +21,7 @@ from clinic_mm.predict.outside import Detector, Guard, Outside, views_of
 from clinic_mm.prep.base import Prep
 from clinic_mm.prep.batch import PreparedCases
 from clinic_mm.signals import Signal
+from clinic_mm.training.constant import varies
 from clinic_mm.training.learnt import Learnt, Refit
 from clinic_mm.training.shown import fit_shown
 from clinic_mm.training.unit_shift import fit_unit_shift
@@ -131,7 +132,7 @@ def fit_cloud(x: Float[Array, "k p"]) -> Cloud:
     low, centre, high = np.nanquantile(np.where(np.isnan(x).all(axis=0), 0.0, x), (0.25, 0.5, 0.75), axis=0)
     plain_sd = np.nan_to_num(np.nanstd(np.where(np.isnan(x).all(axis=0), 0.0, x), axis=0))
     spread = np.where(high > low, (high - low) / 1.349, plain_sd)
-    spread = np.where(spread > 1e-9 * (1 + np.abs(centre)), spread, np.inf)
+    spread = np.where(varies(spread, centre), spread, np.inf)
     there = np.isfinite(x)
     drawn = np.where(there, np.clip(np.arcsinh((x - centre) / spread), -WILD, WILD), 0.0)
     count = np.maximum(1, there.sum(axis=0))

@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from clinic_mm.predict.headed import Headed, table
 from clinic_mm.predict.heads import RidgeHead
+from clinic_mm.training.constant import varies
 from clinic_mm.training.heads import export_trees
 from clinic_mm.training.methods.base import Lesson
 from clinic_mm.training.methods.late import labelled
@@ -71,7 +72,7 @@ def _standardiser(x: Float[Array, "k q"]) -> RidgeHead:
     median = np.nanmedian(np.where(empty, 0.0, x), axis=0)
     filled = np.where(np.isnan(x), median, x)
     scale = filled.std(axis=0)
-    scale = np.where(scale > 1e-12 * (1.0 + np.abs(median)), scale, 1.0)
+    scale = np.where(varies(scale, median), scale, 1.0)
     return RidgeHead(
         median=median,
         low=np.full(p, -ANY),
