@@ -22,11 +22,11 @@ export function hearCursor(own, scope, does) {
   return () => window.removeEventListener(CURSOR_EVENT, heard);
 }
 
-/** `2 h 05 min before`, `3 days 4 h before` the decision. */
+/** `2 h 05 min before`, `1 day 4 h before` the decision. */
 export function hoursInWords(hours) {
   const minutes = Math.round(Math.abs(hours) * 60);
   const [days, left] = [Math.floor(minutes / 1440), minutes % 1440];
   const [h, min] = [Math.floor(left / 60), left % 60];
-  const parts = days ? [`${days} days`, `${h} h`] : h ? [`${h} h`, `${String(min).padStart(2, "0")} min`] : [`${min} min`];
+  const parts = days ? [`${days} day${days === 1 ? "" : "s"}`, `${h} h`] : h ? [`${h} h`, `${String(min).padStart(2, "0")} min`] : [`${min} min`];
   return `${parts.join(" ")} ${hours < 0 ? "after" : "before"}`;
 }
