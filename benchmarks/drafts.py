@@ -14,6 +14,7 @@ import typer
 from benchmarks.section import write_section
 from clinic_mm.cohort.ingest import ingest
 from clinic_mm.cohort.manifest import open_cohort
+from clinic_mm.cohort.public import public_key
 from clinic_mm.jobs.draft import evaluate_drafter
 from clinic_mm.simulate.cohort import write_cohort
 from clinic_mm.task import parse_task, read_task
@@ -58,7 +59,7 @@ columns = {columns}
 def simulated(work: Path) -> pd.DataFrame:
     """1,200 SIMULATED cases with X-ray, record and note."""
     write_cohort(work / "sim", cases=1200, seed=3, rate=0.2, modalities=("xray", "record", "note"))
-    cohort = ingest(work / "sim", work / "sim_cohort", key=work / "key")
+    cohort = ingest(work / "sim", work / "sim_cohort", key=public_key(work / "key"))
     learn_drafter(cohort, read_task(work / "sim" / "task.toml"), work / "sim_drafter", test_share=0.4)
     return evaluate_drafter(work / "sim_drafter", cohort.path, work / "sim_figures")
 
@@ -69,7 +70,7 @@ def chest_cohen(work: Path, data: Path) -> dict[int, pd.DataFrame]:
     columns = "{ " + ", ".join(f"{name} = {{}}" for name in FACTS) + " }"
     text = COHEN.format(table=data / "multimodal/chest_cohen/metadata.csv", columns=columns)
     spec.write_text(text, encoding="utf-8")
-    cohort = open_cohort(ingest(spec, work / "cohen_cohort", key=work / "key").path)
+    cohort = open_cohort(ingest(spec, work / "cohen_cohort", key=public_key(work / "key")).path)
     tables = {}
     for seed in SPLITS:
         task = parse_task({"target": "finding", "modalities": ["xray", "record"], "select": "first", "seed": seed})

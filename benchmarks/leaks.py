@@ -20,7 +20,7 @@ from benchmarks.planted_leaks import altered_eegs, altered_xrays, scaled_results
 from benchmarks.section import machine, write_section
 from clinic_mm.cohort.ingest import ingest
 from clinic_mm.cohort.manifest import Cohort
-from clinic_mm.cohort.public import public_cohort
+from clinic_mm.cohort.public import public_cohort, public_key
 from clinic_mm.evaluate.leaks.findings import Checked, Shortcut
 from clinic_mm.evaluate.leaks.near import near_pairs
 from clinic_mm.evaluate.leaks.notes import copied_notes
@@ -98,7 +98,7 @@ def _simulated(folder: Path, seed: int, n: int) -> tuple[Checked, Cohort]:
 
 
 def _check(folder: Path) -> tuple[Checked, Cohort]:
-    cohort = ingest(folder, folder / "cohort", key=folder.parent / "key" / "pseudonym.key")
+    cohort = ingest(folder, folder / "cohort", key=public_key(folder.parent / "key"))
     return check_cohort(cohort, read_task(folder / "task.toml"), workers=2), cohort
 
 

@@ -50,12 +50,13 @@ SI: Final = ("glucose", "creatinine", "albumin", "bilirubin", "urea")
 def simulated_records(cases: int, alarms: float, seed: int) -> list[Row]:
     """Simulate, ingest and prepare records alone; learn from two thirds."""
     from clinic_mm.cohort.ingest import ingest
+    from clinic_mm.cohort.public import public_key
     from clinic_mm.simulate.cohort import write_cohort
 
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         write_cohort(place / "files", cases=cases, seed=seed, rate=0.0, modalities=("record",))
-        cohort = ingest(place / "files", place / "cohort", key=place / "key" / "k")
+        cohort = ingest(place / "files", place / "cohort", key=public_key(place / "key"))
         task = parse_task({"target": "label", "modalities": ["record"]})
         every = cohort.cases("label")
         half = 2 * len(every) // 3

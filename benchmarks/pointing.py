@@ -21,6 +21,7 @@ from numpy import ndarray as Array
 
 from benchmarks.section import write_section
 from clinic_mm.cohort.ingest import ingest
+from clinic_mm.cohort.public import public_key
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.predict.experts import Expert, How
 from clinic_mm.predict.interval import clopper_pearson
@@ -68,7 +69,7 @@ def simulated(cases: int, seed: int, distance: float) -> tuple[PreparedCases, Re
     folder = Path(tempfile.mkdtemp())
     with patch.dict(DELTAS, record=distance):
         write_cohort(folder / "files", cases=cases, seed=seed, modalities=("record", "note"))
-    cohort = ingest(folder / "files", folder / "cohort", key=folder / "key")
+    cohort = ingest(folder / "files", folder / "cohort", key=public_key(folder / "key"))
     task = parse_task({"target": "label", "modalities": ["record"]})
     some = task_cases(cohort, task)
     recipe = fit_preps(some[: int(LEARNT * len(some))], cohort.roots, plan_recipe(task))
