@@ -35,6 +35,11 @@ def test_an_import_that_everyone_pays_loads_nothing_heavy(module: str) -> None:
     assert loaded.isdisjoint(HEAVY)
 
 
+def test_the_driver_of_a_screening_loads_no_networks() -> None:
+    _, loaded = _loaded_by("clinic_mm.jobs.screen")
+    assert loaded.isdisjoint({"torch", "monai", "sklearn"}), "a second run would wait for them"
+
+
 def test_importing_the_package_takes_less_than_three_tenths_of_a_second() -> None:
     assert min(_loaded_by("clinic_mm")[0] for _ in range(3)) < 0.3
 

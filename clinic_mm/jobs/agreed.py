@@ -23,7 +23,6 @@ from clinic_mm.jobs.engines.base import Attempt, Bench, make_engine
 from clinic_mm.jobs.ledger import Ledger
 from clinic_mm.jobs.spec import CacheAt, JobSpec, Settings, write_spec
 from clinic_mm.jobs.unit import Answered, Broken, Died, Outcome, Unit
-from clinic_mm.prep.batch import PreparedCases, prepare_cases
 from clinic_mm.types import CaseRecord
 
 
@@ -132,6 +131,7 @@ def check_precision(asked: Asked, spec: JobSpec) -> None:
     from clinic_mm.predict.artifact import load_model
     from clinic_mm.predict.model import Model
     from clinic_mm.predict.shifted import at_level
+    from clinic_mm.prep.batch import PreparedCases, prepare_cases
 
     def prepare() -> PreparedCases:
         cases, recipe = _some(asked, precision.MOST), load_model(model)[0].recipe

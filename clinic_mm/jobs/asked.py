@@ -8,16 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from clinic_mm.cohort.manifest import Cohort
 from clinic_mm.errors import UsageError
 from clinic_mm.evaluate.monitor.state import MonitorState
 from clinic_mm.jobs.spec import Head, JobSpec, Selection
 from clinic_mm.jobs.throttle import Throttle, Wait
-from clinic_mm.prep.batch import Progress
-from clinic_mm.prep.cache import PrepCache
 from clinic_mm.report.run import Counts
+
+if TYPE_CHECKING:  # preparing loads torch, and a driver does not prepare
+    from clinic_mm.prep.batch import Progress
+    from clinic_mm.prep.cache import PrepCache
 
 EVERY: Final = Selection()
 
@@ -49,8 +51,8 @@ class ScreenOptions:
     """
 
     workers: int = 1
-    cache: PrepCache | None = None
-    progress: Progress | None = None
+    cache: "PrepCache | None" = None
+    progress: "Progress | None" = None
     validate: bool = True
     level: float | None = None
     say: Callable[[str], None] = lambda _: None
