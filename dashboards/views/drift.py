@@ -12,7 +12,15 @@ import streamlit as st
 
 import guard
 from clinic_mm.evaluate.monitor.state import MonitorState, read_state
-from clinic_mm.evaluate.monitor.words import about, headline, known_about, outcomes_in_words, place_in_words, quiet
+from clinic_mm.evaluate.monitor.words import (
+    LEGEND,
+    about,
+    headline,
+    known_about,
+    outcomes_in_words,
+    place_in_words,
+    quiet,
+)
 from components.banner import HIDES
 from components.chart import draw
 from components.colours import ALARM, POINT
@@ -91,6 +99,7 @@ def _scores(state: MonitorState, name: str) -> None:
         }
     )
     _drawn(shown.head(DRAWN))
+    st.caption(plain(LEGEND))
     told = shown.assign(Evidence=[f"{one:.2g}" for one in shown["Evidence"]])
     table(told, f"{name}-scores", "Every watched score", height=420, raw=shown)
 

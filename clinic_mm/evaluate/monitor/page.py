@@ -17,6 +17,7 @@ from clinic_mm.evaluate.monitor.blocks import known_share, outcome_blocks
 from clinic_mm.evaluate.monitor.state import Alarm, MonitorState, Stop
 from clinic_mm.evaluate.monitor.watch import Watched
 from clinic_mm.evaluate.monitor.words import (
+    LEGEND,
     about,
     headline,
     in_words,
@@ -29,13 +30,6 @@ from clinic_mm.report.atomic import written_whole
 
 FILE: Final = "monitor.html"
 DRAWN: Final = 6
-LEGEND: Final = (
-    "Of a modality: <b>present</b>, whether it is there; <b>opinion</b>, what its expert says from it alone; "
-    "<b>axis</b> and <b>remainder</b>, where its measurements lie along, and beside, their main directions; "
-    "<b>gaps</b>, the share that was not measured; <b>distance</b>, how far from the middle of training. Of a "
-    "combination: its <b>share</b> of all cases, and where its <b>answers</b> lie. <b>Calibration</b> and "
-    "<b>coverage</b> are held against outcomes."
-)
 STYLE: Final = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 1000px; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; margin: .5rem 0 1.5rem }
@@ -155,7 +149,7 @@ def _detectors(state: MonitorState) -> list[str]:
         f"{state.cases_between_false_alarms:,} cases on average while nothing changes."
     )
     heads = ("of", "what", "reference values", "cases judged", "evidence (alarm at 1)")
-    return [f"<h2>What is watched</h2><p>{told}</p>", f"<p class=small>{LEGEND}</p>", _table(heads, rows)]
+    return [f"<h2>What is watched</h2><p>{told}</p>", f"<p class=small>{escape(LEGEND)}</p>", _table(heads, rows)]
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -3,10 +3,21 @@
 In:  a MonitorState. Out: text. Nothing here draws.
 """
 
+from typing import Final
+
 from clinic_mm.evaluate.monitor.policy import About
 from clinic_mm.evaluate.monitor.state import MonitorState, OutcomesSeen, Place
 from clinic_mm.modalities import label
 from clinic_mm.report.run import JOIN
+
+LEGEND: Final = (
+    "Of a modality: present, whether it is there; opinion, what its expert says from it alone; "
+    "axis and remainder, where its measurements lie along, and beside, their main directions; "
+    "gaps, the share that was not measured; distance, how far from the middle of training. Of a "
+    "combination: its share of all cases, and where its answers lie. Calibration and "
+    "coverage are held against outcomes."
+)
+"""What scores are of, for who has not read METHODS."""
 
 
 def headline(state: MonitorState) -> str:
