@@ -1,13 +1,12 @@
 """Compute and keep saliency: where hiding the evidence of a case changes what the deployed experts say.
 
-In:  a run or a model, a cohort, which cases. Out: one sealed file per case and modality (report.saliency_store owns the
-format), and rows that say what became of each.
+In:  a run or a model, a cohort, which cases. Out: one sealed file per case and modality, and rows that say what became
+of each (`jobs.saliency_piece`).
 
-A stopped job goes on where it stopped: what stands there for the same model, input and settings is kept. One bad case
-never stops the rest. Nothing is computed that was not asked for: an expert is asked hundreds of times per piece.
+A stopped job goes on where it stopped. Nothing is computed that was not asked for: an expert is asked hundreds of times
+per piece.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,40 +15,24 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
 
-from clinic_mm.cohort.load import load_evidence
-from clinic_mm.cohort.manifest import Cohort, open_cohort
 from clinic_mm.cohort.task_cases import task_cases
-from clinic_mm.errors import ArtifactError, EvidenceError, InputError, UsageError
-from clinic_mm.predict.deploy import load_deployed, runtime_told
-from clinic_mm.predict.experts import Expert
-from clinic_mm.predict.model import Model
-from clinic_mm.predict.prediction import Prediction
+from clinic_mm.errors import InputError, UsageError
+from clinic_mm.jobs.saliency_piece import Places, Row, Unit, Work, explained, opened
+from clinic_mm.predict.deploy import runtime_told
 from clinic_mm.predict.predictor import predict_cases
-from clinic_mm.predict.saliency.explain import explain, settings_of
-from clinic_mm.predict.saliency.result import KINDS, Found, Saliency, SaliencyTold, evidence_hash, key_of
-from clinic_mm.prep.base import NothingKnownError
 from clinic_mm.prep.batch import Progress, prepare_cases
 from clinic_mm.prep.cache import PrepCache
-from clinic_mm.report.run import Run, open_run
-from clinic_mm.report.saliency_store import FOLDER, read_saliency, requested, settle, write_saliency, write_skipped
-from clinic_mm.sources.choose import in_order
-from clinic_mm.types import Absent, CaseRecord, Evidence, Failed, Rejected
+from clinic_mm.report.saliency_store import requested, settle, write_skipped
+from clinic_mm.types import CaseRecord
 from clinic_mm.worker_process import begin
 
-Unit = tuple[CaseRecord, str]
-"""A case, and the name of a modality."""
-_Places = tuple[Path, Path | None, Path | None]
-"""Run or model, cohort, folder to write: as given, so that a worker can open them too."""
 POOL_FROM: Final = 6
 """Pieces of evidence from which on starting worker processes pays."""
 DIED: Final = "A worker process died: run it again with --workers 1"
-_SHARED: Final[list["_Work"]] = []
+_SHARED: Final[list[Work]] = []
 """What a worker process opened; empty in the parent."""
-NO_ANSWER: Final = "The model gives no answer to this case: there is nothing to explain"
-SCREEN: Final = "Name the model folder and a cohort, or a run that clinic-mm screen wrote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,59 +50,6 @@ class SaliencyOptions:
 
 
 DEFAULTS: Final = SaliencyOptions()
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What became of one modality of one case.
-
-    Attributes:
-        status: `done`, `kept` (stood there already), `absent`, `rejected` or `failed`.
-        saliency: Where there is one.
-        seconds: That computing it took.
-    """
-
-    case_key: str
-    modality: str
-    status: str
-    code: str = ""
-    why: str = ""
-    saliency: Saliency | None = None
-    seconds: float = 0.0
-
-    def as_json(self) -> dict[str, object]:
-        """For machines: everything but the arrays."""
-        told = None if self.saliency is None else self.saliency.told.model_dump(mode="json")
-        return {**self.reason(), "seconds": round(self.seconds, 2), "saliency": told}
-
-    def reason(self) -> dict[str, str]:
-        """What stands in the list of what has no saliency."""
-        told = {"case_key": self.case_key, "modality": self.modality, "status": self.status}
-        return {**told, "code": self.code, "why": self.why}
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """What is the same for all cases of one job."""
-
-    model: Model
-    model_hash: str
-    cohort: Cohort
-    run: Run | None
-    out: Path
-    places: _Places
-
-    def expert(self, name: str) -> Expert:
-        """One of the model's."""
-        return next(one for one in self.model.experts if one.name == name)
-
-    def experts(self, names: Sequence[str]) -> list[Expert]:
-        """Those that can be asked, of the named ones."""
-        able = [expert for expert in self.model.experts if expert.kind in KINDS]
-        if unknown := sorted(set(names) - {expert.name for expert in able}):
-            known = ", ".join(expert.name for expert in able) or "none of this model"
-            raise UsageError(f"No saliency for {', '.join(unknown)}", "--modality", f"Possible: {known}")
-        return [expert for expert in able if not names or expert.name in names]
 
 
 def saliency(
@@ -151,7 +81,7 @@ def saliency(
     """
     if bool(case_key) + bool(top) + wishes != 1:
         raise UsageError("Say for which cases", "saliency", "Give --case KEY, --top 50 or --requested")
-    work = _opened(given, cohort_folder, out)
+    work = opened(given, cohort_folder, out)
     experts = work.experts(options.modalities)
     if told := runtime_told(work.model):
         options.say(told)
@@ -176,37 +106,7 @@ def saliency(
     return rows
 
 
-def _opened(given: Path, cohort_folder: Path | None, out: Path | None) -> _Work:
-    if not (given / "run.json").is_file():
-        if not (given / "model.json").is_file():
-            raise ArtifactError("This folder holds no run and no model", str(given), "Name a run folder, or a model")
-        if cohort_folder is None or out is None:
-            raise UsageError("A model needs a cohort and a folder to write", "saliency", "Add COHORT and --out")
-        model, model_hash = load_deployed(given)
-        return _Work(model, model_hash, open_cohort(cohort_folder), None, out, (given, cohort_folder, out))
-    run = open_run(given)
-    model, model_hash = load_deployed(_model_folder(run))
-    if model_hash != run.info.model.hash:
-        raise ArtifactError("The model is no longer the one of this run", str(given), "Screen again with this model")
-    cohort, into = open_cohort(cohort_folder or _cohort_folder(run)), out or run.path / FOLDER
-    return _Work(model, model_hash, cohort, run, into, (given, cohort_folder, out))
-
-
-def _model_folder(run: Run) -> Path:
-    """As the operator named it, or beside the run where everything has moved."""
-    named = Path(run.info.model.path)
-    places = [named, run.path.parent / named.name]
-    if found := next((place for place in places if (place / "model.json").is_file()), None):
-        return found
-    raise ArtifactError("The model of this run is not where it was", str(run.path), SCREEN)
-
-
-def _cohort_folder(run: Run) -> Path:
-    named = Path(run.info.cohort)
-    return named if named.is_absolute() or named.is_dir() else (run.path / named).resolve()
-
-
-def _top(work: _Work, cases: dict[str, CaseRecord], top: int, options: SaliencyOptions) -> list[str]:
+def _top(work: Work, cases: dict[str, CaseRecord], top: int, options: SaliencyOptions) -> list[str]:
     """The most probable cases: of the run, or asked of the model now."""
     if work.run is not None:
         frame = work.run.worklist()
@@ -219,10 +119,10 @@ def _top(work: _Work, cases: dict[str, CaseRecord], top: int, options: SaliencyO
     return [one.case_key for one in sorted(said, key=lambda one: -max(one.probabilities[1:]))[:top]]
 
 
-def _each(work: _Work, units: Sequence[Unit], workers: int) -> Iterator[Row]:
+def _each(work: Work, units: Sequence[Unit], workers: int) -> Iterator[Row]:
     """Rows in the order of the units, from this process or from a pool of fresh ones."""
     if workers < 2 or len(units) < POOL_FROM:
-        yield from (_one(work, unit) for unit in units)
+        yield from (explained(work, unit) for unit in units)
         return
     # Not fork: the parent may hold threads of torch or OpenBLAS.
     context = get_context("spawn")
@@ -236,122 +136,12 @@ def _each(work: _Work, units: Sequence[Unit], workers: int) -> Iterator[Row]:
             yield from (Row(case.case_key, name, "failed", why=DIED) for case, name in units[done:])
 
 
-def _share(places: _Places) -> None:
+def _share(places: Places) -> None:
     """What a worker opens once."""
     begin()
     torch.set_num_threads(1)
-    _SHARED.append(_opened(*places))
+    _SHARED.append(opened(*places))
 
 
 def _in_worker(unit: Unit) -> Row:
-    return _one(_SHARED[0], unit)
-
-
-def _one(work: _Work, unit: Unit) -> Row:
-    """One modality of one case; whatever is wrong with it is told, and stops nothing."""
-    case, expert = unit[0], work.expert(unit[1])
-    try:
-        return _computed(work, case, expert)
-    except EvidenceError as error:
-        return Row(case.case_key, expert.name, "rejected", error.code, error.what)
-    except Exception as error:  # noqa: BLE001 - the one border: our own fault must not stop the other cases
-        return Row(case.case_key, expert.name, "failed", why=f"{type(error).__name__} while hiding {expert.kind}")
-
-
-def _computed(work: _Work, case: CaseRecord, expert: Expert) -> Row:
-    prediction = _answer(work, case)
-    if (no := _said_no(prediction, expert.name)) is not None:
-        return Row(case.case_key, expert.name, no.status, no.code, no.why)
-    # The second of two classes, or the answer where there are more.
-    target = 1 if work.model.task.kind == "binary" else int(np.argmax(prediction.probabilities))
-    settings, class_name = settings_of(expert.kind), work.model.task.classes[target]
-    started = time.perf_counter()
-    refused: EvidenceError | None = None
-    for evidence in in_order(case.usable(expert.kind, expert.name), work.model.recipe.select):
-        key = key_of(work.model_hash, evidence_hash(evidence), class_name, settings)
-        if evidence_hash(evidence) and (kept := _kept(work.out, case.case_key, expert.name, key)):
-            return Row(case.case_key, expert.name, "kept", saliency=kept)
-        try:
-            decoded = load_evidence(evidence, work.cohort.roots, expert.kind)
-            found = explain(expert, work.model.recipe.preps[expert.name], decoded, target)
-        except NothingKnownError:
-            continue
-        except EvidenceError as error:
-            if error.code.startswith("saliency."):  # the expert takes it; an older one would explain another answer
-                raise
-            refused = error
-            continue
-        made = _saliency(work, case, expert, evidence, class_name, found)
-        write_saliency(made, work.out)
-        return Row(case.case_key, expert.name, "done", saliency=made, seconds=time.perf_counter() - started)
-    if refused is not None:
-        raise refused
-    return _standing(case, expert)
-
-
-def _kept(folder: Path, case_key: str, name: str, key: str) -> Saliency | None:
-    try:
-        found = read_saliency(folder, case_key, name)
-    except ArtifactError:
-        return None  # damaged: made anew
-    return found if found is not None and found.told.key == key else None
-
-
-def _answer(work: _Work, case: CaseRecord) -> Prediction:
-    """As the run has it, or as the model gives it now: what lies outside of training is left out of both."""
-    if work.run is not None:
-        return work.run.prediction(case.case_key)
-    prepared = prepare_cases([case], work.cohort.roots, work.model.recipe)
-    return predict_cases(work.model, work.model_hash, prepared)[0]
-
-
-@dataclass(frozen=True, slots=True)
-class _No:
-    status: str
-    code: str
-    why: str
-
-
-def _said_no(prediction: Prediction, name: str) -> _No | None:
-    """Why nothing is explained: the modality did not speak, or the case has no answer, of which nothing is shown.
-
-    Why there is no answer stands in the answer itself, and is not told again here.
-    """
-    if name in prediction.pattern:
-        return _No("rejected", "case.no_answer", NO_ANSWER) if prediction.abstained else None
-    said = next((one for one in prediction.missing if one.modality == name), None)
-    return _No(said.status, said.code, said.why) if said else _No("absent", "", "")
-
-
-def _standing(case: CaseRecord, expert: Expert) -> Row:
-    """What the cohort says of a modality that has nothing usable."""
-    for no in reversed(case.evidence.get(expert.kind, ())):
-        match no:
-            case Rejected(code=code, why=why):
-                return Row(case.case_key, expert.name, "rejected", code, why)
-            case Failed(why=why):
-                return Row(case.case_key, expert.name, "failed", why=why)
-            case Absent() | Evidence():
-                pass
-    return Row(case.case_key, expert.name, "absent")
-
-
-def _saliency(
-    work: _Work, case: CaseRecord, expert: Expert, evidence: Evidence, class_name: str, found: Found
-) -> Saliency:
-    told = SaliencyTold(
-        case_key=case.case_key,
-        modality=expert.name,
-        kind=expert.kind,
-        target=class_name,
-        how=expert.how,
-        model_hash=work.model_hash,
-        evidence_hash=evidence_hash(evidence),
-        settings=dict(found.settings),
-        logodds=found.logodds,
-        stride=found.stride,
-        peak=dict(found.peak),
-        asked=found.asked,
-        names=dict(found.names),
-    )
-    return Saliency(told, found.arrays)
+    return explained(_SHARED[0], unit)

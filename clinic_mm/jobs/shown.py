@@ -8,7 +8,7 @@ import pandas as pd
 
 from clinic_mm.drafting.drafter import Drafter
 from clinic_mm.jobs.retrieve import Nearest
-from clinic_mm.jobs.saliency import Row
+from clinic_mm.jobs.saliency_piece import Row
 from clinic_mm.predict.answers import OURS
 from clinic_mm.predict.model import Model
 from clinic_mm.report.saliency_words import peak_in_words

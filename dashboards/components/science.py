@@ -28,7 +28,7 @@ MAKE: Final[Mapping[Kind, str]] = {
 }
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
-CHARACTER_PX: Final = 6.2
+CHARACTER_PX: Final = 6.8
 CELL_PX: Final = 20
 """Of a table: the mean character of its letters, and what a cell has around them."""
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from clinic_mm.jobs import saliency as job
+from clinic_mm.jobs import saliency_piece as piece
 from clinic_mm.jobs.asked import ScreenOptions
 from clinic_mm.jobs.screen import screen_cohort
 from clinic_mm.predict.abstain import Skill
@@ -109,14 +110,14 @@ def test_one_bad_case_never_stops_the_rest(fresh: Path, monkeypatch: pytest.Monk
         message = "patient name"
         raise ZeroDivisionError(message)
 
-    real = job.explain
+    real = piece.explain
     seen: list[int] = []
 
     def explain(*given: object) -> object:
         seen.append(1)
         return explodes() if len(seen) == 1 else real(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(job, "explain", explain)
+    monkeypatch.setattr(piece, "explain", explain)
     rows = job.saliency(fresh, top=5, options=job.SaliencyOptions(workers=1))
     told = Counter(row.status for row in rows)
     assert told["failed"] == 1
@@ -148,7 +149,7 @@ def test_what_the_answer_does_not_rest_on_is_not_explained_by_a_model_alone(
     assert strict is not None
     guards = {**model.outside.guards, "xray": Guard(far=replace(strict, threshold=-np.inf))}
     planted = replace(model, outside=replace(model.outside, guards=guards))
-    monkeypatch.setattr(job, "load_deployed", lambda _: (planted, trained.model_hash))
+    monkeypatch.setattr(piece, "load_deployed", lambda _: (planted, trained.model_hash))
     (row,) = job.saliency(trained.model, trained.cohort, case_key=with_xray(fresh)[0], out=tmp_path / "out")
     assert (row.status, row.code) == ("rejected", "xray.outside_training")
 
