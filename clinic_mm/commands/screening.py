@@ -111,7 +111,8 @@ def screen(
         )
         if watch:
             from clinic_mm.console import show_line
-            from clinic_mm.jobs.watch import Watch, source_of
+            from clinic_mm.jobs.watch import Watch
+            from clinic_mm.jobs.watch_source import source_of
 
             if limit:
                 raise UsageError("A watch has no limit", "--limit", "Leave it out, or leave out --watch")

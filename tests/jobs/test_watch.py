@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from clinic_mm.errors import InputError, LeakError, UsageError
-from clinic_mm.jobs import ledger, lock, watch
+from clinic_mm.jobs import ledger, lock, watch, watch_source
 from clinic_mm.jobs.asked import ScreenOptions
 from clinic_mm.jobs.plan import NO_CASE
-from clinic_mm.jobs.watch import Folder, Manifest, Watch, source_of
+from clinic_mm.jobs.watch import Watch
+from clinic_mm.jobs.watch_source import Folder, Manifest, source_of
 from clinic_mm.report.run import RunInfo, open_run
 from tests.conftest import Trained
 
@@ -95,7 +96,7 @@ def test_what_arrives_is_answered_once_and_what_changes_again(
     assert len(ranks) == 42
 
     # killed and started again: nothing is read and nothing is answered
-    monkeypatch.setattr(watch, "ingest", None)
+    monkeypatch.setattr(watch_source, "ingest", None)
     watching = _watch(site, trained, Clock(), told)
     watching.round()
     assert _units(watching.out) == second
@@ -195,8 +196,8 @@ def test_a_share_that_is_not_mounted_takes_no_evidence_away(tmp_path: Path, monk
     clock, said = Clock(), list[str]()
     source, ingested = _folder(tmp_path, said), list[Path]()
     source.files.clock = clock
-    monkeypatch.setattr(watch, "ingest", lambda given, *_, **__: ingested.append(given))
-    monkeypatch.setattr(watch, "content_of", lambda _: "content")
+    monkeypatch.setattr(watch_source, "ingest", lambda given, *_, **__: ingested.append(given))
+    monkeypatch.setattr(watch_source, "content_of", lambda _: "content")
     source.refresh()
     clock.now = 10
     source.refresh()
