@@ -7,16 +7,12 @@ One commit per unit. A unit that dies is tried once more as it is, then case by 
 itself alone, and is quarantined with its third death. Nothing here knows where the work is done.
 """
 
-import signal
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from clinic_mm.cohort.manifest import INFO_FILE, Cohort, open_cohort
@@ -25,6 +21,7 @@ from clinic_mm.errors import ClinicError, InputError
 from clinic_mm.jobs.engines.base import Engine
 from clinic_mm.jobs.ledger import Ledger
 from clinic_mm.jobs.spec import JobSpec
+from clinic_mm.jobs.stop import Stop
 from clinic_mm.jobs.throttle import Throttle, Wait
 from clinic_mm.jobs.unit import Answered, Broken, CaseRow, Died, Unit
 from clinic_mm.report.run import Counts
@@ -39,66 +36,9 @@ COPY_S: Final = 600.0
 WHOLE_TRIES: Final = 2
 """So often a unit is tried as it is, before its cases are tried one by one."""
 CHANGED: Final = "Start again with --resume: what it changes is then answered again, and nothing else"
-STEPS: Final = 100_000
-"""Of SQLite's machine, between two looks whether to stop: milliseconds."""
 HOPELESS: Final = 12
 """So many deaths without a unit in between that was answered, and it is not the cases."""
 SEE: Final = "See what is wrong with this machine or model; go on with --resume, and if it was that, once with --retry"
-
-
-class Stopped(BaseException):
-    """Raised by a request to stop wherever nothing is lost by stopping at once; no error, as KeyboardInterrupt."""
-
-
-@dataclass(slots=True)
-class Stop:
-    """A request to stop, by Ctrl-C or by the service manager.
-
-    Attributes:
-        signal: Its number; 0 until there is one.
-        at_once: Whether it ends what is being done; else it is asked for, and units that are worked on may end.
-    """
-
-    signal: int = 0
-    at_once: bool = True
-
-    def ask(self, number: int, frame: FrameType | None) -> None:
-        """What the signal handler does: the first time ask, the second time insist."""
-        del frame
-        if self.signal:
-            raise KeyboardInterrupt
-        self.signal = number
-        self.look()
-
-    def look(self) -> None:
-        """Stop, where that was asked for: a library may have swallowed what `ask` raised inside of it."""
-        if self.signal and self.at_once:
-            raise Stopped
-
-    @contextmanager
-    def within(self, ledger: Ledger) -> Iterator[None]:
-        """Let it end long statements too: of a million cases one takes seconds, and SQLite hears of no signal."""
-        ledger.db.set_progress_handler(lambda: self.signal, STEPS)
-        try:
-            self.look()
-            yield
-            self.look()
-        finally:
-            ledger.db.set_progress_handler(None, STEPS)
-
-
-@contextmanager
-def listening(stop: Stop) -> Iterator[None]:
-    """SIGINT and SIGTERM ask to stop, as long as this lasts; outside of the main thread nobody listens."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @dataclass(slots=True)

@@ -20,12 +20,13 @@ from clinic_mm.jobs import agreed, lock
 from clinic_mm.jobs import ledger as ledgers
 from clinic_mm.jobs.agreed import check_precision, engine_of, job_of, try_out, write_job
 from clinic_mm.jobs.asked import DEFAULTS, Asked, ScreenOptions
-from clinic_mm.jobs.drive import POLL_S, Drive, Stop, Stopped, listening, unchanged
+from clinic_mm.jobs.drive import POLL_S, Drive, unchanged
 from clinic_mm.jobs.engines.base import Bench, make_engine
 from clinic_mm.jobs.finish import finish, info_of, leave, sweep
 from clinic_mm.jobs.ledger import Ledger
 from clinic_mm.jobs.plan import plan
 from clinic_mm.jobs.spec import JobSpec, read_head, read_spec
+from clinic_mm.jobs.stop import Stop, Stopped, listening
 from clinic_mm.jobs.throttle import Throttle
 from clinic_mm.report.run import Counts, RunInfo, open_run, write_run
 from clinic_mm.times import site_zone

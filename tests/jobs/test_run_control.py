@@ -15,8 +15,9 @@ import pytest
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.stream import case_index
 from clinic_mm.errors import ClinicError, InputError, TaskError, UsageError
-from clinic_mm.jobs import agreed, drive, finish, precision
+from clinic_mm.jobs import agreed, finish, precision
 from clinic_mm.jobs import ledger as ledgers
+from clinic_mm.jobs import stop as stopping
 from clinic_mm.jobs.asked import ScreenOptions
 from clinic_mm.jobs.plan import plan
 from clinic_mm.jobs.screen import screen_cohort
@@ -223,10 +224,10 @@ def test_a_request_to_stop_ends_at_once_whatever_is_being_done(
 
 def test_a_request_to_stop_ends_a_long_statement_of_the_ledger(tmp_path: Path) -> None:
     long = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000000) SELECT max(i) FROM n"
-    stop, started = drive.Stop(), time.monotonic()
-    with ledgers.opened(tmp_path) as ledger, drive.listening(stop):
+    stop, started = stopping.Stop(), time.monotonic()
+    with ledgers.opened(tmp_path) as ledger, stopping.listening(stop):
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-        with pytest.raises((ClinicError, drive.Stopped)), stop.within(ledger), ledger.commit() as db:
+        with pytest.raises((ClinicError, stopping.Stopped)), stop.within(ledger), ledger.commit() as db:
             db.execute(long)
         assert (stop.signal, ledger.total()) == (signal.SIGINT, 0)
     assert time.monotonic() - started < 3
