@@ -22,7 +22,7 @@ from clinic_mm.cohort.task_cases import labelled_cases
 from clinic_mm.errors import TaskError
 from clinic_mm.evaluate.compare_page import write_html
 from clinic_mm.evaluate.compare_tables import Tables, tables_of
-from clinic_mm.evaluate.compared import Compared
+from clinic_mm.evaluate.compared_answers import Compared
 from clinic_mm.evaluate.distance import NOTHING_KNOWN, Known
 from clinic_mm.evaluate.leaks.check import Checks
 from clinic_mm.known import known_of

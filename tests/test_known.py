@@ -13,7 +13,7 @@ from clinic_mm.cohort.public import public_key
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.compare import compare, plan_of
 from clinic_mm.errors import InputError
-from clinic_mm.evaluate.compared import SUBSET, Compared, Repeat
+from clinic_mm.evaluate.compared_answers import SUBSET, Compared, Repeat
 from clinic_mm.evaluate.distance import distances
 from clinic_mm.known import known_of
 from clinic_mm.simulate.cohort import write_cohort

@@ -14,7 +14,7 @@ import pandas as pd
 
 from clinic_mm.evaluate import figures
 from clinic_mm.evaluate.compare_tables import Tables
-from clinic_mm.evaluate.compared import MODALITIES, PARAMETERS
+from clinic_mm.evaluate.compared_answers import MODALITIES, PARAMETERS
 from clinic_mm.evaluate.table import SINGLE
 
 MOST_LINES: Final = 7

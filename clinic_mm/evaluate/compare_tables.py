@@ -13,9 +13,6 @@ import pandas as pd
 
 from clinic_mm.evaluate.compared import (
     BEST_ELSEWHERE,
-    MODALITIES,
-    PARAMETERS,
-    Compared,
     against_default,
     areas,
     by_pattern,
@@ -25,6 +22,7 @@ from clinic_mm.evaluate.compared import (
     disturbed,
     gains,
 )
+from clinic_mm.evaluate.compared_answers import MODALITIES, PARAMETERS, Compared
 from clinic_mm.evaluate.distance import COLUMNS, NOTHING_KNOWN, Known, distances
 from clinic_mm.evaluate.table import ALL, SINGLE
 from clinic_mm.types import SCHEMA_VERSION

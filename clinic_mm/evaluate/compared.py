@@ -5,107 +5,35 @@ patient. Nothing here fits; nothing is chosen on the cases that it is scored on,
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
-from numpy import ndarray as Array
 
 from clinic_mm.evaluate.bootstrap import Interval
-from clinic_mm.evaluate.metrics import METRICS, Metric, auroc, coverage, nll, set_size
-from clinic_mm.evaluate.missingness import RATES, counter_intuitive_rate, drop_modalities
-from clinic_mm.evaluate.repeats import Scored, repeated_interval, weighted
+from clinic_mm.evaluate.compared_answers import (
+    PARAMETERS,
+    SUBSET,
+    Compared,
+    Repeat,
+    by_size,
+    columns_of,
+    disturbed_at,
+    dropped,
+    masked,
+    native,
+    subset_rows,
+    subsets_of,
+)
+from clinic_mm.evaluate.metrics import METRICS, auroc, coverage, nll, set_size
+from clinic_mm.evaluate.missingness import RATES, counter_intuitive_rate
+from clinic_mm.evaluate.repeats import Scored, weighted
 from clinic_mm.evaluate.table import ALL, SINGLE
 
-SUBSET: Final = "subset"
-PARAMETERS: Final = "parameters"
-MODALITIES: Final = "modalities"
 BEST_SINGLE: Final = "best single"
 BEST_ELSEWHERE: Final = "best on the other repeats"
 FEWEST_RAREST: Final = 5
 """Cases of the rarest class below which a pattern gets no metrics of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """One split.
-
-    Attributes:
-        cases: One row per test case: case_key, patient_key, label, own (its pattern).
-        answers: One row per method, kind, rate, case and pattern: `case` is the row in `cases`.
-        seed: Of what is dropped at test.
-    """
-
-    cases: pd.DataFrame
-    answers: Mapping[str, pd.DataFrame]
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """All repeats; every method has answered all of them."""
-
-    repeats: tuple[Repeat, ...]
-    draws: int = 500
-    level: float = 0.95
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """Methods that answered every repeat, in the order of the first."""
-        first = self.repeats[0].answers
-        return tuple(m for m in first if all(m in r.answers and len(r.answers[m]) for r in self.repeats))
-
-    def interval(self, metric: Metric, terms: Sequence[Scored]) -> Interval:
-        """With this comparison's draws and level."""
-        return repeated_interval(metric, terms, n=self.draws, level=self.level)
-
-
-def native(repeat: Repeat, method: str, pattern: str = ALL) -> Scored:
-    """Answers to the cases with all that they have; of one pattern, or all."""
-    found = _subset_rows(repeat, method)
-    own = repeat.cases["own"].to_numpy()[found["case"]]
-    keep = (found["pattern"].to_numpy() == own) & ((own == pattern) | (pattern == ALL))
-    return _scored(repeat, found[keep])
-
-
-def masked(repeat: Repeat, method: str, pattern: str) -> Scored:
-    """Answers to all cases that have a subset, with everything else taken away."""
-    found = _subset_rows(repeat, method)
-    return _scored(repeat, found[found["pattern"] == pattern])
-
-
-def masked_keys(repeat: Repeat, method: str, pattern: str) -> list[str]:
-    """Keys of the cases that `masked` scores, in its order."""
-    found = _subset_rows(repeat, method)
-    case = found.loc[found["pattern"] == pattern, "case"].sort_values(kind="stable")
-    return [str(key) for key in repeat.cases["case_key"].iloc[case]]
-
-
-def subsets_of(compared: Compared) -> list[str]:
-    """All subsets that were asked for, fewest modalities first."""
-    asked = {p for r in compared.repeats for p in _subset_rows(r, compared.methods[0])["pattern"].unique()}
-    return sorted(asked, key=_size)
-
-
-def dropped(repeat: Repeat, method: str, kind: str, rate: float) -> Scored:
-    """Answers with parameters gone, noise, or (looked up among the subsets) modalities gone."""
-    if rate == 0:
-        return native(repeat, method)
-    if kind == MODALITIES:
-        found = _subset_rows(repeat, method)
-        left = _left(repeat, rate)
-        return _scored(repeat, found[found["pattern"].to_numpy() == left[found["case"].to_numpy()]])
-    return _at(repeat, method, kind, rate)
-
-
-def _at(repeat: Repeat, method: str, kind: str, rate: float) -> Scored:
-    """Answers to the cases with something gone or disturbed."""
-    every = repeat.answers[method]
-    some = repeat.cases["own"].to_numpy() != ""
-    part = every[(every["kind"] == kind) & np.isclose(every["rate"], rate)]
-    return _scored(repeat, part[some[part["case"]]])
 
 
 def by_pattern(compared: Compared, methods: Sequence[str] = ()) -> pd.DataFrame:
@@ -199,7 +127,7 @@ def disturbed(compared: Compared) -> pd.DataFrame:
     rows = []
     for kind, rate in known.itertuples(index=False):
         for method in compared.methods:
-            worse = weighted([_at(r, method, kind, rate) for r in compared.repeats])
+            worse = weighted([disturbed_at(r, method, kind, rate) for r in compared.repeats])
             whole = weighted([native(r, method) for r in compared.repeats], -1.0)
             row = {"disturbed": kind, "level": rate, "method": method}
             row |= _named("auroc", compared.interval(auroc, worse))
@@ -277,8 +205,8 @@ def counter_intuitive(compared: Compared) -> pd.DataFrame:
 
 
 def _counter_intuitive(repeat: Repeat, method: str, compared: Compared) -> Interval:
-    found = _subset_rows(repeat, method)
-    columns = _columns(found, "p_")
+    found = subset_rows(repeat, method)
+    columns = columns_of(found, "p_")
     several = found["case"].to_numpy()
     by_case: list[dict[str, Sequence[float]]] = [{} for _ in range(len(repeat.cases))]
     for case, pattern, p in zip(several, found["pattern"], found[columns].to_numpy(float), strict=True):
@@ -299,10 +227,10 @@ def _sets(compared: Compared, method: str, pattern: str) -> dict[str, float]:
     """Coverage and size of prediction sets over all repeats; a patient of several repeats counts once."""
     held, labels, patients = [], [], []
     for repeat in compared.repeats:
-        found = _subset_rows(repeat, method)
+        found = subset_rows(repeat, method)
         own = repeat.cases["own"].to_numpy()[found["case"]]
         part = found[(found["pattern"].to_numpy() == own) & ((own == pattern) | (pattern == ALL))]
-        held.append(part[_columns(part, "set_")].to_numpy(float))
+        held.append(part[columns_of(part, "set_")].to_numpy(float))
         cases = repeat.cases.iloc[part["case"]]
         labels.append(cases["label"].to_numpy())
         patients.append(cases["patient_key"].to_numpy())
@@ -330,40 +258,10 @@ def _worth(repeat: Repeat, method: str) -> float:
     return -np.inf if np.isnan(value) else value
 
 
-def _left(repeat: Repeat, rate: float) -> Array:
-    """For each case the pattern that is left when its modalities vanish at a rate."""
-    names = sorted({name for own in repeat.cases["own"] for name in own.split("+") if name})
-    present = np.array([[name in own.split("+") for name in names] for own in repeat.cases["own"]])
-    kept = drop_modalities(present, rate, repeat.seed)
-    return np.array(["+".join(np.array(names)[row]) for row in kept], dtype=object)
-
-
-def _subset_rows(repeat: Repeat, method: str) -> pd.DataFrame:
-    every = repeat.answers[method]
-    found: pd.DataFrame = every[every["kind"].to_numpy() == SUBSET]
-    return found
-
-
-def _scored(repeat: Repeat, rows: pd.DataFrame) -> Scored:
-    """Rows in the order of their cases, so that methods pair."""
-    rows = rows.sort_values("case", kind="stable")
-    cases = repeat.cases.iloc[rows["case"]]
-    probs: Float[Array, "n C"] = rows[_columns(rows, "p_")].to_numpy(np.float64)
-    return Scored(probs, cases["label"].to_numpy(np.int64), cases["patient_key"].to_numpy())
-
-
-def _columns(frame: pd.DataFrame, prefix: str) -> list[str]:
-    return [c for c in frame.columns if c.startswith(prefix)]
-
-
 def _patterns(compared: Compared) -> list[str]:
     """Own patterns, fewest modalities first, then all."""
     own = {p for r in compared.repeats for p in r.cases["own"].unique() if p}
-    return [*sorted(own, key=_size), ALL]
-
-
-def _size(pattern: str) -> tuple[int, str]:
-    return pattern.count("+"), pattern
+    return [*sorted(own, key=by_size), ALL]
 
 
 def _enough(parts: Sequence[Scored], fewest: int) -> bool:

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray as Array
 
-from clinic_mm.evaluate.compared import Compared, masked, masked_keys, subsets_of
+from clinic_mm.evaluate.compared_answers import Compared, masked, masked_keys, subsets_of
 from clinic_mm.evaluate.metrics import auroc
 from clinic_mm.evaluate.repeats import Scored, weighted
 

@@ -17,7 +17,7 @@ import pandas as pd
 from clinic_mm.cohort.few_labels import few_labels
 from clinic_mm.cohort.split import split_patients
 from clinic_mm.errors import InputError
-from clinic_mm.evaluate.compared import Repeat
+from clinic_mm.evaluate.compared_answers import Repeat
 from clinic_mm.prep.batch import PreparedCases, Recipe
 from clinic_mm.prep.gaps import take
 from clinic_mm.prep.noise import Disturbance, How, noisy

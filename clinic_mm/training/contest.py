@@ -20,7 +20,7 @@ from pydantic import JsonValue
 
 from clinic_mm.cohort.split import check_disjoint
 from clinic_mm.errors import TaskError
-from clinic_mm.evaluate.compared import PARAMETERS, SUBSET
+from clinic_mm.evaluate.compared_answers import PARAMETERS, SUBSET
 from clinic_mm.evaluate.missingness import RATES
 from clinic_mm.evaluate.table import SINGLE
 from clinic_mm.fusion.heard import Heard

@@ -16,7 +16,7 @@ import pytest
 from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.split import split_patients
 from clinic_mm.compare import compare, plan_of, source_of
-from clinic_mm.evaluate.compared import SUBSET
+from clinic_mm.evaluate.compared_answers import SUBSET
 from clinic_mm.modalities import table
 from clinic_mm.prep.base import plan_prep
 from clinic_mm.task import ModalityTask, read_task
