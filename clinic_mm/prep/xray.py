@@ -24,6 +24,9 @@ SIDE: Final = {"tiny": 128, "small": 192, "base": 256}
 EDGES: Final = np.linspace(0.0, 1.0, 11)
 SIGMAS: Final = (2.0, 3.5, 5.0)
 """Blob scales in pixels of an image of side 128."""
+STRETCHED: Final = (0.01, 0.99)
+GREY_LEVELS: Final = tuple(q for q in LEVELS if STRETCHED[0] < q < STRETCHED[1])
+"""The picture is stretched between these two: they would be 0 and 1 but for digits, in which two readers differ."""
 CLOSING: Final = 0.08
 """Of the side of the image."""
 BLANK_BELOW: Final = 1e-4
@@ -46,6 +49,7 @@ class XrayPrep(Prep[XrayImage]):
     """Stretch and resize a radiograph."""
 
     kind: ClassVar[str] = "xray"
+    version: ClassVar[int] = 2
     dtype = np.float16
     lungs: Array | None = None
     """Where the summaries look, if not in the lung fields of the image itself."""
@@ -76,7 +80,7 @@ class XrayPrep(Prep[XrayImage]):
 
     def _stretched(self, signal: XrayImage) -> Array:
         grey = resize(signal.grey, self.shape[1:])
-        low, high = np.quantile(grey, (0.01, 0.99))
+        low, high = np.quantile(grey, STRETCHED)
         if high - low < BLANK_BELOW:
             raise EvidenceError("xray.blank", "The image is blank", "xray", "Export the image again, or leave it out")
         return np.asarray(np.clip((grey - low) / (high - low), 0.0, 1.0), np.float32)
@@ -91,7 +95,7 @@ class XrayPrep(Prep[XrayImage]):
         """Grey shares, quantiles, blobs, asymmetry."""
         return (
             *(f"share grey {a:.1f}" for a in EDGES[:-1]),
-            *(f"grey q{q:g}" for q in LEVELS),
+            *(f"grey q{q:g}" for q in GREY_LEVELS),
             *blob_names("lungs", SIGMAS),
             *blob_names("elsewhere", SIGMAS),
             "left-right difference",
@@ -139,7 +143,7 @@ def plain_summary(x: Array, lungs: Array | None = None) -> Array:
     return np.concatenate(
         [
             shares(x, EDGES),
-            quantiles(x, LEVELS),
+            quantiles(x, GREY_LEVELS),
             blob_summaries(x, (lungs, ~lungs), sigmas),
             [np.abs(x - x[:, ::-1]).mean()],
         ]

@@ -8,6 +8,7 @@ from clinic_mm.errors import EvidenceError
 from clinic_mm.prep.base import make_prep
 from clinic_mm.prep.resample import axis_weights, resize
 from clinic_mm.signals import CtVolume, XrayImage
+from clinic_mm.simulate.xray import render
 from tests import made
 
 
@@ -77,6 +78,15 @@ def test_an_xray_looks_the_same_whatever_its_brightness_and_contrast(gain: float
     one, other = prep(XrayImage(grey)), prep(XrayImage((gain * grey + offset).astype(np.float32)))
     np.testing.assert_allclose(one.x, other.x, atol=2e-3)
     np.testing.assert_allclose(one.plain, other.plain, atol=2e-3)
+
+
+def test_every_summary_of_radiographs_varies_by_more_than_its_last_digits() -> None:
+    prep, rng = make_prep("xray", {"side": 256}), np.random.default_rng(3)
+    drawn = [(render(rng.normal(), rng)[0] / 4095).astype(np.float32) for _ in range(16)]
+    plain = np.stack([prep(XrayImage(grey)).plain for grey in drawn])
+    assert plain.shape[1] == len(prep.plain_names)
+    same = [name for name, sd in zip(prep.plain_names, plain.std(axis=0), strict=True) if sd < 1e-4]
+    assert not same, "standardised, digits in which two readers differ would weigh as a finding does"
 
 
 def test_view_position_is_not_used() -> None:
