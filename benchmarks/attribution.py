@@ -212,7 +212,7 @@ added is timed with the networks' words at hand. CPU time of one thread, {machin
 {lines}
 
 **The target of {ADDED_LIMIT:.0%} is reached with networks of size: {within}; at most {worst:.1%} is added, where
-networks are smallest**: what is added hardly grows with them. All of it takes {per_case:.2f} ms a case at most.
+networks are smallest**: what is added grows less than they do. All of it takes {per_case:.2f} ms a case at most.
 Exact shares and pairs of five modalities from their 32 answers take {1000 * ours:.1f} µs a case (target
 {CASE_LIMIT_MS:.0f} ms; by loops over all orders {plain:.1f} ms); largest error of sums and against those loops
 {off:.0e} (target 1e-6). Random weights and inputs; record and note are judged by fitted heads. Reading and preparing

