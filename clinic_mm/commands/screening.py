@@ -38,7 +38,7 @@ def screen(
     workers: Workers = 2,
     device: Device = None,
     precision: Precision = None,
-    unit: Annotated[int | None, typer.Option(min=1, help="Cases answered together; 64 unless named.")] = None,
+    unit: Annotated[int | None, typer.Option(min=1, help="Cases answered together at most; 64 unless named.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many cases.")] = None,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="Only cases to be decided since then, ISO 8601.")

@@ -40,7 +40,7 @@ class ScreenOptions:
         address: Of the engine's cluster.
         device: Where networks run: cpu or cuda.
         precision: Of the networks: float32, or bfloat16 where `jobs.precision` finds that it moves no decision.
-        unit: Cases answered together.
+        unit: Cases answered together at most.
         selection: Which cases; what it does not name stays as it was begun.
         every: Whether what the run was begun with is no selection any more.
         resume: Whether the run folder may hold this run already.

@@ -26,6 +26,9 @@ from clinic_mm.predict.seen import check_unseen, trained_on
 RESET: Final = (
     "state = 'pending', unit = NULL, tries = 0, silent = 0, urgency = NULL, pattern = '', reason = '', refused = ''"
 )
+LEAST_UNIT: Final = 8
+PARTS: Final = 16
+"""Units that a run has at least, of no fewer cases than that."""
 NO_CASE: Final = "See clinic-mm describe: a labels row needs the decision time that the task names"
 
 
@@ -210,9 +213,14 @@ def _reconcile(db: sqlite3.Connection) -> int:
     return stay
 
 
-def _number(db: sqlite3.Connection, size: int) -> None:
-    """Units for what is pending and has none: neighbours in the cohort are answered together."""
+def _number(db: sqlite3.Connection, most: int) -> None:
+    """Units for what is pending and has none: neighbours in the cohort are answered together.
+
+    A short list is cut finer, so that workers end together. Not by their number: other units are other last bits.
+    """
     db.execute("DELETE FROM whys WHERE case_id IN (SELECT id FROM cases WHERE state = 'pending')")
+    count: int = db.execute("SELECT count(*) FROM cases WHERE state = 'pending' AND unit IS NULL").fetchone()[0]
+    size = min(most, max(LEAST_UNIT, -(-count // PARTS)))
     db.execute(
         "UPDATE cases SET unit = first + (n - 1) / ? FROM"
         " (SELECT 1 + max((SELECT coalesce(max(unit), -1) FROM cases), (SELECT coalesce(max(number), -1) FROM units))"

@@ -39,7 +39,7 @@ class Settings(Frozen):
         validate_reports: Whether every FHIR report is checked.
         monitor: SHA-256 of the monitoring state in the run's folder, "" where there is none.
         shift: SHA-256 of the weights for this cohort in the run's folder, "" where there are none.
-        unit: Cases answered together: sums of another number of rows differ in the last bits.
+        unit: Cases answered together at most: sums of another number of rows differ in the last bits.
         threads: Of one worker, for the same reason.
         device: Where networks run.
         precision: Of the networks.

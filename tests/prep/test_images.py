@@ -5,7 +5,7 @@ import pytest
 from numpy import ndarray as Array
 
 from clinic_mm.errors import EvidenceError
-from clinic_mm.prep.base import make_prep
+from clinic_mm.prep.base import make_prep, quantiles
 from clinic_mm.prep.resample import axis_weights, resize
 from clinic_mm.signals import CtVolume, XrayImage
 from clinic_mm.simulate.xray import render
@@ -22,6 +22,19 @@ def _triangle_loop(line: Array, n_out: int) -> Array:
             total, weight = total + w * float(value), weight + w
         out.append(total / weight)
     return np.array(out)
+
+
+def test_quantiles_are_those_of_numpy_to_the_bit() -> None:
+    rng = np.random.default_rng(0)
+    every = np.array([0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999, 1.0])
+    for n in (1, 2, 3, *rng.integers(4, 3000, 200)):
+        values = (rng.normal(size=n) * 10.0 ** rng.integers(-3, 4)).astype(rng.choice([np.float32, np.float64]))
+        values = np.round(values) if n % 3 == 0 else values  # ties
+        at = tuple(np.sort(rng.choice(every, rng.integers(1, 8), replace=False)))
+        theirs = np.quantile(values, at).astype(np.float32)
+        values = np.append(values, [np.nan, np.inf]) if n % 2 else values
+        assert np.array_equal(quantiles(values, at), theirs)
+    assert np.isnan(quantiles(np.array([np.nan]), (0.5, 1.0))).all()
 
 
 @pytest.mark.parametrize(("n_in", "n_out"), [(7, 7), (16, 4), (10, 7), (5, 13), (1, 4), (9, 1)])

@@ -2,8 +2,9 @@
 
 In:  an encoder. Out: `Graph`, the same on every machine with the same versions; no pickle, nothing of it is code.
 
-The rows of a batch are fixed. With shapes that hang on the batch, or on values, the library chooses its ways of
-computing as it goes, and a case's numbers would hang on the cases before it.
+A graph takes one row. Batches gain nothing on a CPU: their maps leave its cache, and the last is seldom full. With
+shapes that hang on the batch, or on values, the library chooses its ways of computing as it goes, and a case's numbers
+would hang on the cases before it.
 """
 
 import tempfile
@@ -22,8 +23,8 @@ from clinic_mm.encoders.base import Encoder
 from clinic_mm.encoders.runtime.library import openvino
 from clinic_mm.errors import ClinicError
 
-ROWS: Final = 4
-"""Of a batch. Larger ones gain next to nothing on a CPU; a last batch costs as much as if it were full."""
+FORM: Final = 2
+"""Of the graphs that are made here: what is kept of another form is made anew."""
 
 
 class NotFixedError(ClinicError):
@@ -70,10 +71,11 @@ class _Speaks(nn.Module):
 
 
 class _GroupNorm(nn.Module):
-    """`nn.GroupNorm` as a layer norm of each group: the same numbers.
+    """`nn.GroupNorm` of means over places, then over the channels of a group: the same numbers but for rounding.
 
     OpenVINO 2026.4 turns its own GroupNormalization into a kernel of which it dies (SIGSEGV) while compiling a
-    ResNet with two blocks a stage; this one it compiles, and as fast.
+    ResNet with two blocks a stage. A layer norm of each group it compiles, but that asks for channels first, where its
+    convolutions have them last: half of the time went into turning every map over and back.
     """
 
     def __init__(self, norm: nn.GroupNorm) -> None:
@@ -81,12 +83,17 @@ class _GroupNorm(nn.Module):
         self.norm = norm
 
     def forward(self, x: Tensor) -> Tensor:
-        groups = x.reshape(x.shape[0], self.norm.num_groups, -1)
-        even = nn.functional.layer_norm(groups, groups.shape[2:], eps=self.norm.eps).reshape(x.shape)
-        if not self.norm.affine:
-            return even
         each = (1, -1, *[1] * (x.ndim - 2))
-        return even * self.norm.weight.reshape(each) + self.norm.bias.reshape(each)
+        away = x - self._of_groups(x)
+        even = away * torch.rsqrt(self._of_groups(away.square()) + self.norm.eps)
+        return even * self.norm.weight.reshape(each) + self.norm.bias.reshape(each) if self.norm.affine else even
+
+    def _of_groups(self, x: Tensor) -> Tensor:
+        """The mean of each group of channels, for each of its channels."""
+        channels = x.mean(tuple(range(2, x.ndim)))
+        groups = channels.reshape(len(x), self.norm.num_groups, -1)
+        means = groups.mean(2, keepdim=True).expand_as(groups)
+        return means.reshape(len(x), -1, *[1] * (x.ndim - 2))
 
 
 def _without_group_norms(module: nn.Module) -> nn.Module:
@@ -102,7 +109,7 @@ def graph_of(encoder: Encoder) -> Graph:
         NotFixedError: If some shape hangs on values.
         Exception: Whatever the libraries raise for a network that they cannot take.
     """
-    example = torch.zeros(ROWS, *encoder.shape)
+    example = torch.zeros(1, *encoder.shape)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # PyTorch's own
         speaks = _without_group_norms(_Speaks(deepcopy(encoder)))

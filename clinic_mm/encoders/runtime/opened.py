@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from clinic_mm.encoders.base import Encoder
 from clinic_mm.encoders.run import Spoken
 from clinic_mm.encoders.runtime.gpu import DeviceSession
-from clinic_mm.encoders.runtime.graph import ROWS, Graph, graph_of
+from clinic_mm.encoders.runtime.graph import FORM, Graph, graph_of
 from clinic_mm.encoders.runtime.library import version
 from clinic_mm.encoders.runtime.session import CpuSession
 from clinic_mm.encoders.runtime.setting import Runtime
@@ -81,7 +81,7 @@ class Shelf:
 
     def _key(self, name: str) -> str:
         # Neither precision nor processor: a graph is turned into machine code at every start, in a tenth of a second.
-        part = [self.model_hash, name, ROWS, version(), torch.__version__]
+        part = [self.model_hash, name, FORM, version(), torch.__version__]
         return hashlib.sha256(json.dumps(part).encode()).hexdigest() + ".graph"
 
 

@@ -2,8 +2,8 @@
 
 In:  present rows as numpy. Out: `Spoken`, as `encoders.run.run_encoder` gives it, within 1e-4 in float32.
 
-One stream, a fixed number of threads, batches of a fixed number of rows, the last one filled up with zeros: what is
-said of a row hangs on that row alone, to the bit, however rows are grouped and whoever computes them.
+One stream, a fixed number of threads, one row after the other: what is said of a row hangs on that row alone, to the
+bit, however rows are grouped and whoever computes them.
 """
 
 from typing import Any, Final
@@ -15,7 +15,7 @@ from numpy import ndarray as Array
 
 from clinic_mm.encoders.base import Encoder
 from clinic_mm.encoders.run import Spoken, nothing_said, run_encoder
-from clinic_mm.encoders.runtime.graph import ROWS, Graph
+from clinic_mm.encoders.runtime.graph import Graph
 from clinic_mm.encoders.runtime.library import core, version
 from clinic_mm.encoders.runtime.setting import Precision, Runtime
 
@@ -48,7 +48,7 @@ class CpuSession:
             settings["SNIPPETS_MODE"] = "DISABLE"
         compiled = core().compile_model(core().read_model(graph.xml, graph.weights), "CPU", settings)
         self._request: Any = compiled.create_infer_request()
-        self._batch = np.zeros((ROWS, *encoder.shape), np.float32)
+        self._row = np.zeros((1, *encoder.shape), np.float32)
 
     @property
     def told(self) -> str:
@@ -61,17 +61,16 @@ class CpuSession:
             return nothing_said(self.encoder)
         shapes = ((self.encoder.n_tokens, self.encoder.width), (self.encoder.width,), (self.encoder.n_classes,))
         out = [np.empty((len(x), *shape), np.float32) for shape in shapes]
-        for start in range(0, len(x), ROWS):
-            n = min(ROWS, len(x) - start)
-            self._batch[:n], self._batch[n:] = x[start : start + n], 0.0
-            self._request.infer([self._batch], share_inputs=True, share_outputs=True)
+        for n, row in enumerate(x):
+            self._row[0] = row
+            self._request.infer([self._row], share_inputs=True, share_outputs=True)
             for k, part in enumerate(out):
-                part[start : start + n] = self._request.get_output_tensor(k).data[:n]
+                part[n] = self._request.get_output_tensor(k).data[0]
         return Spoken(*map(torch.from_numpy, out))
 
     def faithful(self) -> bool:
-        """Whether it says the same as PyTorch of one batch of drawn numbers: a wrong graph must not answer."""
-        x = np.random.default_rng(PROBE_SEED).random(self._batch.shape, np.float32)
+        """Whether it says the same as PyTorch of one row of drawn numbers: a wrong graph must not answer."""
+        x = np.random.default_rng(PROBE_SEED).random(self._row.shape, np.float32)
         mine, theirs = self(x), run_encoder(self.encoder, x)
         pairs = zip(parts(mine), parts(theirs), strict=True)
         return all(bool(((a - b).abs() <= CLOSE * b.abs().clamp(min=1.0)).all()) for a, b in pairs)
