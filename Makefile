@@ -46,7 +46,7 @@ layers: setup
 
 # One thread each: two processes with two threads each on two cores take a third longer.
 unit: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long" -n 2 --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long" -n 3 --dist loadscope
 
 # Each writes its own section; those of PhysioNet 2012 need ../shared/data and take two of the four hours.
 TRUST := coverage calibration pointing outside leaks monitoring monitoring_stays advice "saliency --work runs/saliency" \
