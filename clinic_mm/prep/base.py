@@ -180,4 +180,5 @@ def quantiles(values: Array, at: tuple[float, ...]) -> Array:
     ordered = np.sort(np.partition(finite, first)[first:])
     low, high = ordered[below - first], ordered[np.minimum(below + 1, finite.size - 1) - first]
     step, part = high - low, place - below
-    return np.where(part < 0.5, low + step * part, high - step * (1 - part)).astype(np.float32)  # as NumPy rounds
+    at_place: Array = np.where(part < 0.5, low + step * part, high - step * (1 - part))  # as NumPy rounds
+    return at_place.astype(np.float32)
