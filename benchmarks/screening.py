@@ -26,7 +26,7 @@ from numpy import ndarray as Array
 from benchmarks.plain_loop import loop
 from benchmarks.section import machine, write_section
 from clinic_mm.cohort.ingest import ingest
-from clinic_mm.cohort.manifest import Cohort, open_cohort
+from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.cohort.public import public_key
 from clinic_mm.cohort.task_cases import task_cases
 from clinic_mm.encoders.base import make_encoder
