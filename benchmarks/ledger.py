@@ -21,7 +21,7 @@ import pandas as pd
 
 from benchmarks.section import machine, write_section
 from clinic_mm.jobs import ledger as ledgers
-from clinic_mm.jobs import plan
+from clinic_mm.jobs import ledger_read, plan
 from clinic_mm.jobs.ledger import Ledger
 from clinic_mm.jobs.unit import Answered, CaseRow, Shard, Unit
 from clinic_mm.types import CaseRecord
@@ -63,7 +63,7 @@ def measured(run: Path, n: int) -> dict[str, str]:
     with sqlite3.connect(run / ledgers.FILE) as db:
         db.execute("UPDATE cases SET state = 'pending' WHERE unit % 100 = 7")
     told["a start decided, a hundredth to do"] = f"{statistics.median(start(run) for _ in range(3)):.2f} s"
-    with ledgers.read_only(run) as ledger:
+    with ledger_read.read_only(run) as ledger:
         took = [1e3 * timed(lambda at=at: ledger.worklist(PAGE, at)) for at in places(ledger)]
         told[f"a page of {PAGE} of the work list, slowest of {PAGES}"] = f"{max(took):.1f} ms"
         told["counts of all states"] = f"{1e3 * timed(ledger.counts):.0f} ms"

@@ -28,7 +28,8 @@ from benchmarks.section import machine, write_section
 from clinic_mm.cohort.describe import describe
 from clinic_mm.cohort.manifest import Cohort, open_cohort
 from clinic_mm.cohort.stream import Wanted, case_index, index_hash, stream_cases
-from clinic_mm.jobs.ledger import Ledger, opened, read_only
+from clinic_mm.jobs.ledger import Ledger, opened
+from clinic_mm.jobs.ledger_read import read_only
 from clinic_mm.jobs.plan import plan
 from clinic_mm.jobs.spec import Head, JobSpec
 from clinic_mm.jobs.unit import Answered, CaseRow, Shard, Why

@@ -16,7 +16,7 @@ from clinic_mm.cohort.manifest import open_cohort
 from clinic_mm.encoders.runtime.setting import runtime_of
 from clinic_mm.errors import ClinicError, InputError
 from clinic_mm.evaluate.monitor.state import read_state
-from clinic_mm.jobs import agreed, lock
+from clinic_mm.jobs import agreed, ledger_read, lock
 from clinic_mm.jobs import ledger as ledgers
 from clinic_mm.jobs.agreed import check_precision, engine_of, job_of, try_out, write_job
 from clinic_mm.jobs.asked import DEFAULTS, Asked, ScreenOptions
@@ -189,7 +189,7 @@ def _rested(throttle: Throttle, stop: Stop, options: ScreenOptions) -> bool:
 def _forget(out: Path) -> None:
     """Take back a first start that came to nothing: what it was asked for is not to be asked for again by itself."""
     if (out / ledgers.FILE).is_file():
-        with ledgers.read_only(out) as ledger:
+        with ledger_read.read_only(out) as ledger:
             if ledger.total():
                 return
     for path in out.iterdir():  # there was nothing here but locks

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from clinic_mm.jobs import ledger as ledgers
-from clinic_mm.jobs import lock
+from clinic_mm.jobs import ledger_read, lock
 from clinic_mm.jobs.spec import read_spec
 from clinic_mm.report.run import Counts
 from clinic_mm.types import Frozen
@@ -43,9 +42,9 @@ def run_state(run: Path) -> RunState | None:
         ArtifactError: If its job or its ledger cannot be read.
     """
     spec = read_spec(run)
-    if spec is None or not (run / ledgers.FILE).is_file():
+    if spec is None or not (run / ledger_read.FILE).is_file():
         return None
-    with ledgers.read_only(run) as ledger:
+    with ledger_read.read_only(run) as ledger:
         return RunState(
             run_id=spec.run_id,
             model=spec.model,

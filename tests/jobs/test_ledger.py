@@ -12,8 +12,9 @@ import pytest
 
 from clinic_mm.errors import ArtifactError
 from clinic_mm.jobs import ledger as ledgers
-from clinic_mm.jobs import plan
-from clinic_mm.jobs.ledger import Ledger, Listed
+from clinic_mm.jobs import ledger_read, plan
+from clinic_mm.jobs.ledger import Ledger
+from clinic_mm.jobs.ledger_read import Listed
 from clinic_mm.jobs.unit import Answered, CaseRow, Died, Shard, Why
 from clinic_mm.report import ledger_file
 from tests.jobs.light import unit_of
@@ -161,7 +162,7 @@ def test_the_copy_is_on_the_disk_before_it_has_the_ledgers_name(
 def test_a_ledger_of_another_version_is_refused_and_one_that_is_driven_can_be_read(
     ledger: Ledger, tmp_path: Path
 ) -> None:
-    with ledgers.read_only(tmp_path) as reader:
+    with ledger_read.read_only(tmp_path) as reader:
         answer(ledger, 0)
         assert reader.counts().done == 8
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
@@ -169,6 +170,6 @@ def test_a_ledger_of_another_version_is_refused_and_one_that_is_driven_can_be_re
     with ledger.commit():
         ledger.note("schema_version", "9")
     with pytest.raises(ArtifactError, match="version 9"):
-        ledgers.read_only(tmp_path)
+        ledger_read.read_only(tmp_path)
     with pytest.raises(ArtifactError, match="no ledger"):
-        ledgers.read_only(tmp_path / "nowhere")
+        ledger_read.read_only(tmp_path / "nowhere")

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from clinic_mm.errors import ArtifactError, ClinicError, InputError
-from clinic_mm.jobs import agreed, drive, ledger, lock, worker
+from clinic_mm.jobs import agreed, drive, ledger, ledger_read, lock, worker
 from clinic_mm.jobs.asked import ScreenOptions
 from clinic_mm.jobs.screen import screen_cohort
 from clinic_mm.jobs.spec import Selection, read_spec
@@ -76,7 +76,7 @@ def same(run: Path, whole: Path) -> bool:
 
 
 def keys_of(run: Path, unit: int) -> set[str]:
-    with ledger.read_only(run) as opened:
+    with ledger_read.read_only(run) as opened:
         return {key for (key,) in opened.db.execute("SELECT case_key FROM cases WHERE unit = ?", (unit,))}
 
 

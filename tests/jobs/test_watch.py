@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from clinic_mm.errors import InputError, LeakError, UsageError
-from clinic_mm.jobs import ledger, lock, watch, watch_source
+from clinic_mm.jobs import ledger_read, lock, watch, watch_source
 from clinic_mm.jobs.asked import ScreenOptions
 from clinic_mm.jobs.plan import NO_CASE
 from clinic_mm.jobs.watch import Watch
@@ -58,7 +58,7 @@ def _watch(site: Site, trained: Trained, clock: Clock, told: list[RunInfo]) -> W
 
 
 def _units(run: Path) -> dict[str, int]:
-    with ledger.read_only(run) as opened:
+    with ledger_read.read_only(run) as opened:
         return dict(opened.db.execute("SELECT case_key, unit FROM cases"))
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import AwareDatetime, Field
 
-from clinic_mm.jobs import ledger as ledgers
+from clinic_mm.jobs.ledger_read import LedgerReader, read_only
 from clinic_mm.jobs.operating.limits import limits
 from clinic_mm.jobs.spec import JobSpec, read_spec
 from clinic_mm.jobs.state import RunState, run_state
@@ -82,11 +82,11 @@ def work_of(run: Path, now: datetime) -> Work | None:
     state, spec = run_state(run), read_spec(run)
     if state is None or spec is None:
         return None
-    with ledgers.read_only(run) as ledger:
+    with read_only(run) as ledger:
         return _work(ledger, run, spec, state, now)
 
 
-def _work(ledger: ledgers.Ledger, run: Path, spec: JobSpec, state: RunState, now: datetime) -> Work:
+def _work(ledger: LedgerReader, run: Path, spec: JobSpec, state: RunState, now: datetime) -> Work:
     units, since = ledger.db.execute("SELECT count(*), min(at) FROM units WHERE state = 'claimed'").fetchone()
     (last_at,) = ledger.db.execute("SELECT max(at) FROM units WHERE state = 'ended'").fetchone()
     per_hour = pace(_ended_lately(ledger, now), now) if state.running else None
@@ -117,7 +117,7 @@ def pace(ended: Sequence[tuple[datetime, int]], now: datetime) -> float | None:
     return sum(cases for _, cases in ended[1:]) / (now - ended[0][0]).total_seconds() * HOUR_S
 
 
-def _ended_lately(ledger: ledgers.Ledger, now: datetime) -> list[tuple[datetime, int]]:
+def _ended_lately(ledger: LedgerReader, now: datetime) -> list[tuple[datetime, int]]:
     begin = now - timedelta(minutes=limits().work.pace_minutes)
     asked = (
         "SELECT units.at, count(*) FROM units JOIN cases ON unit = number"
@@ -126,7 +126,7 @@ def _ended_lately(ledger: ledgers.Ledger, now: datetime) -> list[tuple[datetime,
     return [(datetime.fromisoformat(at), cases) for at, cases in ledger.db.execute(asked, (begin.isoformat(),))]
 
 
-def _whys(ledger: ledgers.Ledger) -> tuple[Why, ...]:
+def _whys(ledger: LedgerReader) -> tuple[Why, ...]:
     asked = (
         "SELECT coalesce(status, ''), coalesce(modality, ''), coalesce(code, ''), count(DISTINCT case_id) AS n,"
         " coalesce(min(why), '') FROM whys GROUP BY 1, 2, 3 ORDER BY n DESC, 1, 2, 3 LIMIT ?"
@@ -137,7 +137,7 @@ def _whys(ledger: ledgers.Ledger) -> tuple[Why, ...]:
     )
 
 
-def _troubled(ledger: ledgers.Ledger) -> tuple[Troubled, ...]:
+def _troubled(ledger: LedgerReader) -> tuple[Troubled, ...]:
     asked = (
         "SELECT case_key, state, tries, coalesce(nullif(group_concat(why, '; '), ''), reason)"
         " FROM cases LEFT JOIN whys ON case_id = id"
