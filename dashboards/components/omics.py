@@ -18,6 +18,7 @@ from clinic_mm.sources.omics.declared import scales
 from clinic_mm.sources.omics.scales import comparable
 from components.chart import draw
 from components.colours import AWAY, TOWARDS
+from components.grid import held_px
 from components.plain import plain
 
 SHOWN: Final = 20
@@ -46,7 +47,9 @@ def view_omics(sample: OmicsSample, key: str) -> None:
     with right:
         asked = st.text_input("Feature", key=f"{key}-feature", placeholder="Part of an id")
         held = frame["Feature"].str.contains(asked.strip(), case=False, regex=False)
-        st.dataframe(frame[held].head(FOUND), hide_index=True, height=SHOWN * ROW_PX, column_config=_columns())
+        found = frame[held].head(FOUND)
+        tall = held_px(len(found), SHOWN * ROW_PX)
+        st.dataframe(found, hide_index=True, height=tall, column_config=_columns())
     st.caption(plain(what))
 
 

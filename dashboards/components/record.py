@@ -18,6 +18,7 @@ from clinic_mm.times import parse_iso
 from clinic_mm.viewing.timeline import timeline
 from components.canvas.mount import mount
 from components.evidence import case_record
+from components.grid import held_px
 from components.keys import keymap
 from components.opened import opened_run
 from components.plain import plain
@@ -52,7 +53,7 @@ def view_record(
     else:
         st.caption("No dated facts to lay out over time")
     with st.expander(f"All {len(facts)} facts as a table"):
-        st.dataframe(facts, hide_index=True, height=TABLE_PX, column_config=_columns())
+        st.dataframe(facts, hide_index=True, height=held_px(len(facts), TABLE_PX), column_config=_columns())
 
 
 def studies_of(case_key: str) -> list[tuple[str, datetime | None]]:

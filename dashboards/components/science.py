@@ -15,6 +15,7 @@ import streamlit as st
 import guard
 from clinic_mm.evaluate.folders import Folders, Kind, found_folders
 from clinic_mm.evaluate.withheld import least
+from components.grid import held_px, outlying_px
 from components.opened import opened_run
 from components.plain import plain
 from guard import room
@@ -28,9 +29,6 @@ MAKE: Final[Mapping[Kind, str]] = {
 }
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
-CHARACTER_PX: Final = 6.8
-CELL_PX: Final = 20
-"""Of a table: the mean character of its letters, and what a cell has around them."""
 
 
 def folders() -> Folders:
@@ -78,27 +76,13 @@ def table(
         frame: As a person reads it.
         name: Of the file.
         alt_text: For a screen reader.
-        height: px; as long as a short table is where None.
+        height: Most px, for a table of many rows; ten rows where None. A shorter one is as tall as its rows.
         raw: As a program reads it, with ends of intervals in columns of their own; the frame itself where None.
     """
     widths = {name: st.column_config.Column(width=px) for name, px in outlying_px(frame).items()}
-    shown = {"hide_index": True, "width": "stretch", "height": height or "auto", "column_config": widths}
-    st.dataframe(frame, **shown, alt=alt_text)
+    tall = "auto" if height is None else held_px(len(frame), height)
+    st.dataframe(frame, hide_index=True, width="stretch", height=tall, column_config=widths, alt=alt_text)
     download(frame if raw is None else raw, name)
-
-
-def outlying_px(frame: pd.DataFrame) -> dict[str, int]:
-    """Width of each column whose longest text the grid would cut off, px; the others find theirs by themselves.
-
-    The grid (glide-data-grid, `measureColumn`) leaves a cell of twice the mean out of account, such as the one row
-    that has figures where the others have none.
-    """
-    lengths = {str(name): frame[name].astype(str).str.len() for name in frame.columns}
-    return {
-        name: round(CHARACTER_PX * long.max()) + CELL_PX
-        for name, long in lengths.items()
-        if len(long) and long.max() > max(1.5 * long.mean(), len(name))
-    }
 
 
 def download(frame: pd.DataFrame, name: str) -> None:
@@ -132,7 +116,12 @@ def _harmless(value: object) -> object:
 
 def numbers(values: pd.Series, digits: int = 3) -> list[str]:
     """Figures that have no interval; nothing where there is none."""
-    return ["" if pd.isna(value) else f"{value:.{digits}f}" for value in values]
+    return ["" if pd.isna(value) else decimal(value, digits) for value in values]
+
+
+def decimal(value: float, digits: int) -> str:
+    """`0.812`, `−0.031`: with the minus of the charts, and none before nothing."""
+    return f"{value:z.{digits}f}".replace("-", "−")
 
 
 def figures(rows: pd.DataFrame, value: str, low: str = "", high: str = "") -> list[str]:
@@ -152,10 +141,8 @@ def spans(frame: pd.DataFrame, value: str, low: str = "", high: str = "", *, dig
         digits: Behind the point.
     """
     ends = [frame[value], frame[low or f"{value}_low"], frame[high or f"{value}_high"]]
-    return [
-        "" if pd.isna(v) else f"{v:.{digits}f} ({a:.{digits}f} to {b:.{digits}f})" if pd.notna(a) else "no interval"
-        for v, a, b in zip(*ends, strict=True)
-    ]
+    told = [["" if pd.isna(end) else decimal(end, digits) for end in three] for three in zip(*ends, strict=True)]
+    return ["" if not v else f"{v} ({a} to {b})" if a else "no interval" for v, a, b in told]
 
 
 def in_words(pattern: object) -> str:

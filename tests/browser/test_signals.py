@@ -17,6 +17,14 @@ TENTH_S = 100.0
 SLOW = 10
 """Other work may share the cores of a test; the figure on idle ones is in docs/performance.md."""
 PAGE = "canvas.eeg-page"
+RESTS_MS = 400
+"""Longer than between two notches of one turn of the wheel."""
+TURNED = """(element) => {
+  const told = { deltaY: 10, ctrlKey: true, bubbles: true, cancelable: true, composed: true };
+  const event = new WheelEvent("wheel", told);
+  element.dispatchEvent(event);
+  return event.defaultPrevented;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -125,14 +133,18 @@ def test_the_wheel_turns_pages_gain_and_time_as_the_keymap_binds_it(case: Page) 
 
 
 def test_a_wheel_is_taken_on_the_traces_and_left_to_the_browser_beside_them(case: Page) -> None:
-    turned = """(element) => {
-      const event = new WheelEvent("wheel", { deltaY: 10, ctrlKey: true, bubbles: true, cancelable: true });
-      element.dispatchEvent(event);
-      return event.defaultPrevented;
-    }"""
-    assert case.locator(PAGE).evaluate(turned)
-    assert not case.locator(".eeg-status").evaluate(turned)
-    assert not case.locator(f".viewer:has({PAGE}) .tools").evaluate(turned)
+    case.wait_for_timeout(RESTS_MS)
+    assert case.locator(PAGE).evaluate(TURNED)
+    assert not case.locator(".eeg-status").evaluate(TURNED)
+    assert not case.locator(f".viewer:has({PAGE}) .tools").evaluate(TURNED)
+
+
+def test_a_wheel_that_scrolls_past_is_left_to_the_page_until_it_rests(case: Page) -> None:
+    case.wait_for_timeout(RESTS_MS)
+    assert not case.locator(".eeg-status").evaluate(TURNED)
+    assert not case.locator(PAGE).evaluate(TURNED)
+    case.wait_for_timeout(RESTS_MS)
+    assert case.locator(PAGE).evaluate(TURNED)
 
 
 def test_a_channel_is_marked_and_shown_alone_by_its_name_and_by_keys(case: Page) -> None:

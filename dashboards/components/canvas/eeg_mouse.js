@@ -5,6 +5,7 @@
 
 import { LEFT_PX, rowAt } from "./eeg_draw.js";
 import { gestureOf } from "./gestures.js";
+import { passingBy } from "./passing.js";
 
 const CLICK_SLACK_PX = 4;
 const NOTCH_PX = 50; // a notch of a wheel is 100 or more; a touchpad sends many small steps, and they are put together
@@ -62,7 +63,7 @@ export class EegMouse {
   turn(event) {
     const { viewer } = this;
     const turns = TURNS[this.bound.action(gestureOf(event))];
-    if (!viewer.lay || !turns) return;
+    if (!viewer.lay || !turns || passingBy(viewer.page)) return;
     event.preventDefault();
     const way = this.notches.of(event);
     if (!way) return;

@@ -8,6 +8,7 @@
 import { priorList } from "./beside.js";
 import { hearCursor, hoursInWords, tellCursor } from "./cursor.js";
 import { Mouse, actionOf, gestureOf, helpPanel, make } from "./gestures.js";
+import { passingBy } from "./passing.js";
 import { distance, mirrored, turned, zoomed } from "./place.js";
 import { coloursOf, dragged, greysOf } from "./window.js";
 
@@ -376,7 +377,7 @@ export class Stage {
   turn(pane, event) {
     if (!this.told) return;
     const action = this.mouse.action(gestureOf(event));
-    if (action === "nothing" || action === "measure") return;
+    if (action === "nothing" || action === "measure" || passingBy(pane.canvas)) return;
     event.preventDefault();
     const way = Math.sign(event.deltaY || event.deltaX);
     if (action === "slice") this.slice(pane, way);
