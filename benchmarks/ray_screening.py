@@ -114,7 +114,8 @@ def as_text(seconds: dict[str, list[float]], cases: int, units: int, given: argp
         f"note in {units} units, {given.workers} workers each, models loaded, engines in turns, median of "
         f"{given.repeats}. The ledger, which is the same for both, is not in it. Shards and reports of both are equal, "
         f"byte for byte.\n\n| engine | cases/s |\n|---|---:|\n{rows}\n\n"
-        f"In the same time Ray does {ratio:.2f} of the cases that `local` does (median of the turns; asked for: {NEEDED}; {held})."
+        f"In the same time Ray does {ratio:.2f} of the cases that `local` does (median of the turns; asked for: "
+        f"{NEEDED}; {held})."
     )
 
 
