@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from clinic_mm.encoders.base import Encoder, make_encoder
 from clinic_mm.encoders.run import run_encoder
+from clinic_mm.prep.base import widened
 from clinic_mm.task import Budget
 from clinic_mm.training.batches import autocast, mean_loss, shared
 from clinic_mm.training.best import LOOKS, Best, held_patients
@@ -69,7 +70,7 @@ def train_encoder(
 
         def draw() -> tuple[Tensor, Tensor]:
             some = look.fit[rows.next()]
-            return encoder.augment(torch.from_numpy(x[some].astype(np.float32))), torch.from_numpy(y[some])
+            return encoder.augment(widened(x[some])), torch.from_numpy(y[some])
 
         def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
             with autocast(budget.precision):
