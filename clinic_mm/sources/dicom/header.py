@@ -117,7 +117,7 @@ def header_of(path: Path, opened: Opened) -> Header:
         patient_id = read.text("PatientID")
         if len(patient_id) > LONGEST_ID:
             raise EvidenceError("dicom.bad_value", "The Patient ID is longer than any system writes", "PatientID")
-        header = Header(
+        return Header(
             path=path,
             patient_id=patient_id,
             study_uid=read.text("StudyInstanceUID"),
@@ -148,8 +148,8 @@ def header_of(path: Path, opened: Opened) -> Header:
             kernel=_kernel(read.text("ConvolutionKernel")),
             layout=layout,
             radiograph=read_radiograph(read) if read.code("Modality") in {"CR", "DX"} else None,
+            fault=fault or read.fault,  # the last: all of the above may find one
         )
-    return replace(header, fault=fault or read.fault)
 
 
 def _age_flags(read: "Elements") -> tuple[Flag, ...]:
