@@ -44,9 +44,10 @@ types: setup
 layers: setup
 	$(BIN)/lint-imports
 
-# One thread each: two processes with two threads each on two cores take a third longer.
+# One thread each: two processes with two threads each on two cores take a third longer. Three processes, since a server,
+# a browser or a killed command is waited for; in the order of folders, or the files with few but long tests come last.
 unit: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long" -n 3 --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long" -n 3 --dist loadscope --no-loadscope-reorder
 
 # Each writes its own section; those of PhysioNet 2012 need ../shared/data and take two of the four hours.
 TRUST := coverage calibration pointing outside leaks monitoring monitoring_stays advice "saliency --work runs/saliency" \
