@@ -10,7 +10,7 @@ import pandas as pd
 CHARACTER_PX: Final = 6.8
 CELL_PX: Final = 20
 """Of a table: the mean character of its letters, and what a cell has around them."""
-ROW_PX: Final = 35
+ROW_PX: Final = 33
 BORDER_PX: Final = 3
 """Of the grid as a whole; its head is as tall as a row."""
 
