@@ -28,7 +28,7 @@ RESET: Final = (
 )
 LEAST_UNIT: Final = 8
 PARTS: Final = 16
-"""Units that a run has at least, of no fewer cases than that."""
+"""A run is cut into so many units at least, but into none of fewer cases than `LEAST_UNIT`."""
 NO_CASE: Final = "See clinic-mm describe: a labels row needs the decision time that the task names"
 
 

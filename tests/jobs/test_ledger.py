@@ -173,3 +173,16 @@ def test_a_ledger_of_another_version_is_refused_and_one_that_is_driven_can_be_re
         ledger_read.read_only(tmp_path)
     with pytest.raises(ArtifactError, match="no ledger"):
         ledger_read.read_only(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(("cases", "most", "size"), [(5000, 64, 64), (200, 64, 13), (200, 4, 4), (20, 64, 8)])
+def test_a_short_run_is_cut_finer_by_its_cases_alone(tmp_path: Path, cases: int, most: int, size: int) -> None:
+    with ledgers.opened(tmp_path) as opened:
+        with opened.commit() as db:
+            rows = [(f"{n:06}", n, "") for n in range(cases)]
+            db.executemany("INSERT INTO cases (case_key, place, input_hash) VALUES (?, ?, ?)", rows)
+            plan._number(db, most)
+        sizes = opened.unit_sizes()
+    assert max(sizes.values()) == size
+    assert sum(sizes.values()) == cases
+    assert sum(n < size for n in sizes.values()) <= 1
