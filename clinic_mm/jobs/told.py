@@ -24,26 +24,24 @@ def run_told(folder: Path) -> str:
     first = state_in_words(how_far) if how_far else ""
     if first and not (folder / "run.json").is_file():
         return first
-    return f"{first}\n\n{_answers_told(folder)}" if first else _answers_told(folder)
+    run = open_run(folder)
+    state = state_of_run(folder, run.info.model.hash)
+    return run_as_text(run, state.withheld, first) if state else run_as_text(run, how_far=first)
 
 
 def run_as_json(folder: Path) -> dict[str, object]:
-    """What run.json says, and under `state` how far the run is; the latter alone where there is no run.json yet.
+    """What run.json says, with the ledger's counts, and under `state` how far the run is; that alone without run.json.
 
     Raises:
         ArtifactError: If it is no run.
     """
     how_far = run_state(folder)
-    state: dict[str, object] = {"state": how_far.model_dump(mode="json")} if how_far else {}
-    if state and not (folder / "run.json").is_file():
-        return state
-    return {**open_run(folder).info.model_dump(mode="json"), **state}
-
-
-def _answers_told(folder: Path) -> str:
-    run = open_run(folder)
-    state = state_of_run(folder, run.info.model.hash)
-    return run_as_text(run, state.withheld) if state else run_as_text(run)
+    if how_far is None:
+        return open_run(folder).info.model_dump(mode="json")
+    state = how_far.model_dump(mode="json")
+    if not (folder / "run.json").is_file():
+        return {"state": state}
+    return {**open_run(folder).info.model_dump(mode="json"), "counts": state["counts"], "state": state}
 
 
 def case_of(folder: Path, case_key: str) -> Prediction:

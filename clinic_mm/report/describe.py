@@ -5,22 +5,25 @@ In:  a run, and which answers are hidden. Out: text. No number of an answer that
 
 from collections.abc import Callable
 
+import pandas as pd
+
 from clinic_mm.report.run import JOIN, Run
 from clinic_mm.report.words import SIMULATED, probability
 
 FIRST = 5
 
 
-def run_as_text(run: Run, hidden: Callable[[tuple[str, ...]], str] = lambda _: "") -> str:
+def run_as_text(run: Run, hidden: Callable[[tuple[str, ...]], str] = lambda _: "", how_far: str = "") -> str:
     """Counts, patterns, the head of the work list, and the reasons of what was skipped.
 
     Args:
         run: The run.
         hidden: Why the answer from a pattern is hidden, "" where it is not (`MonitorState.withheld`).
+        how_far: Said in place of the counts of run.json, which are those of the last finish.
     """
     info, work = run.info, run.worklist()
     lines = [
-        f"Run {info.run_id}: {info.counts.words}",
+        how_far or f"Run {info.run_id}: {info.counts.words}",
         f"Target {info.target} ({', '.join(info.classes)}); model {info.model.name} {info.model.hash[:12]}",
     ]
     if info.simulated:
@@ -40,7 +43,15 @@ def run_as_text(run: Run, hidden: Callable[[tuple[str, ...]], str] = lambda _: "
         ]
     skipped = run.skipped()
     if len(skipped):
-        lines += ["", "Skipped, by reason:"]
-        for (status, modality, why), rows in skipped.groupby(["status", "modality", "why"]):
-            lines.append(f"  {len(rows):5d}  {modality} {status}: {why}")
+        lines += ["", "Skipped, by reason:", *_skipped(skipped)]
     return "\n".join(lines)
+
+
+def _skipped(rows: pd.DataFrame) -> list[str]:
+    """A line for each code, most frequent first; words may name what is a study's own, and the commonest stand here."""
+    told = []
+    for (status, modality, _), alike in rows.groupby(["status", "modality", "code"]):
+        words = alike["why"].value_counts()
+        more = f" (and {len(words) - 1} more like it)" if len(words) > 1 else ""
+        told.append((status, -len(alike), f"  {len(alike):5d}  {modality} {status}: {words.index[0]}{more}"))
+    return [line for *_, line in sorted(told)]
