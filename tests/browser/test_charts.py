@@ -40,7 +40,7 @@ SEEN: Final = """() => {
   return found;
 }"""
 """Words that are shown, those hidden as they overlap left out; marks and symbols; each with colour and opacity."""
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def faint(found: list[Any], ground: str, least: float) -> dict[str, tuple[str, f
     return {words: told for words, told in ratios.items() if told[1] < least}
 
 
-@pytest.mark.parametrize("look", ["light", pytest.param("dark", marks=pytest.mark.long)])
+@pytest.mark.parametrize("look", ["light", "dark"])
 def test_words_and_lines_of_every_chart_stand_out(figures: Address, beside: Path, look: str) -> None:
     with reader(figures, width=1280, height=1000, look=look) as page:
         for name in CHARTS:

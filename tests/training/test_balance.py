@@ -101,6 +101,7 @@ def _lesson(n: int = 800) -> Lesson:
     return Lesson(heard, y, np.arange(n), np.array([0.5, 0.5]), np.arange(n), task, seed=3)
 
 
+@pytest.mark.long
 def test_a_lazy_modality_is_seen_in_training_without_dropout_and_wakes_with_it() -> None:
     without, with_dropout = _lesson(), _lesson()
     fit(without, {"fusion": "concat", "dropout": False})
@@ -140,7 +141,7 @@ def _remembering(kept: list[dict[str, Tensor]]) -> Callable[..., None]:
             return look is not None and look(done)
 
         asked.after = after
-        down(asked, steps)
+        down(asked, min(steps, 16))
 
     return descend
 
