@@ -20,10 +20,16 @@ from tests.dashboards.conftest import made_run as made_run
 LINK = re.compile(r"http://127\.0\.0\.1:(\d+)/first-login#([\w-]{40,})")
 
 
-def started(run: Path, home: Path, end: signal.Signals = signal.SIGINT) -> tuple[int, str]:
+HERE = (sys.executable, "-m", "clinic_mm.cli")
+"""The command of this checkout."""
+
+
+def started(
+    run: Path, home: Path, end: signal.Signals = signal.SIGINT, program: tuple[str, ...] = HERE
+) -> tuple[int, str]:
     """Start the command, sign in by its link if it prints one, end it; its exit code and what it said."""
     port = str(18_000 + os.getpid() % 1000)
-    command = [sys.executable, "-m", "clinic_mm.cli", "dashboard", str(run), "--home", str(home), "--port", port]
+    command = [*program, "dashboard", str(run), "--home", str(home), "--port", port]
     served = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})  # noqa: S603
     assert served.stdout is not None
     said = ""
