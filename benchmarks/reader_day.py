@@ -33,6 +33,7 @@ RUN_OF_SLICES: Final = 16
 EEG_PAGE_S: Final = 10
 WAIT_S: Final = 120
 BY_ITSELF: Final = "the list by itself"
+COMES_IN: Final = "comes in: page and its files"
 OPINION: Final = {"It is": "positive", "How sure": "Sure"}
 FORM: Final = "application/x-www-form-urlencoded"
 
@@ -60,14 +61,23 @@ class Visit:
         large: Addresses of larger CT series, in which everybody turns slices.
         every_s: From the beginning of an action to that of the next, on average.
         seed: Of chance: when he acts.
+        kept: Files that his browser has from an earlier visit; what comes as immutable is added.
     """
 
     def __init__(
-        self, front: Address, name: str, cases: Sequence[str], large: Sequence[str], *, every_s: float, seed: int
+        self,
+        front: Address,
+        name: str,
+        cases: Sequence[str],
+        large: Sequence[str],
+        *,
+        every_s: float,
+        seed: int,
+        kept: set[str],
     ) -> None:
         self.told, self._front, self._name, self._large = Told(), front, name, large
         self._cases, self._every_s, self._chance = list(cases), every_s, random.Random(seed)  # noqa: S311 - when he acts
-        self._token, self._host = "", urlsplit(front).netloc
+        self._token, self._host, self._kept = "", urlsplit(front).netloc, kept
         self._ahead: dict[str, bool] = {}
         self._wire = http.client.HTTPConnection(self._host, timeout=WAIT_S)
 
@@ -77,7 +87,7 @@ class Visit:
         try:
             with self._timed("signs in"):
                 self._signs_in()
-            with self._timed("comes in: page and its files"):
+            with self._timed(COMES_IN):
                 self._comes_in()
             with reading(self._front, self._token, keeps=True) as page:
                 acts = self._acts(page)
@@ -164,7 +174,8 @@ class Visit:
     def _comes_in(self) -> None:
         index = self._gets("/").decode()
         for asset in ASSET.findall(index):
-            self._gets(f"/{asset}")
+            if f"/{asset}" not in self._kept:
+                self._gets(f"/{asset}")
 
     def _pauses(self, page: Reader, over: Event) -> None:
         """Until his next action: studies are decoded ahead, the list runs by itself, the session is asked for."""
@@ -181,9 +192,11 @@ class Visit:
                 self.told.took += [(BY_ITSELF, began, one) for one in took]
 
     def _gets(self, path: str, good: set[int] | None = None) -> bytes:
-        status, body, _ = self._asks("GET", path, None, {"Accept": "text/html"})
+        status, body, headers = self._asks("GET", path, None, {"Accept": "text/html"})
         if status not in (good or {200, 202}):
             raise WrongError(str(status))
+        if "immutable" in headers.get("Cache-Control", ""):
+            self._kept.add(path)
         return body
 
     def _asks(
