@@ -282,7 +282,8 @@ def in_words(given: argparse.Namespace, empty: float, first: Wave, second: Wave)
 
 SIMULATED cohort, made-up answers. {given.readers} readers, one action each {given.every:g} s, {given.minutes:g} min,
 {given.servers} server processes behind nginx, SQLite; {len(acts):,} actions, after a first wave of the same readers,
-whose browsers then have what the server calls immutable. All sign in within {given.every:g} s, and open page and list at once.
+whose browsers then have what the server calls immutable. All sign in within {given.every:g} s, and open page and
+list at once.
 CT of 64 x 64 x 48 in their own cases, {LARGE} series of 512 x 512 x {given.slices} in which everybody turns slices.
 
 {"; ".join(verdicts)}.
