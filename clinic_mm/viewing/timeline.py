@@ -16,6 +16,8 @@ import pandas as pd
 
 from clinic_mm.signals import PatientRecord
 
+Row = dict[Hashable, Any]
+"""A fact by RECORD_COLUMNS, as pandas gives it out."""
 MOST_FACTS: Final = 3000
 MOST_LANES: Final = 60
 EVENTS: Final = {
@@ -73,66 +75,73 @@ def timeline(
     rows = record.rows[(record.rows["category"] != "demographic") & ~record.rows["code"].isin(HIDDEN)]
     dated = rows[rows["time"].notna()]
     zero = pd.Timestamp(at) if at is not None else dated["time"].max()
-    kept = dated.tail(MOST_FACTS)
-    kept = kept.assign(unit=kept["unit"].map(unit_words))
-    kept = kept.assign(hours=-(kept["time"] - zero).dt.total_seconds() / 3600)
-    events = [_events(kept, kind) for kind in EVENTS]
-    numbers = [_numbers(part, name) for name, part in _by_code(kept)]
-    texts = _lane("Other findings", "events", kept[_is_text(kept)])
-    lanes = [lane for lane in [_studies(studies, zero), *events, *numbers, texts] if lane["facts"]]
+    kept = [_timed(row, zero, unit_words) for row in dated.tail(MOST_FACTS).to_dict("records")]
+    lanes = [lane for lane in [_studies(studies, zero), *_lanes(kept)] if lane["facts"]]
     return {
         "lanes": lanes[:MOST_LANES],
         "decision": at is not None,
         "undated": int(rows["time"].isna().sum()),
         "left_out": len(dated) - len(kept),
         "lanes_left_out": max(0, len(lanes) - MOST_LANES),
-        "after": int((kept["hours"] < 0).sum()),
+        "after": sum(row["hours"] < 0 for row in kept),
     }
+
+
+def _timed(row: Row, zero: pd.Timestamp, unit_words: Callable[[str], str]) -> Row:
+    return row | {"hours": _hours(row["time"], zero), "unit": unit_words(str(row["unit"]))}
+
+
+def _hours(when: pd.Timestamp, zero: pd.Timestamp) -> float:
+    return (zero - when).total_seconds() / 3600
 
 
 def _studies(studies: Iterable[tuple[str, datetime | None]], zero: pd.Timestamp) -> dict[str, Any]:
     dated = sorted(((pd.Timestamp(when), label) for label, when in studies if when is not None))
     empty = {"value": None, "range": "", "flag": "", "said": "", "alarm": False}
     facts = [
-        empty | {"hours": (zero - when).total_seconds() / 3600, "words": label, "when": f"{when:%Y-%m-%d %H:%M}"}
+        empty | {"hours": _hours(when, zero), "words": label, "when": f"{when:%Y-%m-%d %H:%M}"}
         for when, label in dated
         if not pd.isna(zero)
     ]
     return {"name": "Studies", "kind": "events", "unit": "", "low": None, "high": None, "facts": facts}
 
 
-def _events(rows: pd.DataFrame, kind: str) -> dict[str, Any]:
-    return _lane(EVENTS[kind], "events", rows[rows["category"] == kind])
+def _lanes(rows: list[Row]) -> list[dict[str, Any]]:
+    """Events by kind, then measured values, what was measured most often first, then what has words only.
+
+    Two units are two lanes, never one line.
+    """
+    events: dict[str, list[Row]] = {kind: [] for kind in EVENTS}
+    numbers: dict[tuple[str, str], list[Row]] = {}
+    texts: list[Row] = []
+    for row in rows:
+        if row["category"] in events:
+            events[row["category"]].append(row)
+        elif _number(row["value"]) is None:
+            texts.append(row)
+        else:
+            numbers.setdefault((row["code"], row["unit"]), []).append(row)
+    often = sorted(numbers, key=lambda one: (-len(numbers[one]), one))
+    return [
+        *(_lane(EVENTS[kind], "events", some) for kind, some in events.items()),
+        *(_numbers(numbers[one]) for one in often),
+        _lane("Other findings", "events", texts),
+    ]
 
 
-def _is_number(rows: pd.DataFrame) -> "pd.Series[bool]":
-    return ~rows["category"].isin(list(EVENTS)) & rows["value"].notna()
+def _numbers(rows: list[Row]) -> dict[str, Any]:
+    """A lane of one value, named as the source wrote it last, with the reference range it gave last."""
+    ranges = [(_number(row["ref_low"]), _number(row["ref_high"])) for row in rows]
+    low, high = next((one for one in reversed(ranges) if one != (None, None)), (None, None))
+    return _lane(_display(rows[-1]), "numbers", rows) | {"unit": rows[-1]["unit"], "low": low, "high": high}
 
 
-def _is_text(rows: pd.DataFrame) -> "pd.Series[bool]":
-    return ~rows["category"].isin(list(EVENTS)) & rows["value"].isna()
-
-
-def _by_code(rows: pd.DataFrame) -> list[tuple[Hashable, pd.DataFrame]]:
-    """Measured values by code and unit, what was measured most often first: two units are two lanes, never one line."""
-    groups = list(rows[_is_number(rows)].groupby(["code", "unit"], sort=False))
-    return sorted(groups, key=lambda one: (-len(one[1]), str(one[0])))
-
-
-def _numbers(rows: pd.DataFrame, name: Hashable) -> dict[str, Any]:
-    del name  # the newest words of the source are better than its code
-    lane = _lane(_display(rows.iloc[-1]), "numbers", rows)
-    ranged = rows[rows["ref_low"].notna() | rows["ref_high"].notna()]
-    low, high = (None, None) if ranged.empty else (_number(ranged.iloc[-1][side]) for side in ("ref_low", "ref_high"))
-    return lane | {"unit": str(rows.iloc[-1]["unit"]), "low": low, "high": high}
-
-
-def _lane(name: str, kind: str, rows: pd.DataFrame) -> dict[str, Any]:
-    facts = [_fact(row, kind) for row in rows.to_dict("records")]
+def _lane(name: str, kind: str, rows: list[Row]) -> dict[str, Any]:
+    facts = [_fact(row, kind) for row in rows]
     return {"name": name, "kind": kind, "unit": "", "low": None, "high": None, "facts": facts}
 
 
-def _fact(row: dict[Hashable, Any], kind: str) -> dict[str, Any]:
+def _fact(row: Row, kind: str) -> dict[str, Any]:
     flag, said = _flag(row)
     value = _number(row["value"])
     text = str(row["text"])
@@ -150,7 +159,7 @@ def _fact(row: dict[Hashable, Any], kind: str) -> dict[str, Any]:
     }
 
 
-def _flag(row: dict[Hashable, Any]) -> tuple[str, str]:
+def _flag(row: Row) -> tuple[str, str]:
     """The source's flag and its words, or what its reference range says."""
     given = str(row["interpretation"])
     if given:
@@ -171,7 +180,7 @@ def _range(low: float | None, high: float | None) -> str:
     return f"from {low:.6g}" if high is None else f"{low:.6g}–{high:.6g}"
 
 
-def _display(row: Any) -> str:  # noqa: ANN401 - a row of pandas, or a dict of it
+def _display(row: Row) -> str:
     """The source's words without what LOINC adds: `Sodium` of `Sodium [Moles/volume] in Serum or Plasma`."""
     return str(row["display"] or row["code"]).partition(" [")[0]
 

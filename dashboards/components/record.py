@@ -6,7 +6,7 @@ Shows no source id, no patient id and no birth date: the age at the decision is 
 """
 
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import pandas as pd
 import streamlit as st
@@ -17,7 +17,7 @@ from clinic_mm.signals import PatientRecord
 from clinic_mm.times import parse_iso
 from clinic_mm.viewing.timeline import timeline
 from components.canvas.mount import mount
-from components.evidence import KEPT_SIGNALS, case_record
+from components.evidence import case_record
 from components.grid import held_px
 from components.keys import keymap
 from components.opened import opened_run
@@ -44,32 +44,16 @@ def view_record(
     """
     if within is not None:
         feature_bars(within, record)
-    laid = _laid(record, at, tuple(studies_of(case)) if case else ())
-    n = len(laid.facts)
-    st.markdown(f"{plain(laid.who) or 'Age and sex not stated'} · {n} facts")
-    if laid.lanes["lanes"]:
-        shown = {"keymap": keymap("timeline"), "case": case, **laid.lanes}
-        mount("timeline", f"{key}-timeline", shown, style="timeline.css")
+    who = demographics(record.rows, at)
+    facts = facts_shown(record.rows)
+    st.markdown(f"{plain(who) or 'Age and sex not stated'} · {len(facts)} facts")
+    told = timeline(record, at, unit_in_words, studies_of(case) if case else ())
+    if told["lanes"]:
+        mount("timeline", f"{key}-timeline", {"keymap": keymap("timeline"), "case": case, **told}, style="timeline.css")
     else:
         st.caption("No dated facts to lay out over time")
-    with st.expander(f"All {n} facts as a table"):
-        st.dataframe(laid.facts, hide_index=True, height=held_px(n, TABLE_PX), column_config=_columns())
-
-
-class _Laid(NamedTuple):
-    """What a tile shows of a record; the record is held, so that no other can get its `id` meanwhile."""
-
-    record: PatientRecord
-    who: str
-    facts: pd.DataFrame
-    lanes: dict[str, Any]
-
-
-# A page is drawn anew with every act of its reader, and laying out a record took a third of that.
-@st.cache_resource(max_entries=KEPT_SIGNALS, show_spinner=False, hash_funcs={PatientRecord: id})
-def _laid(record: PatientRecord, at: datetime | None, studies: tuple[tuple[str, datetime | None], ...]) -> _Laid:
-    lanes = timeline(record, at, unit_in_words, studies)
-    return _Laid(record, demographics(record.rows, at), facts_shown(record.rows), lanes)
+    with st.expander(f"All {len(facts)} facts as a table"):
+        st.dataframe(facts, hide_index=True, height=held_px(len(facts), TABLE_PX), column_config=_columns())
 
 
 def studies_of(case_key: str) -> list[tuple[str, datetime | None]]:
