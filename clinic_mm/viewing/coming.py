@@ -20,7 +20,8 @@ from clinic_mm.sources.ct.slicewise import SliceWise
 from clinic_mm.viewing.volume import Readable, to_int16, told_of
 
 FIRST_WAIT_S: Final = 0.5
-"""The rest begins when the first slice has been taken, or after this long: the slice must not share the processor."""
+"""The rest begins when a first slice has been taken or the whole is waited for, or after this long: a slice must not
+share the processor."""
 
 
 class ComingVolume:
@@ -69,11 +70,12 @@ class ComingVolume:
         return self.finished().whole()
 
     def finished(self) -> Readable:
-        """The whole, waited for.
+        """The whole, waited for; it begins now, without a first slice.
 
         Raises:
             EvidenceError: If the reader refuses the series.
         """
+        self._taken.set()
         return self._whole.result()
 
     def finish(self, make: Callable[[], Readable]) -> None:

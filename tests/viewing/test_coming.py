@@ -1,6 +1,7 @@
 """Slices before the whole: the very values of the reader's volume, and none of a series that its headers rule out."""
 
 import threading
+import time
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -128,6 +129,22 @@ def test_a_slice_is_there_while_the_rest_is_decoded_and_the_rest_is_kept(
     kept = studies.opened(mine, "ct", {"r": tmp_path})
     assert planes(kept, "axial", 3) == planes(whole, "axial", 3)
     assert kept.told["flags"] == whole.told["flags"]
+
+
+def test_who_needs_the_whole_does_not_wait_for_a_first_slice_that_nobody_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clinic_mm.viewing.coming.FIRST_WAIT_S", 30)
+    files = write_series(tmp_path / "s", body())
+    whole, early = FreshVolume(load(files)), slicewise(files)
+    assert early is not None
+    coming = ComingVolume(early)
+    maker = threading.Thread(target=coming.finish, args=(lambda: whole,))
+    maker.start()
+    began = time.monotonic()
+    assert planes(coming, "axial", 0, 2) == planes(whole, "axial", 0, 2)
+    assert time.monotonic() - began < 10
+    maker.join()
 
 
 @pytest.mark.parametrize("fault", ["refused", "other values"])
