@@ -24,6 +24,7 @@ import components
 from clinic_mm.errors import ClinicError
 from guard import hardened, log, oidc, room, sign_in
 from guard.door import Door
+from guard.index import Index
 from routes import gathered
 
 SCRIPT: Final = Path(__file__).parent / "app.py"
@@ -37,7 +38,7 @@ def app() -> st.App:
     return st.App(
         SCRIPT,
         routes=[*sign_in.routes, *oidc.routes, *gathered()],
-        middleware=[Middleware(Door)],
+        middleware=[Middleware(Door), Middleware(Index)],
         on_script_error=log.mishap,
     )
 

@@ -8,12 +8,12 @@ What holds for an address stands in `schemas/roles.toml`. The websocket has a fi
 """
 
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from anyio import to_thread
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guard import log, oidc, origin, pages, room
 from guard.belongings import belongings
@@ -24,20 +24,14 @@ from guard.rules import ANYONE, CALLBACK, SIGNED, Address, rules
 from guard.session import key_of, person_of
 from guard.wire import Wire
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 ASKS_BY_ITSELF: Final = ("/session", "/_stcore/health", "/_stcore/host-config")
 """Addresses that open pages ask without anybody doing anything."""
 
 
 class Door:
-    """The middleware: `Middleware(Door)` of `st.App`."""
+    """The middleware: `Middleware(Door)` of `st.ASGIApp`."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,22 +3,19 @@
 In:  the headers of an answer, as ASGI has them. Out: the same with ours in place of any of their name.
 """
 
-import re
 from base64 import b64encode
 from collections.abc import Iterable
 from functools import cache
 from hashlib import sha256
-from pathlib import Path
 from typing import Final
 
-import streamlit
+from guard.index import inline_scripts
 
 Raw = list[tuple[bytes, bytes]]
 
 KEPT_BY_BROWSERS: Final = ("/static/", "/favicon.png")
 """Streamlit's own code, the same for everybody, by names that are hashes."""
 DROPPED: Final = frozenset({b"server", b"access-control-allow-origin", b"link"})
-SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 A_YEAR_S: Final = 31_536_000
 ALWAYS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -58,8 +55,7 @@ def policy_of_pages() -> str:
     Styles are written by its emotion library at run time (`unsafe-inline`), the code of components given as text is
     loaded from a blob, and tables draw with WebAssembly. Nothing may be loaded from, or sent to, another address.
     """
-    index = Path(streamlit.__file__).parent / "static" / "index.html"
-    inline = " ".join(hash_of(text) for text in SCRIPT.findall(index.read_text(encoding="utf-8")))
+    inline = " ".join(hash_of(text) for text in inline_scripts())
     return "; ".join(
         (
             "default-src 'none'",

@@ -9,7 +9,7 @@ the site names gives the roles. Who has no role here does not come in. The provi
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from datetime import datetime
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
@@ -17,6 +17,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message
 from streamlit.auth_util import encode_provider_token, get_cookie_with_chunks
 from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
@@ -25,9 +26,6 @@ from streamlit.web.server.starlette.starlette_server_config import TOKENS_COOKIE
 from clinic_mm.site import Oidc
 from clinic_mm.store.values import ROLES, Role
 from guard import log, pages, room, sign_in
-
-Message = MutableMapping[str, Any]
-App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 NOT_HERE: Final = "Your organisation knows you, but you have no role in this reading room. Ask its administrator."
 FAILED: Final = "Signing in with your organisation did not work. Try again."
@@ -38,7 +36,7 @@ async def start(request: Request) -> Response:
     return RedirectResponse(f"/auth/login?provider={encode_provider_token(room.opened().site.oidc.provider)}", 303)
 
 
-async def exchange(app: App, request: Request) -> Response:
+async def exchange(app: ASGIApp, request: Request) -> Response:
     """What comes back from the provider becomes a session of ours, or the sign-in page again."""
     cookies = await _cookies_of(app, request)
     claims = claims_of(cookies)
@@ -93,7 +91,7 @@ def roles_of(claims: Mapping[str, Any], oidc: Oidc) -> tuple[Role, ...]:
     return tuple(role for role in ROLES if role in given)
 
 
-async def _cookies_of(app: App, request: Request) -> dict[str, str]:
+async def _cookies_of(app: ASGIApp, request: Request) -> dict[str, str]:
     """Let Streamlit answer, and keep what it would have put into the browser."""
     found: dict[str, str] = {}
 

@@ -10,25 +10,19 @@ In:  a websocket that wants to be opened. Out: passed on to Streamlit, watched i
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from anyio import to_thread
 from google.protobuf.message import DecodeError
 from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from guard import log, origin, room
 from guard.belongings import belongings
 from guard.person import Person
 from guard.session import key_of, person_of
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOOKED_UP_EVERY_S: Final = 30.0
 REFUSED: Final = 1008
@@ -43,7 +37,7 @@ PROTOCOLS: Final = b"sec-websocket-protocol"
 class Wire:
     """One websocket at a time is handed to it."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

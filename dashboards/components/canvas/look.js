@@ -1,4 +1,4 @@
-// Light or dark, as the reader chose it in the menu; dark where nobody chose.
+// Light or dark, as the reader chose it in the menu; dark where nobody chose (guard/first_look.js, before all is drawn).
 //
 // In:  data.paths, the addresses of all pages. Out: the choice in every place where Streamlit looks for it, which is one
 //      for each address; `data-look` on the page, for `page.css`.
@@ -34,10 +34,7 @@ export default function ({ data, parentElement }) {
   const dark = isDark(getComputedStyle(parentElement.querySelector(".look")).getPropertyValue("--st-background-color"));
   document.documentElement.dataset.look = dark ? "dark" : "light";
   try {
-    const first = !lookAt(CHOICE);
-    const look = chosen(data.paths);
-    keep(data.paths, look);
-    if (first && !dark && lookAt(CHOICE) === look) window.location.reload(); // dark first, and once only
+    keep(data.paths, chosen(data.paths));
   } catch {
     // a browser that keeps nothing follows the computer
   }
