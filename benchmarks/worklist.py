@@ -28,7 +28,7 @@ from sqlalchemy import insert, text
 
 from benchmarks.section import machine, write_section
 from clinic_mm.predict.prediction import Prediction
-from clinic_mm.report.run import JOIN, Counts, ModelOf, RunInfo, open_run, write_run, write_shard
+from clinic_mm.report.run import JOIN, Counts, ModelOf, RunInfo, open_run, write_run, write_shard, write_skipped
 from clinic_mm.store import Store, WorklistQuery, open_store
 from clinic_mm.store.models import CaseRow, RunRow
 from clinic_mm.store.ranking import rank
@@ -79,13 +79,7 @@ def main() -> None:
 
 def imported(url: str, folder: Path, n: int) -> dict[str, tuple[str, str]]:
     """How long a run takes to be taken in; the database is empty again afterwards."""
-    run = folder / "run"
-    for start in range(0, n, SHARD):
-        shard = run / "shards" / f"part-{start // SHARD:05d}.parquet"
-        write_shard(
-            [made_up(f"case-{at:07d}", SHARES[at % len(SHARES)]) for at in range(start, min(start + SHARD, n))], shard
-        )
-    write_run(of_run(n), run)
+    run = made_run(folder / "run", n)
     opened = open_run(run)
     started = time.perf_counter()
     read = sum(
@@ -110,6 +104,16 @@ def imported(url: str, folder: Path, n: int) -> dict[str, tuple[str, str]]:
         ),
         "importing it again: nothing is new": again,
     }
+
+
+def made_run(run: Path, n: int) -> Path:
+    """A run of made-up Predictions, in shards as screening writes them."""
+    for start in range(0, n, SHARD):
+        answers = (made_up(f"{at:016x}", SHARES[at % len(SHARES)]) for at in range(start, min(start + SHARD, n)))
+        write_shard(list(answers), run / "shards" / f"part-{start // SHARD:05d}.parquet")
+    write_skipped([], run)
+    write_run(of_run(n), run)
+    return run
 
 
 def emptied(store: Store) -> None:
