@@ -1,5 +1,6 @@
 """What every test shares: no network but loopback, and the real data where it is present."""
 
+import gc
 import os
 import signal
 import socket
@@ -23,6 +24,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("realdata"):
             item.add_marker(pytest.mark.skip(reason="no real data: set CLINIC_MM_DATA to their folder"))
+
+
+def pytest_collection_finish() -> None:
+    """Modules and tests never become garbage: the collector, which Streamlit calls after each page, passes over them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
