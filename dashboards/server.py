@@ -12,6 +12,8 @@ import os
 import pkgutil
 import secrets
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +42,7 @@ def app() -> st.App:
         routes=[*sign_in.routes, *oidc.routes, *gathered()],
         middleware=[Middleware(Door), Middleware(Index)],
         on_script_error=log.mishap,
+        lifespan=settled,
     )
 
 
@@ -80,6 +83,13 @@ def settle() -> None:
     gc.freeze()
 
 
+@asynccontextmanager
+async def settled(_: st.App) -> AsyncIterator[None]:
+    """When Streamlit has started, which its caches want, and before the first request."""
+    settle()
+    yield
+
+
 def serve(address: str, port: int) -> None:
     """Check, then answer until stopped.
 
@@ -90,7 +100,6 @@ def serve(address: str, port: int) -> None:
     log.start()
     configure(here.home, address, port)
     hardened.check(here.site, here.home, address)
-    settle()
     uvicorn.run(
         app(),
         host=address,

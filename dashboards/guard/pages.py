@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 from guard.headers import hash_of
 
 STYLE: Final = """
-:root { color-scheme: dark light }
+:root { color-scheme: dark }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0; min-height: 100vh; display: grid; place-items: center;
   background: #0e1216; color: #d9dfe5 }
 main { width: min(22rem, 90vw) }
@@ -29,11 +29,7 @@ button, a.button { display: block; box-sizing: border-box; width: 100%; padding:
 :focus-visible { outline: 3px solid #d9dfe5; outline-offset: 2px }
 [role=alert] { border-left: 4px solid #e8b06c; padding: .4rem .8rem; background: #171d23 }
 small { color: #a7b2bd }
-@media (prefers-color-scheme: light) {
-  body { background: #fff; color: #1b232b } input { background: #f5f7f9; border-color: #6a7783 }
-  button, a.button { background: #0f5c96; color: #fff } [role=alert] { background: #fdf3e5 } small { color: #4e5a66 }
-  :focus-visible { outline-color: #1b232b }
-}
+[hidden] { display: none }
 """
 FROM_ADDRESS: Final = """
 const field = document.getElementById("token");
@@ -84,7 +80,7 @@ def first_login(problem: str = "", *, demo: bool = False, shortest: int = 0) -> 
         ""
         if demo
         else f"""<label>Choose a password, {shortest} characters or more
-<input name="password" type="password" autocomplete="new-password" minlength="{shortest}" required></label>
+<input name="password" type="password" autocomplete="new-password" minlength="{shortest}" required autofocus></label>
 <label>The same again<input name="again" type="password" autocomplete="new-password" required></label>"""
     )
     body = f"""<h1>First login</h1>{_alert(problem)}<form method="post" action="/first-login">
