@@ -77,6 +77,22 @@ def test_two_units_are_two_lanes() -> None:
     assert sorted((lane["unit"], len(lane["facts"])) for lane in found) == [("g/L", 1), ("g/dL", 1)]
 
 
+def test_a_lane_is_named_and_ranged_as_the_source_did_last_and_what_was_measured_often_stands_first() -> None:
+    found = timeline(
+        record(
+            fact(9, code="loinc:1", value=140.0, display="Na", unit="mmol/L", ref_low=130.0, ref_high=150.0),
+            fact(8, value=13.0, **HB),
+            fact(7, code="loinc:1", value=141.0, display="Sodium", unit="mmol/L", ref_low=135.0),
+            fact(1, code="loinc:1", value=142.0, display="Sodium [Moles/volume]", unit="mmol/L"),
+        ),
+        AT,
+    )["lanes"]
+    assert [(lane["name"], len(lane["facts"]), lane["low"], lane["high"]) for lane in found] == [
+        ("Sodium", 3, 135.0, None),
+        ("Hemoglobin", 1, 12.0, 16.0),
+    ]
+
+
 def test_events_share_lanes_and_stand_first() -> None:
     found = lanes(
         fact(1, value=13.0, **HB),
