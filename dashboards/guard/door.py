@@ -29,7 +29,7 @@ ASKS_BY_ITSELF: Final = ("/session", "/_stcore/health", "/_stcore/host-config")
 
 
 class Door:
-    """The middleware: `Middleware(Door)` of `st.ASGIApp`."""
+    """The middleware: `Middleware(Door)` of `st.App`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

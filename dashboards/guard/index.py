@@ -36,7 +36,7 @@ def inline_scripts() -> list[str]:
 
 
 class Index:
-    """The middleware that answers it for every page; the door stands before it: `Middleware(Index)` of `st.ASGIApp`."""
+    """The middleware that answers it for every page; the door stands before it: `Middleware(Index)` of `st.App`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
