@@ -63,7 +63,8 @@ def in_words(found: Verified) -> str:
     if found.whole:
         return f"The audit is whole: {stands}"
     lines = [f"{one.code}  {one.where}: {one.what}" for one in found.findings]
-    return "\n".join([f"The audit is NOT whole: {len(found.findings)} findings. {stands}", *lines])
+    n = f"{len(lines)} finding{'s' * (len(lines) != 1)}"
+    return "\n".join([f"The audit is NOT whole: {n}. {stands}", *lines])
 
 
 def heads_folder(store: str, heads: Path | None) -> Path:

@@ -182,7 +182,8 @@ def _make_private(path: Path, *, make: bool) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | (os.O_CREAT if make else 0), 0o600))
     except OSError as error:
-        mend = "Check the path and its permissions"
+        beside = "Name its file: store.sqlite in reading_room/ beside the run, or in the folder that --home named"
+        mend = beside if path.is_dir() else "Check the path and its permissions"
         raise InputError(f"The store cannot be opened: {error.strerror}", str(path), mend) from error
 
 

@@ -313,3 +313,9 @@ def test_the_command_says_so_and_ends_with_its_code(
     assert broken.code == 6
     assert isinstance(broken.json, dict)
     assert [one["code"] for one in broken.json["findings"]] == ["audit.changed"]
+
+
+def test_who_names_the_folder_is_told_the_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        verify_audit(str(tmp_path))
+    assert "store.sqlite in reading_room/" in caught.value.mend
