@@ -10,10 +10,14 @@ from clinic_mm.bundle import folder
 
 READING = ("worklist.py", "case.py")
 STARTED = """
-import gc, json, sys
+import asyncio, gc, json, sys
 sys.path.insert(0, sys.argv[1])
 import server
-server.settle()
+app = server.app()
+async def start():
+    async with app._user_lifespan(app):
+        pass
+asyncio.run(start())
 frozen, left = gc.get_freeze_count(), len(gc.get_objects())
 print(json.dumps({"frozen": frozen, "left": left, "modules": list(sys.modules)}))
 """
