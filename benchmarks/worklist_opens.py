@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmarks.section import machine, write_section
 from benchmarks.viewer_room import CHROMIUM, WAIT_MS
-from benchmarks.worklist import made_run
+from benchmarks.worklist import PAGE, made_run
 from tests.serving import Address, serving
 
 TITLE: Final = "Opening the work list in a browser"
@@ -83,7 +83,7 @@ def _kept(browser: Browser, served: Address, n: int, visits: int) -> dict[str, l
     opens = [_timed(lambda: _opens(page, served)) for _ in range(visits)]
     searches = [_timed(lambda at=at: _searches(page, f"{at * n // visits:016x}")) for at in range(visits)]
     _opens(page, served)
-    turns = [_timed(lambda at=at: _turns(page, at)) for at in range(min(visits, n // 50 - 1))]
+    turns = [_timed(lambda at=at: _turns(page, at)) for at in range(min(visits, n // PAGE - 1))]
     page.context.close()
     return {"a browser that keeps files": opens, "a search for one case": searches, "the next page": turns}
 
@@ -110,7 +110,7 @@ def _searches(page: Page, key: str) -> None:
 
 def _turns(page: Page, before: int) -> None:
     page.locator(".st-key-list-next button").click()
-    page.get_by_text(f"{50 * (before + 1) + 1} to ").wait_for()
+    page.get_by_text(f"{PAGE * (before + 1) + 1} to ").wait_for()
 
 
 def _timed(act: Callable[[], object]) -> float:

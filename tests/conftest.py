@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Modules and tests never become garbage: the collector, which runs after every page, passes over them."""
+    """Modules and tests never become garbage: the collector need not go through them again and again."""
     gc.collect()
     gc.freeze()
 
